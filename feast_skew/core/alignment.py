@@ -1,0 +1,136 @@
+"""Which offline row an online row must be held against: the one with the same event timestamp.
+
+All instants are int64 nanoseconds since the epoch, UTC. Feast carries timestamps as Python datetimes, that is to the
+microsecond, so two instants are the same when their microseconds are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+NO_INSTANT = np.iinfo(np.int64).min
+"""Marks "no row" in arrays of instants."""
+
+FAR_FUTURE = np.iinfo(np.int64).max
+_TICK = 1000
+
+
+def microseconds(instants: np.ndarray) -> np.ndarray:
+    """Cut instants to whole microseconds, keeping them in nanoseconds; `NO_INSTANT` stays what it is."""
+    cut = instants // _TICK * _TICK
+    return np.where(instants == NO_INSTANT, NO_INSTANT, cut)
+
+
+@dataclass
+class Timeline:
+    """Per entity, the offline instants that matter to its online row, learnt from a stream of rows in any order.
+
+    `latest` is the last row up to `as_of`; `before` the last row at or before the online instant, `after` the first one
+    behind it; `NO_INSTANT` (or `FAR_FUTURE` for `after`) where there is none. For entities that are absent online,
+    `before` and `after` stay empty.
+    """
+
+    online: np.ndarray
+    as_of: int
+    latest: np.ndarray = field(init=False)
+    before: np.ndarray = field(init=False)
+    after: np.ndarray = field(init=False)
+    future: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.online = microseconds(self.online)
+        size = len(self.online)
+        self.latest = np.full(size, NO_INSTANT, dtype=np.int64)
+        self.before = np.full(size, NO_INSTANT, dtype=np.int64)
+        self.after = np.full(size, FAR_FUTURE, dtype=np.int64)
+        self.future = np.zeros(size, dtype=bool)
+
+    def add(self, positions: np.ndarray, instants: np.ndarray) -> None:
+        """Take rows: the position of each row's entity (-1 is skipped) and its event timestamp."""
+        known = positions >= 0
+        positions, instants = positions[known], microseconds(instants[known])
+        in_time = instants <= self.as_of
+        np.maximum.at(self.latest, positions[in_time], instants[in_time])
+        self.future[positions[~in_time]] = True
+        online = self.online[positions]
+        early = (instants <= online) & (online != NO_INSTANT)
+        np.maximum.at(self.before, positions[early], instants[early])
+        late = (instants > online) & (online != NO_INSTANT)
+        np.minimum.at(self.after, positions[late], instants[late])
+
+    @property
+    def has_offline(self) -> np.ndarray:
+        """Entities of which offline has any row up to `as_of`, or a row at exactly the online instant."""
+        return (self.latest != NO_INSTANT) | (self.before != NO_INSTANT)
+
+    def aligned(self, within: int) -> np.ndarray:
+        """Give the instant of the offline row that counts as the same one, or `NO_INSTANT`.
+
+        `within` is the largest distance in nanoseconds; at equal distance the earlier row is taken.
+        """
+        with_row = self.before != NO_INSTANT
+        back = np.where(with_row, self.online - np.where(with_row, self.before, 0), FAR_FUTURE)
+        has_after = self.after != FAR_FUTURE
+        ahead = np.where(has_after, np.where(has_after, self.after, 0) - self.online, FAR_FUTURE)
+        chosen = np.where(back <= ahead, self.before, np.where(has_after, self.after, NO_INSTANT))
+        near = np.minimum(back, ahead) <= within
+        return np.where(near & (self.online != NO_INSTANT), chosen, NO_INSTANT)
+
+
+@dataclass
+class EarlierSteps:
+    """Collects the offline instants of a few entities to find earlier rows over gaps of at least a given length.
+
+    The yardstick for rows that never share a timestamp: how far offline itself moves over the time that lies between
+    the online row and the offline row before it.
+    """
+
+    entities: np.ndarray
+    size: int
+    _parts: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def add(self, positions: np.ndarray, instants: np.ndarray) -> None:
+        """Take rows, as `Timeline.add`; rows of other entities than the wanted ones are dropped."""
+        wanted = np.zeros(self.size + 1, dtype=bool)
+        wanted[self.entities] = True
+        keep = wanted[positions]
+        self._parts.append((positions[keep], microseconds(instants[keep])))
+
+    def steps(self, start: np.ndarray, gap: np.ndarray, count: int) -> Sequence[np.ndarray]:
+        """Give up to `count` earlier instants per entity, each at least one gap before the one before it.
+
+        `start` and `gap` have shape (size,); so has each answer, with `NO_INSTANT` where history ends.
+        """
+        if self._parts:
+            positions = np.concatenate([part[0] for part in self._parts])
+            instants = np.concatenate([part[1] for part in self._parts])
+        else:
+            positions = instants = np.empty(0, dtype=np.int64)
+        order = np.lexsort((instants, positions))
+        positions, instants = positions[order], instants[order]
+        first = np.searchsorted(positions, np.arange(self.size))
+        answers = []
+        current = start.copy()
+        for _ in range(count):
+            target = np.where(current != NO_INSTANT, current - np.maximum(gap, _TICK), NO_INSTANT)
+            found = np.full(self.size, NO_INSTANT, dtype=np.int64)
+            place = _last_at_or_before(positions, instants, self.entities, target[self.entities])
+            usable = (place >= first[self.entities]) & (target[self.entities] != NO_INSTANT)
+            found[self.entities[usable]] = instants[place[usable]]
+            answers.append(found)
+            current = found
+        return answers
+
+
+def _last_at_or_before(
+    positions: np.ndarray, instants: np.ndarray, entities: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Search each (entity, target) among rows sorted by entity and instant; -1 where nothing lies before."""
+    keys = np.empty(len(positions), dtype=[("entity", np.int64), ("instant", np.int64)])
+    keys["entity"], keys["instant"] = positions, instants
+    wanted = np.empty(len(entities), dtype=keys.dtype)
+    wanted["entity"], wanted["instant"] = entities, targets
+    return np.searchsorted(keys, wanted, side="right") - 1

@@ -1,0 +1,96 @@
+"""When an offline value and an online value are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.types import DeclaredType, Kind
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Two numbers are equal when |offline - online| <= atol + rtol * max(|offline|, |online|)."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+
+EXACT = Tolerance()
+DEFAULT_TOLERANCES = {Kind.FLOAT64: Tolerance(1e-9, 1e-12), Kind.FLOAT32: Tolerance(1e-6, 0.0)}
+
+
+def default_tolerance(declared: DeclaredType) -> Tolerance:
+    """Give the tolerance of a type when nothing is configured: exact but for floating point numbers."""
+    kind = declared.item.kind if declared.item is not None else declared.kind
+    return DEFAULT_TOLERANCES.get(kind, EXACT)
+
+
+def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> np.ndarray:
+    """Tell for each pair whether both values are the same; pairs with a null on either side are False.
+
+    Both columns have the same length. Numbers of different types meet as float64, integers of the same type exactly;
+    lists are equal when lengths and all elements are (two null elements are equal). Shape (rows,), bool.
+    """
+    if pa.types.is_list(offline.type) and pa.types.is_list(online.type):
+        return _equal_lists(offline, online, tolerance)
+    if _is_float(offline.type) or _is_float(online.type):
+        return _close(offline, online, tolerance)
+    if offline.type != online.type:
+        if _is_whole(offline.type) and _is_whole(online.type):
+            offline, online = offline.cast(pa.int64()), online.cast(pa.int64())
+        else:
+            offline, online = offline.cast(pa.string()), online.cast(pa.string())
+    if _is_whole(offline.type) and (tolerance.rtol or tolerance.atol):
+        return _close(offline, online, tolerance)
+    return np.asarray(pc.fill_null(pc.equal(offline, online), False), dtype=bool)
+
+
+def _is_float(arrow: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(arrow))
+
+
+def _is_whole(arrow: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(arrow))
+
+
+def _close(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> np.ndarray:
+    # float32 stays float32: the declared type is what both sides promise to hold.
+    narrow = pa.types.is_float32(offline.type) and pa.types.is_float32(online.type)
+    target = pa.float32() if narrow else pa.float64()
+    a = _numbers(offline, target)
+    b = _numbers(online, target)
+    known = np.asarray(pc.and_(pc.is_valid(offline), pc.is_valid(online)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        a64, b64 = a.astype(np.float64), b.astype(np.float64)
+        bound = tolerance.atol + tolerance.rtol * np.maximum(np.abs(a64), np.abs(b64))
+        near = np.abs(a64 - b64) <= bound
+        finite = np.isfinite(a64) & np.isfinite(b64)
+    same = (a == b) | (near & finite)
+    return np.asarray(same & known, dtype=bool)
+
+
+def _numbers(array: pa.Array, target: pa.DataType) -> np.ndarray:
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    zero = pa.scalar(0, pa.int8()).cast(array.type)
+    return np.asarray(pc.fill_null(array, zero).cast(target, safe=False))
+
+
+def _equal_lists(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> np.ndarray:
+    known = np.asarray(pc.and_(pc.is_valid(offline), pc.is_valid(online)))
+    lengths_a = np.asarray(pc.fill_null(pc.list_value_length(offline), -1), dtype=np.int64)
+    lengths_b = np.asarray(pc.fill_null(pc.list_value_length(online), -1), dtype=np.int64)
+    same = known & (lengths_a == lengths_b)
+    rows = np.flatnonzero(same & (lengths_a > 0))
+    if len(rows):
+        flat_a = offline.take(pa.array(rows)).flatten()
+        flat_b = online.take(pa.array(rows)).flatten()
+        both_null = np.asarray(pc.and_(pc.is_null(flat_a), pc.is_null(flat_b)))
+        elements = equal(flat_a, flat_b, tolerance) | both_null
+        starts = np.concatenate([[0], np.cumsum(lengths_a[rows])[:-1]])
+        same[rows] = np.logical_and.reduceat(elements, starts)
+    return same

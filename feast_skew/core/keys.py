@@ -1,0 +1,209 @@
+"""Entity keys: finding rows of an entity in any table, distinct entities, and the seeded sample."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.types import DeclaredType, Kind, to_declared
+
+Positions = np.ndarray
+
+KEY_TYPE_CODES = {"Bytes": 1, "String": 2, "Int32": 3, "Int64": 4, "UnixTimestamp": 8}
+"""Feast's ValueType numbers, as they stand in a serialized entity key (key_encoding_utils.py)."""
+
+
+@dataclass(frozen=True)
+class JoinKey:
+    """A join key by name with the type that the registry declares for it."""
+
+    name: str
+    declared: DeclaredType
+
+
+@dataclass(frozen=True)
+class KeySet:
+    """The join keys that identify an entity, in the order of their names; none for a view without entities."""
+
+    keys: tuple[JoinKey, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the join keys."""
+        return tuple(key.name for key in self.keys)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of a table of such entities."""
+        return pa.schema([(key.name, key.declared.arrow) for key in self.keys])
+
+    def __str__(self) -> str:
+        return ", ".join(self.names) or "(no entity)"
+
+
+def cast_keys(table: pa.Table, keys: KeySet) -> tuple[pa.Table, np.ndarray]:
+    """Bring the key columns of a table into their declared types; also tell which rows have no null key.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError
+        When an id cannot be held in the declared type.
+    """
+    columns = []
+    complete = np.ones(table.num_rows, dtype=bool)
+    for key in keys.keys:
+        column = to_declared(table.column(key.name), key.declared)
+        if column.type != key.declared.arrow:
+            raise pa.ArrowInvalid(f"{key.name} holds ids that are no {key.declared.name}")
+        complete &= np.asarray(pc.is_valid(column))
+        columns.append(column)
+    if not columns:
+        return pa.table({"__rows": np.zeros(table.num_rows, np.int8)}).select([]), complete
+    return pa.table(columns, schema=keys.schema), complete
+
+
+class KeyIndex:
+    """Answers at which position of a table of distinct entities a key stands.
+
+    Each key column is replaced by the code of its value, and codes of several columns are folded pairwise into one
+    and numbered again, so that composite keys can never run into each other as concatenated texts do.
+    """
+
+    def __init__(self, entities: pa.Table) -> None:
+        self.size = entities.num_rows
+        self._names = entities.column_names
+        self._values: list[pa.Array] = []
+        self._folds: list[tuple[np.ndarray, int]] = []
+        codes: np.ndarray | None = None
+        for name in self._names:
+            column = _plain(entities.column(name))
+            values = column.unique()
+            code = _codes(column, values)
+            self._values.append(values)
+            if codes is None:
+                codes = code
+            else:
+                combined = codes * len(values) + code
+                known = np.unique(combined)
+                self._folds.append((known, len(values)))
+                codes = np.searchsorted(known, combined)
+        self._position = np.full(0 if codes is None or not len(codes) else int(codes.max()) + 1, -1, dtype=np.int64)
+        if codes is not None:
+            # The first of repeated keys keeps the place.
+            self._position[codes[::-1]] = np.arange(self.size)[::-1]
+
+    def positions(self, table: pa.Table) -> Positions:
+        """Give for each row of a table the position of its entity, or -1 (also for null keys)."""
+        if not self._names:
+            return np.zeros(table.num_rows, dtype=np.int64) if self.size else np.full(table.num_rows, -1, np.int64)
+        if not self.size:
+            return np.full(table.num_rows, -1, dtype=np.int64)
+        codes: np.ndarray | None = None
+        for i, name in enumerate(self._names):
+            code = _codes(_plain(table.column(name)), self._values[i])
+            if codes is None:
+                codes = code
+                continue
+            known, width = self._folds[i - 1]
+            combined = np.where((codes < 0) | (code < 0), -1, codes * width + code)
+            place = np.minimum(np.searchsorted(known, combined), len(known) - 1)
+            codes = np.where(known[place] == combined, place, -1)
+        assert codes is not None
+        return np.where(codes >= 0, self._position[codes], -1)
+
+
+def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _codes(column: pa.Array, values: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.index_in(column, value_set=values, skip_nulls=True), -1), dtype=np.int64)
+
+
+class DistinctEntities:
+    """Collects the distinct entities of a stream of tables, in memory of the order of the distinct ones."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+        self._known = keys.schema.empty_table()
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self.any_row = False
+
+    def add(self, table: pa.Table) -> None:
+        """Take the keys of more rows; the table holds the key columns and no null."""
+        self.any_row = self.any_row or table.num_rows > 0
+        if not self._keys.keys or not table.num_rows:
+            return
+        self._pending.append(_distinct(table))
+        self._pending_rows += self._pending[-1].num_rows
+        if self._pending_rows > max(self._known.num_rows, 1_000_000):
+            self._fold()
+
+    def _fold(self) -> None:
+        if self._pending:
+            self._known = _distinct(pa.concat_tables([self._known, *self._pending]))
+            self._pending, self._pending_rows = [], 0
+
+    def table(self) -> pa.Table:
+        """Give the distinct entities found so far; their order has no meaning."""
+        self._fold()
+        return self._known
+
+
+def _distinct(table: pa.Table) -> pa.Table:
+    return table.group_by(table.column_names).aggregate([])
+
+
+def canonical_key_bytes(entities: pa.Table, keys: KeySet) -> Iterator[bytes]:
+    """Yield the canonical bytes of each entity: Feast's own entity key serialization, version 3, without project."""
+    ordered = sorted(keys.keys, key=lambda key: key.name)
+    prefix = [struct.pack("<I", len(ordered))]
+    for key in ordered:
+        name = key.name.encode()
+        prefix.append(struct.pack("<II", KEY_TYPE_CODES["String"], len(name)) + name)
+    head = b"".join(prefix)
+    columns = [_encoded(entities.column(key.name), key.declared) for key in ordered]
+    for parts in zip(*columns, strict=True):
+        yield head + b"".join(parts)
+
+
+def _encoded(column: pa.ChunkedArray, declared: DeclaredType) -> Iterable[bytes]:
+    code = KEY_TYPE_CODES.get(declared.name, KEY_TYPE_CODES["String"])
+    if declared.kind in (Kind.INTEGER, Kind.TIMESTAMP):
+        width, pattern = (4, "<IIi") if declared.name == "Int32" else (8, "<IIq")
+        pack = struct.Struct(pattern).pack
+        numbers = np.asarray(column.cast(pa.int64())).tolist()
+        return (pack(code, width, number) for number in numbers)
+    pack = struct.Struct("<II").pack
+    values = (value if isinstance(value, bytes) else str(value).encode() for value in column.to_pylist())
+    return (pack(code, len(value)) + value for value in values)
+
+
+def key_hashes(entities: pa.Table, keys: KeySet, seed: int) -> np.ndarray:
+    """Give the seeded 64-bit hash (BLAKE2b) of each entity's canonical key bytes, shape (rows,), uint64."""
+    salt = struct.pack("<q", seed)
+    digest = hashlib.blake2b
+    joined = b"".join(digest(key, digest_size=8, key=salt).digest() for key in canonical_key_bytes(entities, keys))
+    return np.frombuffer(joined, dtype="<u8")
+
+
+def smallest(hashes: np.ndarray, wanted: int) -> np.ndarray:
+    """Give the positions of the `wanted` smallest hashes, smallest first; all of them when there are fewer."""
+    if wanted >= len(hashes):
+        return np.argsort(hashes, kind="stable")
+    part = np.argpartition(hashes, wanted)[:wanted]
+    return part[np.argsort(hashes[part], kind="stable")]
+
+
+def render_key(entities: pa.Table, position: int) -> dict[str, object]:
+    """Give one entity as a mapping of join key to plain Python value, for reports."""
+    return {name: entities.column(name)[position].as_py() for name in entities.column_names}
+
+
