@@ -1,0 +1,1 @@
+"""A real Redis-compatible server process for the demo and the tests."""
