@@ -1,0 +1,236 @@
+"""Settings: their layers, their defaults, and errors that say which key to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from feast_skew.errors import ConfigError
+
+_UNITS = {"us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9,
+          "w": 7 * 86400 * 10**9}
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)\s*$")
+
+TAG_PREFIX = "skew."
+
+
+def parse_duration(value: object) -> int:
+    """Turn `30d`, `12h`, `15m`, `90s`, `500ms` into nanoseconds; a bare 0 is allowed."""
+    if value in (0, "0"):
+        return 0
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration; write a number with a unit, such as 90s, 15m, 12h or 30d")
+    return int(float(match.group(1)) * _UNITS[match.group(2)])
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Limit = Annotated[float, Field(ge=0.0)] | Literal["auto"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ToleranceSetting(_Strict):
+    """How far two numbers may lie apart and still be the same."""
+
+    rtol: float = Field(0.0, ge=0.0)
+    atol: float = Field(0.0, ge=0.0)
+
+
+class IgnoreSetting(_Strict):
+    """A feature that is measured but not judged until a date, and why."""
+
+    until: date
+    reason: str = Field(min_length=1)
+
+
+class Definition(_Strict):
+    """What a feature means: the aggregate of a value column over a window of events."""
+
+    events: str
+    keys: dict[str, str]
+    timestamp: str
+    value: str | None = None
+    aggregate: Literal["mean", "sum", "count", "min", "max", "last", "distinct", "std"]
+    window: Duration | None = None
+
+
+class FeatureSettings(_Strict):
+    """What is asked of one feature."""
+
+    mismatch_budget: Share = 0.001
+    presence_budget: Share = 0.001
+    tolerance: ToleranceSetting | None = None
+    max_lag: Duration | None = None
+    align_within: Duration = 0
+    psi: Limit | None = None
+    mean: Limit | None = None
+    variance: Limit | None = None
+    null_rate: Limit | None = None
+    owner: str | None = None
+    runbook: str | None = None
+    ignore: IgnoreSetting | None = None
+    definition: Definition | None = None
+
+
+class RunSettings(_Strict):
+    """What is asked of a run."""
+
+    sample: int = Field(10_000, ge=1)
+    seed: int = 0
+    confidence: float = Field(0.95, gt=0.5, lt=1.0)
+    fail_on: Literal["warn", "fail"] = "fail"
+    allow_inconclusive: bool = False
+    show_entities: bool = False
+    state: str | None = None
+
+
+_SECTIONS = ("defaults", "views", "features")
+
+
+class Settings:
+    """All layers of settings of a run, asked for one feature at a time."""
+
+    def __init__(self) -> None:
+        self._run: dict[str, Any] = {}
+        self._layers: list[tuple[str, dict[str, Any]]] = []
+
+    def add_layer(self, origin: str, content: Mapping[str, Any]) -> None:
+        """Put a layer over the ones before it; `origin` is named in errors.
+
+        Raises
+        ------
+        ConfigError
+            For unknown keys and values out of range.
+        """
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"{origin} must hold settings by name", hint="for example `sample: 5000`")
+        known = [*RunSettings.model_fields, *_SECTIONS]
+        for key in content:
+            if key not in known:
+                raise unknown_key(origin, str(key), known)
+        sections = {name: content[name] or {} for name in _SECTIONS if name in content}
+        for name, section in sections.items():
+            if not isinstance(section, Mapping):
+                raise ConfigError(f"{origin}: {name} must hold settings by name")
+        _check(FeatureSettings, origin + ": defaults", sections.get("defaults", {}))
+        for name in ("views", "features"):
+            for target, values in sections.get(name, {}).items():
+                if name == "features" and ":" not in str(target):
+                    raise ConfigError(f"{origin}: features: {target!r} names no feature", hint="write it as view:feature")
+                _check(FeatureSettings, f"{origin}: {name}: {target}", values or {})
+        run = {key: value for key, value in content.items() if key not in _SECTIONS}
+        _check(RunSettings, origin, run)
+        self._run.update(run)
+        self._layers.append((origin, sections))
+
+    @property
+    def run(self) -> RunSettings:
+        """The settings of the run, all layers taken together."""
+        return RunSettings.model_validate(self._run)
+
+    def named_targets(self) -> Iterable[tuple[str, str, str]]:
+        """Yield (origin, section, name) for every view and feature that a layer names, to be checked against a registry."""
+        for origin, sections in self._layers:
+            for section in ("views", "features"):
+                for name in sections.get(section, {}):
+                    yield origin, section, str(name)
+
+    def feature(self, view: str, feature: str, view_tags: Mapping[str, str],
+                field_tags: Mapping[str, str]) -> FeatureSettings:
+        """Give the settings of one feature: defaults, tags of the view and the field, then the layers in order."""
+        values: dict[str, Any] = {}
+        values.update(tag_settings(f"view {view}", view_tags))
+        values.update(tag_settings(f"feature {view}:{feature}", field_tags))
+        for _, sections in self._layers:
+            values.update(sections.get("defaults") or {})
+            values.update((sections.get("views") or {}).get(view) or {})
+            values.update((sections.get("features") or {}).get(f"{view}:{feature}") or {})
+        return FeatureSettings.model_validate(values)
+
+
+def tag_settings(origin: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Read the `skew.*` tags of a Feast object; values are YAML, as tags can only hold text.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown `skew.*` tag or a value that cannot be read.
+    """
+    values: dict[str, Any] = {}
+    for tag, text in tags.items():
+        if not tag.startswith(TAG_PREFIX):
+            continue
+        key = tag[len(TAG_PREFIX):]
+        if key not in FeatureSettings.model_fields:
+            raise unknown_key(f"tag of {origin}", tag, [TAG_PREFIX + name for name in FeatureSettings.model_fields])
+        try:
+            values[key] = yaml.safe_load(text) if key not in ("owner", "runbook") else text
+        except yaml.YAMLError:
+            raise ConfigError(f"tag {tag} of {origin} cannot be read", hint="write it as YAML or JSON") from None
+    _check(FeatureSettings, f"tags of {origin}", values)
+    return values
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings; an empty file holds none.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, is no YAML, or holds no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"configuration file {path} does not exist", hint="give another path to --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file {path} cannot be read", hint=str(error)) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration file {path} is no YAML", hint=" ".join(str(error).split())) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"configuration file {path} must hold settings by name", hint="for example `sample: 5000`")
+    return content
+
+
+def unknown_key(origin: str, key: str, known: Iterable[str]) -> ConfigError:
+    """Make the error for a name that nothing has, with the nearest names that exist."""
+    return ConfigError(f"{origin}: unknown key {key!r}", hint=suggestion(key, known))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Give a hint with the nearest of the known names, or a few of them."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(near) + "?"
+    return "known: " + ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "there are none"
+
+
+def _check(model: type[BaseModel], origin: str, values: object) -> None:
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if isinstance(part, (str, int)) and part not in
+                         ("float", "literal['auto']", "constrained-float"))
+        if first["type"] == "extra_forbidden":
+            target = model
+            for part in first["loc"][:-1]:
+                target = {"tolerance": ToleranceSetting, "ignore": IgnoreSetting,
+                          "definition": Definition}.get(str(part), target)
+            raise unknown_key(origin, where, target.model_fields) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{origin}: {where or 'settings'}: {message}", hint=f"got {first.get('input')!r}") from None

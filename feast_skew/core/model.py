@@ -1,0 +1,103 @@
+"""What is to be compared: features, views and the plan of a run, resolved once from a registry or from tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from feast_skew.core.equality import Tolerance
+from feast_skew.core.keys import KeySet
+from feast_skew.core.types import DeclaredType
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a feature is held to; times in nanoseconds, shares in 0..1, None where nothing is asked."""
+
+    mismatch_budget: float = 0.001
+    presence_budget: float = 0.001
+    max_lag: int | None = None
+    align_within: int = 0
+    psi: float | str | None = None
+    mean: float | str | None = None
+    variance: float | str | None = None
+    null_rate: float | str | None = None
+    ignored: str | None = None
+    ignored_until: date | None = None
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """One feature of a view: its declared type, what equality and limits mean for it, and who owns it."""
+
+    view: str
+    name: str
+    declared: DeclaredType
+    tolerance: Tolerance
+    limits: Limits
+    owner: str = ""
+    runbook: str = ""
+    feast_type: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def ref(self) -> str:
+        """The feature as Feast writes it, `view:feature`."""
+        return f"{self.view}:{self.name}"
+
+
+@dataclass(frozen=True)
+class SourceVersion:
+    """The semantic fingerprint of a view with the source that it had, in a form that can be stored."""
+
+    fingerprint: str
+    source_name: str
+    source: dict[str, Any]
+    first_seen: str = ""
+    last_seen: str = ""
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """One view: the features to compare, its entity keys, and the facts that explain differences.
+
+    `ttl` is in nanoseconds, None for no limit; `materialized` tells whether the registry records a materialization;
+    `keeps_newer` whether the online store drops writes that are not newer than what it has; `handle` is the adapter's
+    own object.
+    """
+
+    name: str
+    keys: KeySet
+    features: tuple[FeaturePlan, ...]
+    ttl: int | None = None
+    materialized: bool = True
+    keeps_newer: bool = False
+    source_changed: str = ""
+    has_created: bool = False
+    version: SourceVersion | None = None
+    services: tuple[str, ...] = ()
+    handle: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A view that is not compared, and why."""
+
+    view: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run compares."""
+
+    project: str
+    views: tuple[ViewPlan, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def key_sets(self) -> dict[KeySet, list[ViewPlan]]:
+        """Group the views by their entity keys, in the order in which they appear."""
+        groups: dict[KeySet, list[ViewPlan]] = {}
+        for view in self.views:
+            groups.setdefault(view.keys, []).append(view)
+        return groups

@@ -1,0 +1,184 @@
+"""The result of a run as frozen facts; everything that is shown comes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+SCHEMA_VERSION = "1"
+
+
+class Verdict(str, Enum):
+    """Outcome of a limit, a feature or a run."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+
+
+_WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS)
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Give the verdict that decides: fail, then error, inconclusive, warn, pass; inconclusive when there is none."""
+    return min(verdicts, key=_WORST_FIRST.index, default=Verdict.INCONCLUSIVE)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number with its bounds, the limit it is held to, and what follows.
+
+    `extra` holds what belongs to one metric only, such as the bins of a PSI.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    limit: float | str | None = None
+    verdict: Verdict = Verdict.PASS
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the metric as plain JSON values."""
+        bounds = {} if self.low is None and self.high is None else {"low": self.low, "high": self.high}
+        return {"value": self.value, **bounds, **self.extra, "limit": self.limit, "verdict": self.verdict.value}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What a difference is, or how it came about, with its proof.
+
+    `share` is the share of the wrong entities that it explains, `confidence` how sure the rule is of it, both 0..1;
+    `parameters` counts what the rule had to fit, the fewer the better at equal share.
+    """
+
+    code: str
+    kind: str
+    share: float
+    confidence: float
+    detail: str
+    evidence: Mapping[str, Any]
+    remedy: str
+    parameters: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the cause as plain JSON values."""
+        return {"code": self.code, "kind": self.kind, "share": self.share, "confidence": self.confidence,
+                "detail": self.detail, "evidence": dict(self.evidence), "remedy": self.remedy}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One entity with both values and both timestamps, as plain JSON values; the key may be masked."""
+
+    key: Mapping[str, Any]
+    offline: Any
+    online: Any
+    offline_timestamp: str | None
+    online_timestamp: str | None
+    kind: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the example as plain JSON values."""
+        return {"key": dict(self.key), "offline": self.offline, "online": self.online,
+                "offline_timestamp": self.offline_timestamp, "online_timestamp": self.online_timestamp,
+                "class": self.kind}
+
+
+@dataclass(frozen=True)
+class FeatureResult:
+    """Everything that a run found about one feature."""
+
+    view: str
+    feature: str
+    dtype: str
+    owner: str
+    runbook: str
+    verdict: Verdict
+    counts: Mapping[str, int]
+    metrics: Mapping[str, Metric]
+    causes: tuple[Cause, ...] = ()
+    examples: tuple[Example, ...] = ()
+    reasons: tuple[str, ...] = ()
+    quantiles: Mapping[str, Any] = field(default_factory=dict)
+    services: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the feature as plain JSON values."""
+        return {
+            "view": self.view, "feature": self.feature, "dtype": self.dtype, "owner": self.owner,
+            "runbook": self.runbook, "services": list(self.services), "verdict": self.verdict.value,
+            "reasons": list(self.reasons), "counts": dict(self.counts),
+            "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
+            "quantiles": dict(self.quantiles),
+            "causes": [cause.to_dict() for cause in self.causes],
+            "examples": [example.to_dict() for example in self.examples],
+        }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a view that users should know, beside the verdicts of its features."""
+
+    code: str
+    severity: str
+    view: str
+    detail: str
+    remedy: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Give the finding as plain JSON values."""
+        return {"code": self.code, "severity": self.severity, "view": self.view, "detail": self.detail,
+                "remedy": self.remedy}
+
+
+@dataclass(frozen=True)
+class SkewReport:
+    """The result of a run; `to_dict()` is the public JSON."""
+
+    project: str
+    run_id: str
+    created_at: str
+    engine: str
+    as_of: str
+    seed: int
+    versions: Mapping[str, str]
+    sample: Mapping[str, Any]
+    features: tuple[FeatureResult, ...]
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[Mapping[str, str], ...] = ()
+    scans: tuple[Mapping[str, Any], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the run: the worst feature decides; a finding of severity `fail` fails it too."""
+        verdicts = [feature.verdict for feature in self.features]
+        if any(finding.severity == "fail" for finding in self.findings):
+            verdicts.append(Verdict.FAIL)
+        return worst(verdicts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the report as plain JSON values, schema version 1."""
+        return {
+            "schema_version": SCHEMA_VERSION, "project": self.project, "run_id": self.run_id,
+            "created_at": self.created_at, "engine": self.engine, "as_of": self.as_of, "seed": self.seed,
+            "versions": dict(self.versions), "verdict": self.verdict.value, "settings": dict(self.settings),
+            "sample": dict(self.sample),
+            "features": [feature.to_dict() for feature in self.features],
+            "findings": [finding.to_dict() for finding in self.findings],
+            "skipped": [dict(entry) for entry in self.skipped],
+            "scans": [dict(entry) for entry in self.scans],
+        }
+
+
+def iso(moment: datetime) -> str:
+    """Write an aware moment as UTC ISO 8601 text."""
+    from datetime import timezone
+
+    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")

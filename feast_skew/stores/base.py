@@ -1,0 +1,116 @@
+"""The ports: what the service asks of an online and of an offline store, whatever stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+
+
+@dataclass
+class OnlineRows:
+    """The online rows of one view for a list of entities, row i for entity i.
+
+    `instants` are event timestamps in nanoseconds, `NO_INSTANT` where the store holds nothing for that entity and
+    view; `columns` hold the values in their declared types; `corrupt` marks, by feature, values that cannot be decoded.
+    """
+
+    instants: np.ndarray
+    columns: dict[str, pa.Array]
+    corrupt: dict[str, np.ndarray]
+
+    @classmethod
+    def concat(cls, parts: Sequence[OnlineRows], features: Sequence[FeaturePlan]) -> OnlineRows:
+        """Put consecutive parts together; no part gives no rows."""
+        if not parts:
+            return cls(
+                np.empty(0, dtype=np.int64),
+                {feature.name: pa.nulls(0, feature.declared.arrow) for feature in features},
+                {feature.name: np.empty(0, dtype=bool) for feature in features},
+            )
+        return cls(
+            np.concatenate([part.instants for part in parts]),
+            {f.name: pa.concat_arrays([part.columns[f.name] for part in parts]) for f in features},
+            {f.name: np.concatenate([part.corrupt[f.name] for part in parts]) for f in features},
+        )
+
+    @property
+    def present(self) -> np.ndarray:
+        """Entities with an online row."""
+        return self.instants != NO_INSTANT
+
+
+@dataclass
+class OfflineBatch:
+    """Some rows of an offline source, keys in their declared types, without null keys or null timestamps.
+
+    `values` holds the asked features as the source stores them; `created` is None when the source has no created
+    timestamp; `null_keys` counts the rows that were left out.
+    """
+
+    keys: pa.Table
+    instants: np.ndarray
+    created: np.ndarray | None
+    values: pa.Table
+    null_keys: int = 0
+
+
+@dataclass
+class KeyScan:
+    """What a look through the keys that the online store holds has found, best effort.
+
+    `entities` are the distinct entities read; `complete` tells whether every key was seen; `scanned` counts the keys
+    looked at; `reason` says why it stopped, or why it was not possible.
+    """
+
+    entities: pa.Table | None
+    scanned: int = 0
+    complete: bool = False
+    reason: str = ""
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+class OnlineReader(Protocol):
+    """Reads rows of the online store."""
+
+    def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+        """Read one chunk of entities (a table of the view's join keys).
+
+        Raises
+        ------
+        StoreUnavailable
+            When the store does not answer.
+        """
+
+    def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
+        """Look through the keys that the store really holds for the view's entity keys."""
+
+
+class OfflineReader(Protocol):
+    """Reads rows of the offline store."""
+
+    def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
+        """Yield all rows of the view's source with the values of some features (none: keys and timestamps only).
+
+        Raises
+        ------
+        SourceUnreadable
+            When the source is missing, lacks a column, or holds ids or timestamps of another type.
+        """
+
+    def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
+        """Bring values as the source stores them into the feature's declared type."""
+
+    def training_values(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray
+    ) -> dict[str, pa.Array] | None:
+        """Give what a training set would get for these entities at these instants; None when it cannot be asked."""
+
+    def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
+        """Give the view as it was defined earlier, readable through `scan`; None when that source is gone."""

@@ -1,0 +1,176 @@
+"""Reads any offline store through Feast's own interface, and Parquet file sources by the short way."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from feast import FeatureStore
+from feast.data_source import DataSource
+from feast.infra.offline_stores.file_source import FileSource
+from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
+from google.protobuf import json_format
+
+from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+from feast_skew.core.types import Kind, to_declared
+from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
+from feast_skew.stores.base import OfflineBatch
+from feast_skew.stores.feast_values import source_text
+from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet
+from feast_skew.stores.rows import SourceColumns, offline_batch
+
+_START = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_END = datetime(2200, 1, 1, tzinfo=timezone.utc)
+ROW_ID = "__feast_skew_row"
+
+
+class FeastOfflineReader:
+    """Reads rows of a view's source and, where it matters, the values that `get_historical_features` gives.
+
+    `direct` lets Parquet file sources be read without going through Feast's own pull, which loads a whole table at once;
+    the contract tests hold both ways against each other.
+    """
+
+    def __init__(self, store: FeatureStore, *, direct: bool = True) -> None:
+        self._store = store
+        self._direct = direct
+        self._pulled: tuple[Any, pa.Table] | None = None
+        self.name = str(getattr(store.config.offline_store, "type", "offline store"))
+
+    def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
+        """Yield all rows of the view's source; see `OfflineReader.scan`."""
+        source = _source(view)
+        columns = source_columns(view, [feature.name for feature in features])
+        if self._direct and is_parquet(source):
+            dataset, where = open_parquet(source, self._store.repo_path)
+            columns.check(dataset.schema.names, where)
+            for table in batches(dataset, columns.needed(), where):
+                yield offline_batch(table, columns, view.keys, where)
+            return
+        table = self._pull(view)
+        where = f"offline source {source.name}"
+        columns.check(table.column_names, where)
+        yield offline_batch(table.select(columns.needed()), columns, view.keys, where)
+
+    def _pull(self, view: ViewPlan) -> pa.Table:
+        """Pull all rows of a view once with all that may be asked of it, and keep the last pull."""
+        if self._pulled is not None and self._pulled[0] is view.handle:
+            return self._pulled[1]
+        self._pulled = None
+        source = _source(view)
+        columns = source_columns(view, [feature.name for feature in view.features])
+        provider: Any = self._store._get_provider()
+        try:
+            with quiet():
+                table = provider.offline_store.pull_all_from_table_or_query(
+                    config=self._store.config,
+                    data_source=source,
+                    join_key_columns=list(columns.keys.values()),
+                    feature_name_columns=list(columns.features.values()),
+                    timestamp_field=columns.timestamp,
+                    created_timestamp_column=columns.created,
+                    start_date=_START,
+                    end_date=_END,
+                ).to_arrow()
+        except SkewError:
+            raise
+        except Exception as error:
+            raise SourceUnreadable(f"offline source {source.name} cannot be read: {type(error).__name__}",
+                                   hint=" ".join(str(error).split())[:300]) from error
+        self._pulled = (view.handle, table)
+        return table
+
+    def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
+        """Bring values of the source into the declared type; see `OfflineReader.declare`."""
+        try:
+            if feature.declared.kind is Kind.TEXT:
+                return source_text(values, feature.feast_type)
+            return to_declared(values, feature.declared)
+        except Exception as error:
+            raise SourceUnreadable(
+                f"offline values of {feature.ref} are {values.type}, declared {feature.declared.name}",
+                hint=" ".join(str(error).split())[:200] or "correct the schema of the view or the source",
+            ) from error
+
+    def training_values(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray
+    ) -> dict[str, pa.Array] | None:
+        """Ask `get_historical_features` for these entities at these instants; None when Feast cannot answer.
+
+        Rows come back in any order and number (ties fan out, rows past the ttl vanish), so each carries an id of ours
+        and is put back by it; of several answers to one question the last is taken, as training would keep one.
+        """
+        frame = entities.to_pandas() if entities.num_columns else pd.DataFrame(index=range(len(instants)))
+        for key in view.keys.keys:
+            if key.declared.kind is Kind.TIMESTAMP:
+                frame[key.name] = frame[key.name].dt.tz_localize(None)
+        frame["event_timestamp"] = pd.to_datetime(instants, utc=True)
+        frame[ROW_ID] = np.arange(len(instants))
+        refs = [feature.ref for feature in features]
+        try:
+            with quiet():
+                job = self._store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
+                table: pa.Table = job.to_arrow()
+        except Exception:  # noqa: BLE001  a retrieval that Feast cannot do leaves the pulled rows as they are
+            return None
+        position = np.full(len(instants), -1, dtype=np.int64)
+        ids = np.asarray(table.column(ROW_ID).cast(pa.int64()))
+        position[ids] = np.arange(len(ids))
+        take = pa.array(position, mask=position < 0)
+        return {f.name: self.declare(f, table.column(f"{f.view}__{f.name}").take(take)) for f in features}
+
+    def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
+        """Give the view over the source that it had at an earlier time; None when that cannot be restored."""
+        import copy
+        from dataclasses import replace
+
+        try:
+            source = DataSource.from_proto(json_format.ParseDict(version.source, DataSourceProto()))
+            handle = copy.copy(view.handle)
+            handle.batch_source = source
+            earlier = replace(view, handle=handle)
+            if isinstance(source, FileSource) and is_parquet(source):
+                dataset, where = open_parquet(source, self._store.repo_path)
+                names = set(dataset.schema.names)
+                kept = tuple(f for f in view.features if source_columns(earlier, [f.name]).features[f.name] in names)
+                earlier = replace(earlier, features=kept)
+                source_columns(earlier, []).check(sorted(names), where)
+            return earlier
+        except Exception:  # noqa: BLE001  an earlier source may be gone in as many ways as there are stores
+            return None
+
+
+def _source(view: ViewPlan) -> DataSource:
+    source = view.handle.batch_source
+    if source is None:
+        raise StoreUnavailable(f"view {view.name} has no batch source", hint="give it one, or leave the view out")
+    result: DataSource = source
+    return result
+
+
+def source_columns(view: ViewPlan, features: Sequence[str]) -> SourceColumns:
+    """Name the source's columns for a view, with Feast's field mapping run backwards (as utils._get_column_names)."""
+    source = _source(view)
+    mapped = {new: old for old, new in (source.field_mapping or {}).items()}
+    created = source.created_timestamp_column
+    return SourceColumns(
+        keys={name: mapped.get(name, name) for name in view.keys.names},
+        features={name: mapped.get(name, name) for name in features},
+        timestamp=mapped.get(source.timestamp_field, source.timestamp_field),
+        created=mapped.get(created, created) if created else None,
+    )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Feast and its libraries print or warn during a retrieval away from the user's terminal."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

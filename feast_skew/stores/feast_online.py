@@ -1,0 +1,169 @@
+"""Reads any online store through Feast's own interface: the reader that every other one is held against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from feast import FeatureStore
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from google.protobuf.message import DecodeError
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.types import Kind
+from feast_skew.errors import StoreUnavailable
+from feast_skew.stores import redis_keys
+from feast_skew.stores.base import KeyScan, OnlineRows
+from feast_skew.stores.feast_values import decode_column
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+_KEY_FIELDS = {"Int32": "int32_val", "Int64": "int64_val", "String": "string_val", "Bytes": "bytes_val",
+               "UnixTimestamp": "unix_timestamp_val"}
+_RETRIES = (0.2, 1.0, 3.0)
+_Row = tuple[datetime | None, dict[str, Value] | None]
+
+
+class FeastOnlineReader:
+    """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded."""
+
+    def __init__(self, store: FeatureStore, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._store = store
+        self._provider = store._get_provider()
+        self._sleep = sleep
+        self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
+        self.name = str(getattr(store.config.online_store, "type", "online store"))
+
+    def check(self) -> None:
+        """Make sure that the store answers before any work begins, where that can be asked cheaply.
+
+        Raises
+        ------
+        StoreUnavailable
+            With what the store said, without any part of its connection string.
+        """
+        if self.is_redis:
+            redis_keys.check(self._store)
+
+    def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+        """Read one chunk of entities; see `OnlineReader.read`."""
+        keys = entity_keys(view, entities)
+        names = [feature.name for feature in features]
+        rows = self._rows(view, keys, names)
+        instants = np.full(len(keys), NO_INSTANT, dtype=np.int64)
+        broken_rows = np.zeros(len(keys), dtype=bool)
+        present: list[dict[str, Value]] = []
+        for i, row in enumerate(rows):
+            if row is None:
+                broken_rows[i] = True
+                present.append({})
+                continue
+            moment, values = row
+            # Redis answers for a missing row with the epoch, other stores with None.
+            if moment is None or values is None or moment == _EPOCH:
+                present.append({})
+                continue
+            instants[i] = ((moment - _EPOCH) // _MICROSECOND) * 1000
+            present.append(values)
+        columns, corrupt = {}, {}
+        empty = Value()
+        for feature in features:
+            undecodable = np.array([feature.name in values and values[feature.name] is _BROKEN for values in present],
+                                   dtype=bool)
+            cells = [empty if undecodable[i] else values.get(feature.name, empty) for i, values in enumerate(present)]
+            columns[feature.name], wrong_type = decode_column(cells, feature.declared)
+            corrupt[feature.name] = undecodable | wrong_type | broken_rows
+        return OnlineRows(instants, columns, corrupt)
+
+    def _rows(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row | None]:
+        """Read rows; where a chunk cannot be decoded, halve it until the culprit stands alone (None: the row itself)."""
+        if not keys:
+            return []
+        try:
+            return list(self._ask(view, keys, names))
+        except _Undecodable:
+            if len(keys) > 1:
+                middle = len(keys) // 2
+                return [*self._rows(view, keys[:middle], names), *self._rows(view, keys[middle:], names)]
+            return [self._single(view, keys[0], names)]
+
+    def _single(self, view: ViewPlan, key: EntityKey, names: list[str]) -> _Row | None:
+        moment: datetime | None = None
+        values: dict[str, Value] = {}
+        sound = 0
+        for name in names:
+            try:
+                moment, one = self._ask(view, [key], [name])[0]
+                sound += 1
+                if one is not None and name in one:
+                    values[name] = one[name]
+            except _Undecodable:
+                values[name] = _BROKEN
+        return (moment, values) if sound else self._broken_but_dated(view, key, values)
+
+    def _broken_but_dated(self, view: ViewPlan, key: EntityKey, values: dict[str, Value]) -> _Row | None:
+        # All asked features are unreadable; another feature of the view may still tell the row's timestamp.
+        others = [field.name for field in view.handle.features if field.name not in values]
+        for name in others[:1]:
+            try:
+                moment, _ = self._ask(view, [key], [name])[0]
+                return moment, values
+            except _Undecodable:
+                break
+        return None
+
+    def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
+        for wait in (*_RETRIES, None):
+            try:
+                # A copy of the names: the Redis store appends to the list that it is given.
+                answer: list[_Row] = self._provider.online_read(self._store.config, view.handle, keys, list(names))
+                return answer
+            except (DecodeError, OverflowError, UnicodeDecodeError) as error:
+                raise _Undecodable from error
+            except ValueError as error:
+                raise _Undecodable from error
+            except Exception as error:
+                if redis_keys.is_wrong_type(error):
+                    raise _Undecodable from error
+                if wait is None or not redis_keys.is_transient(error):
+                    raise redis_keys.unavailable(self.name, error) from error
+                self._sleep(wait)
+        raise StoreUnavailable(f"the online store ({self.name}) did not answer")
+
+    def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
+        """Look through Redis's keys; other stores cannot be asked for theirs."""
+        if not self.is_redis:
+            return KeyScan(None, reason=f"keys of a {self.name} store cannot be listed")
+        if not view.keys.keys:
+            return KeyScan(None, reason="a view without entities has one row")
+        return redis_keys.scan(self._store, view.keys, limit, seconds)
+
+
+class _Undecodable(Exception):
+    """Something in the answer could not be parsed."""
+
+
+_BROKEN = Value()
+"""Stands for a value that could not be decoded; recognised by identity."""
+
+
+def entity_keys(view: ViewPlan, entities: pa.Table) -> list[EntityKey]:
+    """Build Feast's entity keys, with ids under the type that the registry declares."""
+    if not view.keys.keys:
+        dummy = EntityKey(join_keys=[DUMMY_ENTITY_ID], entity_values=[Value(string_val=DUMMY_ENTITY_VAL)])
+        return [dummy] * entities.num_rows
+    names = list(view.keys.names)
+    columns: list[list[Value]] = []
+    for key in view.keys.keys:
+        column = entities.column(key.name)
+        ids: list[Any] = (column.cast(pa.int64()) if key.declared.kind is Kind.TIMESTAMP else column).to_pylist()
+        field = _KEY_FIELDS.get(key.declared.name, "string_val")
+        columns.append([Value(**{field: value}) for value in ids])
+    return [EntityKey(join_keys=names, entity_values=list(values)) for values in zip(*columns, strict=True)]

@@ -1,0 +1,272 @@
+"""From a Feast repository to the plan of a run: views, features, types, keys, owners, tags, all resolved once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureStore
+from feast.feature_view import DUMMY_ENTITY_ID, FeatureView, FeatureViewState
+from google.protobuf import json_format
+
+from feast_skew.config import Settings, suggestion
+from feast_skew.core.equality import Tolerance, default_tolerance
+from feast_skew.core.keys import JoinKey, KeySet
+from feast_skew.core.model import FeaturePlan, Limits, Plan, Skipped, SourceVersion, ViewPlan
+from feast_skew.core.types import declared_type
+from feast_skew.errors import ConfigError, UnknownName
+
+YAML_NAME = "feature_store.yaml"
+_SOURCE_BOOKKEEPING = ("meta", "description", "owner", "tags", "project")
+_APPLY_TAKES = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which services, views and features were asked for; all empty means everything that is online."""
+
+    services: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Tell whether nothing was singled out."""
+        return not (self.services or self.views or self.features)
+
+
+def open_store(repo: Path) -> FeatureStore:
+    """Open a Feast repository with a fresh registry.
+
+    Raises
+    ------
+    ConfigError
+        When there is no repository, its feature_store.yaml is broken, or nothing was applied yet.
+    """
+    file = repo / YAML_NAME
+    if not file.is_file():
+        hint = "give the directory that holds it to --repo" if repo.is_dir() else "that directory does not exist"
+        raise ConfigError(f"no {YAML_NAME} in {repo}", hint=hint)
+    logging.getLogger("feast").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="feast")
+    try:
+        store = FeatureStore(repo_path=str(repo))
+        store.config.online_store  # noqa: B018  the stores' own settings are only parsed when first asked for
+        store.config.offline_store  # noqa: B018
+    except Exception as error:
+        raise ConfigError(f"{file} cannot be used", hint=_short(error)) from error
+    try:
+        store.refresh_registry()
+    except FileNotFoundError as error:
+        raise ConfigError(f"{repo} has no registry yet", hint="run `feast apply` there first") from error
+    except Exception as error:
+        raise ConfigError(f"the registry of {repo} cannot be read", hint=_short(error)) from error
+    return store
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def settings_block(store: FeatureStore) -> dict[str, Any]:
+    """Give the `feast_skew:` block of feature_store.yaml, empty when there is none."""
+    block = getattr(store.config, "feast_skew", None)
+    if block is None:
+        return {}
+    if not isinstance(block, dict):
+        raise ConfigError(f"feast_skew: in {YAML_NAME} must hold settings by name")
+    return block
+
+
+def build_plan(store: FeatureStore, selection: Selection, settings: Settings) -> Plan:
+    """Resolve a selection to views and features, with reasons for what cannot be compared.
+
+    Raises
+    ------
+    UnknownName
+        For a service, view or feature that the registry does not have, with the nearest names.
+    ConfigError
+        When nothing that was asked for can be compared.
+    """
+    project = store.project
+    try:
+        views = {view.name: view for view in store.registry.list_all_feature_views(project, allow_cache=False)}
+        services = {service.name: service for service in store.list_feature_services()}
+    except Exception as error:
+        raise ConfigError("the registry cannot be read", hint=_short(error)) from error
+    _check_named(settings, views)
+    wanted, used_by = _wanted(selection, views, services)
+    skipped: list[Skipped] = []
+    plans: list[ViewPlan] = []
+    for name, features in wanted.items():
+        reason = _not_comparable(views[name])
+        if reason:
+            skipped.append(Skipped(name, reason))
+            continue
+        plans.append(_view_plan(store, views[name], features, settings, used_by.get(name, ())))
+    if not plans:
+        if not views:
+            raise ConfigError(f"project {project} has no feature view", hint="run `feast apply` first")
+        reasons = "; ".join(f"{entry.view}: {entry.reason}" for entry in skipped[:5])
+        raise ConfigError("nothing that was asked for can be compared", hint=reasons or "no view is online")
+    return Plan(project, tuple(plans), tuple(skipped))
+
+
+def _check_named(settings: Settings, views: dict[str, Any]) -> None:
+    for origin, section, name in settings.named_targets():
+        view, _, feature = name.partition(":")
+        if view not in views:
+            raise UnknownName(f"{origin}: {section}: no view {view!r}", hint=suggestion(view, views))
+        if feature and feature not in {field.name for field in views[view].features}:
+            raise UnknownName(f"{origin}: {section}: no feature {feature!r} in view {view}",
+                              hint=suggestion(feature, [field.name for field in views[view].features]))
+
+
+def _wanted(selection: Selection, views: dict[str, Any], services: dict[str, Any]
+            ) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+    wanted: dict[str, dict[str, None]] = {}
+    used_by: dict[str, list[str]] = {}
+
+    def want(view: str, features: Iterable[str]) -> None:
+        wanted.setdefault(view, {}).update(dict.fromkeys(features))
+
+    for service in services.values():
+        for projection in service.feature_view_projections:
+            used_by.setdefault(projection.name, []).append(service.name)
+    for name in selection.services:
+        if name not in services:
+            raise UnknownName(f"no feature service {name!r}", hint=suggestion(name, services))
+        for projection in services[name].feature_view_projections:
+            if projection.name in views:
+                want(projection.name, [field.name for field in projection.features])
+    for name in selection.views:
+        if name not in views:
+            raise UnknownName(f"no feature view {name!r}", hint=suggestion(name, views))
+        want(name, [field.name for field in views[name].features])
+    for ref in selection.features:
+        view, separator, feature = ref.partition(":")
+        if not separator:
+            raise ConfigError(f"--feature {ref!r} names no feature", hint="write it as view:feature")
+        if view not in views:
+            raise UnknownName(f"no feature view {view!r}", hint=suggestion(view, views))
+        names = [field.name for field in views[view].features]
+        if feature not in names:
+            raise UnknownName(f"no feature {feature!r} in view {view}", hint=suggestion(feature, names))
+        want(view, [feature])
+    if selection.is_everything:
+        for name, view in views.items():
+            want(name, [field.name for field in view.features])
+    return ({view: list(features) for view, features in sorted(wanted.items())},
+            {view: tuple(sorted(set(names))) for view, names in used_by.items()})
+
+
+def _not_comparable(view: Any) -> str:
+    """Say why a view cannot be compared; empty when it can."""
+    kind = type(view).__name__
+    if kind == "LabelView":
+        return "label views resolve conflicts offline only, so they differ by design"
+    if kind == "OnDemandFeatureView":
+        return "on-demand views are computed at request time; comparing them is not supported yet"
+    if not isinstance(view, FeatureView):
+        return f"a {kind} is not supported yet"
+    if not getattr(view, "enabled", True):
+        return "disabled in the registry"
+    if not view.online:
+        return "not online"
+    if getattr(view, "state", None) == FeatureViewState.MATERIALIZING:
+        return "being materialized right now"
+    if view.batch_source is None:
+        return "has no batch source"
+    if getattr(view, "aggregations", None) or getattr(view, "feature_transformation", None) or view.source_views:
+        return "transformed inside Feast, so its source does not hold its features; not supported yet"
+    if not view.features:
+        return "has no features"
+    return ""
+
+
+def _view_plan(store: FeatureStore, view: FeatureView, features: Sequence[str], settings: Settings,
+               services: tuple[str, ...]) -> ViewPlan:
+    fields = {field.name: field for field in view.features}
+    keys = tuple(JoinKey(column.name, declared_type(str(column.dtype)))
+                 for column in sorted(view.entity_columns, key=lambda column: column.name)
+                 if column.name != DUMMY_ENTITY_ID)
+    planned = []
+    for name in features:
+        field = fields[name]
+        asked = settings.feature(view.name, name, view.tags or {}, field.tags or {})
+        declared = declared_type(str(field.dtype))
+        tolerance = (Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance
+                     else default_tolerance(declared))
+        planned.append(FeaturePlan(
+            view=view.name, name=name, declared=declared, tolerance=tolerance,
+            limits=Limits(
+                mismatch_budget=asked.mismatch_budget, presence_budget=asked.presence_budget, max_lag=asked.max_lag,
+                align_within=asked.align_within, psi=asked.psi, mean=asked.mean, variance=asked.variance,
+                null_rate=asked.null_rate,
+                ignored=f"ignored until {asked.ignore.until}: {asked.ignore.reason}" if asked.ignore else None,
+                ignored_until=asked.ignore.until if asked.ignore else None,
+            ),
+            owner=asked.owner or view.owner or "", runbook=asked.runbook or "", feast_type=field.dtype,
+        ))
+    ttl = int(view.ttl.total_seconds() * 10**9) if view.ttl and view.ttl.total_seconds() > 0 else None
+    online = store.config.online_store
+    source = view.batch_source
+    assert source is not None
+    return ViewPlan(
+        name=view.name, keys=KeySet(keys), features=tuple(planned), ttl=ttl,
+        materialized=bool(view.materialization_intervals),
+        keeps_newer=type(online).__name__.startswith("Redis") and not getattr(online, "skip_dedup", False),
+        source_changed=_source_changed(store, view),
+        has_created=bool(source.created_timestamp_column),
+        version=source_version(view), services=services, handle=view,
+    )
+
+
+def _source_changed(store: FeatureStore, view: FeatureView) -> str:
+    """Tell from the registry's own dates whether the source was changed after the view was first applied."""
+    assert view.batch_source is not None
+    try:
+        source = store.registry.get_data_source(view.batch_source.name, store.project)
+        created, updated = source.created_timestamp, source.last_updated_timestamp
+        first = view.created_timestamp
+    except Exception:  # noqa: BLE001  registries differ in what they keep; without dates nothing is claimed
+        return ""
+    if created and first and created - first > _APPLY_TAKES:
+        return f"source {view.batch_source.name} was registered on {created:%Y-%m-%d %H:%M:%S}, after the view"
+    if created and updated and updated > created:
+        return f"source {view.batch_source.name} was changed on {updated:%Y-%m-%d %H:%M:%S}"
+    return ""
+
+
+def source_version(view: FeatureView) -> SourceVersion:
+    """Give the semantic fingerprint of a view, with its source: what changes its numbers, and nothing else."""
+    assert view.batch_source is not None
+    source = json_format.MessageToDict(view.batch_source.to_proto())
+    meaning = {key: value for key, value in source.items() if key not in (*_SOURCE_BOOKKEEPING, "name")}
+    content = {
+        "features": sorted((field.name, str(field.dtype)) for field in view.features),
+        "keys": sorted((field.name, str(field.dtype)) for field in view.entity_columns),
+        "entities": sorted(view.entities),
+        "ttl": view.ttl.total_seconds() if view.ttl else 0,
+        "source": meaning,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    source.pop("meta", None)
+    return SourceVersion(digest[:32], source_label(source), source)
+
+
+def source_label(source: dict[str, Any]) -> str:
+    """Name a stored source for people: its path, table, query or name."""
+    for group in source.values():
+        if isinstance(group, dict):
+            for key in ("uri", "path", "table", "query"):
+                if group.get(key):
+                    return " ".join(str(group[key]).split())
+    return str(source.get("name", "source"))

@@ -1,0 +1,64 @@
+"""Reads Parquet file sources directly, a batch at a time and only the columns asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from feast.data_format import ParquetFormat
+from feast.data_source import DataSource
+from feast.infra.offline_stores.file_source import FileSource
+
+from feast_skew.errors import SourceUnreadable
+
+_BATCH_ROWS = 262_144
+
+
+def is_parquet(source: DataSource) -> bool:
+    """Tell whether a source is Parquet on a file system that Arrow can open without extra credentials."""
+    if not isinstance(source, FileSource):
+        return False
+    plain = source.file_format is None or isinstance(source.file_format, ParquetFormat)
+    return plain and not source.resolve_credentials()
+
+
+def open_parquet(source: FileSource, repo_path: Path | None) -> tuple[ds.Dataset, str]:
+    """Open a Parquet source as Feast would find it; give the dataset and a name for messages.
+
+    Raises
+    ------
+    SourceUnreadable
+        When there is nothing to open.
+    """
+    uri = FileSource.get_uri_for_file_path(repo_path, source.file_options.uri)
+    filesystem, path = FileSource.create_filesystem_and_path(uri, source.file_options.s3_endpoint_override)
+    where = f"offline source {source.name or path}"
+    shown = where if str(path) in where else f"{where} ({path})"
+    try:
+        if filesystem is None and "://" not in path and not Path(path).exists():
+            raise SourceUnreadable(f"{shown} does not exist", hint="write the file, or correct the path in the repository")
+        dataset = ds.dataset(path, filesystem=filesystem, format="parquet", partitioning="hive")
+        if not dataset.schema.names:
+            raise SourceUnreadable(f"{shown} holds no Parquet file", hint="write one, or correct the path")
+        return dataset, where
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceUnreadable(f"{shown} cannot be read", hint=" ".join(str(error).split())[:300]) from error
+
+
+def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.Table]:
+    """Yield the columns of all rows, in tables of at most a quarter of a million rows.
+
+    Raises
+    ------
+    SourceUnreadable
+        When a file breaks off or is damaged.
+    """
+    try:
+        scanner = dataset.scanner(columns=columns, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1)
+        for batch in scanner.to_batches():
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceUnreadable(f"{where} cannot be read", hint=" ".join(str(error).split())[:300]) from error
