@@ -83,7 +83,9 @@ def rate_bounds(wrong: int, checked: int, population: int, confidence: float) ->
     least, most = wrong, population - (checked - wrong)
     low = _first(lambda k: tail_above(wrong, population, k, checked) > alpha, least, most)
     high = -_first(lambda k: tail_below(wrong, population, -k, checked) > alpha, -most, -least)
-    return RateBounds(wrong / checked, low / population, high / population)
+    value = wrong / checked
+    # Below a confidence of 0.95 or so the steps of 1 / population can leave the value just outside.
+    return RateBounds(value, min(low / population, value), max(high / population, value))
 
 
 def exceeds_p_value(wrong: int, checked: int, population: int, budget: float) -> float:
