@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
-UTC = dt.timezone.utc  # noqa: UP017 - Python 3.10 has no datetime.UTC
+UTC = dt.timezone.utc
 Flight = dict[str, Any]
 
 
@@ -38,7 +38,8 @@ build_features = load("build_features")
 @pytest.fixture(scope="module")
 def flights() -> list[Flight]:
     """All flights as plain dictionaries, missing values as None."""
-    return pq.read_table(REPO / "data" / "flights.parquet").to_pylist()
+    rows: list[Flight] = pq.read_table(REPO / "data" / "flights.parquet").to_pylist()
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(data_dir: Path, name: str) -> pd.DataFrame:
-    return pq.read_table(data_dir / "features" / f"{name}.parquet").to_pandas()
+    table: pd.DataFrame = pq.read_table(data_dir / "features" / f"{name}.parquet").to_pandas()
+    return table
 
 
 def sample(rows: pd.DataFrame, size: int) -> list[Flight]:
@@ -62,7 +64,8 @@ def sample(rows: pd.DataFrame, size: int) -> list[Flight]:
     table = pd.concat(
         [rows.head(5), rows.tail(5), nulls.head(5), rows.sample(size, random_state=3)]
     )
-    return table.astype(object).where(table.notna(), None).to_dict("records")
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def within(flights: list[Flight], column: str, end: dt.datetime, days: int) -> list[Flight]:
