@@ -1,0 +1,156 @@
+"""What a rule sees and gives, and the registry that finds rules by the files of this folder."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.equality import equal
+from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
+from feast_skew.core.types import floats
+from feast_skew.report import Cause
+
+FEWEST_ROWS = 5
+"""A value-based rule claims nothing on fewer rows: any two numbers have a ratio."""
+
+FEWEST_VALUES = 3
+"""Nor on fewer distinct offline values: a constant fits every formula."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier definition of the view, with the values that it gives at the aligned instants, one per entity."""
+
+    version: SourceVersion
+    values: pa.Array
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """What a scan of the online store's keys found for the view: rows of entities that offline does not know."""
+
+    scanned: int
+    found: int
+    complete: bool
+
+
+@dataclass
+class Case:
+    """One feature with everything that rules may look at; arrays have one element per entity of the sample."""
+
+    view: ViewPlan
+    feature: FeaturePlan
+    pairs: FeaturePairs
+    rows: RowState
+    older_positions: np.ndarray
+    older: pa.Array | None
+    ask_earlier: Callable[[], list[Earlier]]
+    orphans: Orphans | None = None
+    sibling_present: np.ndarray | None = None
+    changed_versions: tuple[SourceVersion, ...] = field(default=())
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Entities whose aligned values differ, nulls and unreadable values included."""
+        return self.pairs.wrong
+
+    @cached_property
+    def mismatch(self) -> np.ndarray:
+        """Entities with two different values."""
+        return self.pairs.mask(PairClass.MISMATCH)
+
+    @cached_property
+    def absent(self) -> np.ndarray:
+        """Entities with a row in one store only."""
+        return self.pairs.mask(PairClass.OFFLINE_ONLY, PairClass.ONLINE_ONLY)
+
+    def count(self, kind: PairClass) -> int:
+        """Number of entities in a class."""
+        return self.pairs.count(kind)
+
+    @cached_property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions of the finite mismatching pairs, with their offline and online numbers."""
+        positions = np.flatnonzero(self.mismatch)
+        take = pa.array(positions)
+        off, known_off = floats(self.pairs.offline.take(take))
+        on, known_on = floats(self.pairs.online.take(take))
+        usable = known_off & known_on & np.isfinite(off) & np.isfinite(on)
+        return positions[usable], off[usable], on[usable]
+
+    def online_equals(self, values: pa.Array, positions: np.ndarray) -> np.ndarray:
+        """Tell for some entities whether the online value equals another one; two nulls are equal."""
+        online = self.pairs.online.take(pa.array(positions))
+        both_null = np.asarray(online.is_null()) & np.asarray(values.is_null())
+        return equal(values, online, self.feature.tolerance) | both_null
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A cause and the entities that it explains, as a mask over the sample."""
+
+    cause: Cause
+    explained: np.ndarray
+
+
+Explain = Callable[[Case], Explanation | None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rule; `parameters` counts what it fits to the data."""
+
+    code: str
+    kind: str
+    parameters: int
+    explain: Explain
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(code: str, *, kind: str, parameters: int = 0) -> Callable[[Explain], Explain]:
+    """Register a function as the rule of a cause code; `kind` is `what` or `how`."""
+
+    def register(explain: Explain) -> Explain:
+        if code in RULES:
+            raise ValueError(f"two rules for cause {code}")
+        RULES[code] = Rule(code, kind, parameters, explain)
+        return explain
+
+    return register
+
+
+def load_rules() -> list[Rule]:
+    """Import every rule file of this folder and give the rules, by code."""
+    package = importlib.import_module("feast_skew.diagnosis")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"feast_skew.diagnosis.{module.name}")
+    return [RULES[code] for code in sorted(RULES)]
+
+
+def share_text(part: int, whole: int) -> str:
+    """Write a share for people, with the counts it comes from."""
+    return f"{part / whole:.1%} ({part:,} of {whole:,})" if whole else "0"
+
+
+def duration_text(nanoseconds: float) -> str:
+    """Write a span of time for people in its largest fitting unit."""
+    seconds = nanoseconds / 1e9
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def known_rows(rows: RowState) -> np.ndarray:
+    """Entities with a row in both stores."""
+    return rows.has_offline & (rows.online != NO_INSTANT)

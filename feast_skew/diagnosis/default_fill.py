@@ -1,0 +1,56 @@
+"""`default_fill`: one constant online where offline is null or something else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.pairs import PairClass
+from feast_skew.core.types import Kind
+from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.judging.examples import plain
+from feast_skew.report import Cause
+
+_LEAST_SHARE = 0.1
+_TIMES_USUAL = 3.0
+
+
+@rule("default_fill", kind="what", parameters=1)
+def default_fill(case: Case) -> Explanation | None:
+    """Claim wrong pairs whose online value is the same one, far more often than that value is found offline."""
+    if case.feature.declared.kind in (Kind.LIST, Kind.TEXT):
+        return None
+    positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
+    if len(positions) < FEWEST_ROWS:
+        return None
+    online = case.pairs.online.take(pa.array(positions))
+    tally = pc.value_counts(online)
+    counts = np.asarray(tally.field("counts"))
+    best = int(np.argmax(counts))
+    value, count = tally.field("values")[best], int(counts[best])
+    if count < FEWEST_ROWS or not value.is_valid:
+        return None
+    offline = case.pairs.offline.drop_null()
+    usual = float(np.mean(np.asarray(pc.equal(offline, value.cast(offline.type))))) if len(offline) else 0.0
+    share_here = count / len(positions)
+    if share_here <= max(_LEAST_SHARE, min(0.95, _TIMES_USUAL * usual)) or usual >= 0.5:
+        return None
+    hit = positions[np.asarray(pc.fill_null(pc.equal(online, value), False))]
+    instead = case.pairs.offline.take(pa.array(hit))
+    nulls = instead.null_count
+    varied = len(instead.drop_null().unique())
+    if nulls < FEWEST_ROWS and varied < FEWEST_VALUES:
+        return None
+    wrong = int(case.wrong.sum())
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[hit] = True
+    shown = plain(value.as_py())
+    where = "null" if nulls == count else f"other values ({nulls:,} nulls)" if nulls else "other values"
+    return Explanation(Cause(
+        "default_fill", "what", count / wrong, min(0.99, share_here),
+        f"{share_text(count, wrong)} of the wrong values are {shown!r} online, where offline has {where}",
+        {"value": shown, "entities": count, "offline_null": nulls, "share_offline": usual},
+        "fill the same default offline, or serve null and let the model's own imputation work on both sides",
+        parameters=1,
+    ), explained)

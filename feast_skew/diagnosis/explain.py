@@ -1,0 +1,35 @@
+"""Runs all rules over one feature and puts their causes in order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feast_skew.diagnosis.base import Case, Explanation, load_rules
+from feast_skew.diagnosis.unknown import unknown_cause
+from feast_skew.report import Cause
+
+_PROVEN = 0.9
+_REMAINDER = 0.02
+_SMALLEST_SHARE = 0.005
+
+
+def explain(case: Case) -> tuple[Cause, ...]:
+    """Give the causes of a feature's differences: largest share first, of equals the one with fewer parameters.
+
+    What no rule explains is said as `unknown`, unless a proven account of how the difference came about covers it.
+    """
+    found: list[Explanation] = []
+    for rule in load_rules():
+        explanation = rule.explain(case)
+        if explanation is not None and explanation.cause.share >= _SMALLEST_SHARE:
+            found.append(explanation)
+    found.sort(key=lambda entry: (-round(entry.cause.share, 6), entry.cause.parameters, -entry.cause.confidence))
+    causes = [entry.cause for entry in found]
+    covered = np.zeros(len(case.wrong), dtype=bool)
+    for entry in found:
+        if entry.cause.kind == "what" or entry.cause.confidence >= _PROVEN:
+            covered |= entry.explained
+    left = case.wrong & ~covered
+    if case.wrong.any() and left.sum() > _REMAINDER * case.wrong.sum():
+        causes.append(unknown_cause(case, left))
+    return tuple(causes)

@@ -1,0 +1,26 @@
+"""`not_materialized`: absent online although offline has it."""
+
+from __future__ import annotations
+
+from feast_skew.core.pairs import PairClass
+from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
+from feast_skew.report import Cause
+
+
+@rule("not_materialized", kind="how")
+def not_materialized(case: Case) -> Explanation | None:
+    """Claim entities that offline knows and online does not."""
+    missing = case.pairs.mask(PairClass.OFFLINE_ONLY)
+    count = int(missing.sum())
+    if not count:
+        return None
+    known = int(case.rows.has_offline.sum())
+    everyone = count == known
+    detail = f"{share_text(count, known)} of the entities that offline knows have no online row"
+    if everyone:
+        detail += "; the store was emptied, the keys expired, or serving writes under other keys"
+    return Explanation(Cause(
+        "not_materialized", "how", count / int((case.wrong | case.absent).sum()), 1.0 if not everyone else 0.8, detail,
+        {"entities": count, "share": count / known},
+        "materialize the whole range of the offline data, and check that the job's range reaches back to these rows",
+    ), missing)

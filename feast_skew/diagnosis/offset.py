@@ -1,0 +1,54 @@
+"""`offset`: offline plus a constant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feast_skew.core.types import Kind
+from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.scale import densest
+from feast_skew.report import Cause
+
+_RELATIVE = 1e-9
+_WIDTH = 1e-6
+
+
+@rule("offset", kind="what", parameters=1)
+def offset(case: Case) -> Explanation | None:
+    """Claim pairs whose difference, online minus offline, is one and the same number; seconds for timestamps."""
+    kind = case.feature.declared.kind
+    if not (kind.is_number or kind is Kind.TIMESTAMP):
+        return None
+    positions, off, on = case.numbers
+    if len(positions) < FEWEST_ROWS:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = on - off
+        # What the subtraction itself can be off by, in the precision of the declared type.
+        relative = 1e-6 if kind is Kind.FLOAT32 else _RELATIVE
+        room = relative * np.maximum(np.abs(on), np.abs(off))
+    sane = np.isfinite(difference)
+    ordered = np.sort(difference[sane])
+    width = max(float(np.median(room[sane])) if sane.any() else 0.0, _WIDTH * float(np.median(np.abs(ordered)) or 0.0)) \
+        if len(ordered) else 0.0
+    start, end = densest(ordered, width)
+    if end - start < FEWEST_ROWS:
+        return None
+    constant = float(np.median(ordered[start:end]))
+    rounded = float(f"{constant:.9g}")
+    if abs(constant - rounded) <= 1e-9 * abs(constant):
+        constant = rounded
+    fits = np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant))
+    count = int(fits.sum())
+    if count < FEWEST_ROWS or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
+        return None
+    wrong = int(case.wrong.sum())
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[positions[fits]] = True
+    unit = " seconds" if kind is Kind.TIMESTAMP else ""
+    return Explanation(Cause(
+        "offset", "what", count / wrong, 0.99,
+        f"online is offline plus {constant:.8g}{unit} for {share_text(count, wrong)} of the wrong values",
+        {"offset": constant, "entities": count},
+        "find the side that adds it, and compute the feature once for both stores", parameters=1,
+    ), explained)

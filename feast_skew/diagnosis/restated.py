@@ -1,0 +1,73 @@
+"""`restated`: online has the value from before offline was corrected at the same event timestamp."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
+from feast_skew.report import Cause
+
+_EXPLAINED_BY_HISTORY = 0.5
+_INFERRED = 0.5
+
+
+@rule("restated", kind="how")
+def restated(case: Case) -> Explanation | None:
+    """Claim wrong pairs that equal an earlier version of the offline row; without versions, name the possibility.
+
+    Proof needs a created timestamp: then the source still has the version that was written online. Without one, the
+    pattern alone (same timestamp, other value, a store that keeps what is not older) is said as a possibility.
+    """
+    wrong = int(case.wrong.sum())
+    if not wrong:
+        return None
+    proven = _equal_to_earlier_version(case)
+    count = int(proven.sum())
+    remedy = _remedy(case)
+    if count:
+        return Explanation(Cause(
+            "restated", "how", count / wrong, 1.0,
+            f"{share_text(count, wrong)} of the wrong online values equal an earlier version of the offline row with "
+            f"the same event timestamp; offline was corrected later",
+            {"equal_to_earlier_version": count / wrong, "entities": count}, remedy), proven)
+    if not case.view.keeps_newer:
+        return None
+    if any(_covers(case, earlier.values) for earlier in case.ask_earlier()):
+        return None  # definition_not_landed has the proof
+    changed = [version.source_name for version in case.changed_versions]
+    if changed:
+        possibility = f"; the source was {changed[-1]} before and may have been replaced"
+    elif case.view.source_changed:
+        possibility = f"; {case.view.source_changed}"
+    else:
+        possibility = "; the source may have been rewritten or replaced since"
+    return Explanation(Cause(
+        "restated", "how", 1.0, _INFERRED if changed or case.view.source_changed else _INFERRED / 2,
+        f"the wrong rows have the same event timestamp in both stores, and this store never overwrites a row with one "
+        f"that is not newer, so a correction offline would not have landed{possibility}",
+        {"equal_to_earlier_version": None, "source_changed": case.view.source_changed or None,
+         "earlier_sources": changed},
+        remedy), case.wrong.copy())
+
+
+def _equal_to_earlier_version(case: Case) -> np.ndarray:
+    proven = np.zeros(len(case.wrong), dtype=bool)
+    if case.older is None or not len(case.older_positions):
+        return proven
+    same = case.online_equals(case.older, case.older_positions) & case.wrong[case.older_positions]
+    proven[case.older_positions[same]] = True
+    return proven
+
+
+def _covers(case: Case, values: pa.Array) -> bool:
+    positions = np.flatnonzero(case.wrong)
+    same = case.online_equals(values.take(pa.array(positions)), positions)
+    return bool(same.mean() >= _EXPLAINED_BY_HISTORY)
+
+
+def _remedy(case: Case) -> str:
+    if case.view.keeps_newer:
+        return (f"write the rows again: set `skip_dedup: true` in online_store, materialize view {case.view.name} over "
+                f"the same range, take it out again; nothing is missing meanwhile")
+    return f"materialize view {case.view.name} over the same range again"

@@ -1,0 +1,32 @@
+"""`unknown`: different, with no cause that explains it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feast_skew.diagnosis.base import Case, share_text
+from feast_skew.report import Cause
+
+
+def unknown_cause(case: Case, left: np.ndarray) -> Cause:
+    """Say what remains, with the shape of the difference for whoever goes looking."""
+    wrong = int(case.wrong.sum())
+    evidence: dict[str, object] = {"entities": int(left.sum())}
+    kind = case.feature.declared.kind
+    if kind.is_number:
+        positions, off, on = case.numbers
+        inside = left[positions]
+        off, on = off[inside], on[inside]
+        if len(off) >= 3 and np.ptp(off) > 0 and np.ptp(on) > 0:
+            with np.errstate(over="ignore", invalid="ignore"):
+                correlation = float(np.corrcoef(off, on)[0, 1])
+                middle = float(np.median(on - off))
+            if np.isfinite(correlation):
+                evidence["correlation"] = correlation
+            if np.isfinite(middle):
+                evidence["median_difference"] = middle
+    return Cause(
+        "unknown", "what", int(left.sum()) / wrong, 0.0,
+        f"{share_text(int(left.sum()), wrong)} of the wrong values fit no rule", evidence,
+        "compare the code of both pipelines for the example entities",
+    )

@@ -1,0 +1,94 @@
+"""The entities that show a difference best, as plain values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.keys import render_key
+from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
+from feast_skew.core.types import Kind, floats
+from feast_skew.report import Example
+
+SHOWN = 5
+MASK = "***"
+_LONGEST = 200
+
+
+def worst_examples(kind: Kind, pairs: FeaturePairs, rows: RowState, entities: pa.Table, show: bool,
+                   wanted: np.ndarray | None = None) -> tuple[Example, ...]:
+    """Give a few wrong entities: the largest differences of numbers first, then one of each other class.
+
+    `wanted` names the entities to choose from where nothing is wrong by class, as with unaligned rows.
+    """
+    order: list[int] = []
+    mismatch = pairs.mask(PairClass.MISMATCH) if wanted is None else wanted
+    order.extend(_largest(kind, pairs, np.flatnonzero(mismatch)))
+    for other in (PairClass.NULL_ONLINE, PairClass.NULL_OFFLINE, PairClass.CORRUPT, PairClass.OFFLINE_ONLY,
+                  PairClass.ONLINE_ONLY):
+        order.extend(np.flatnonzero(pairs.mask(other))[:2].tolist())
+    if not order:
+        order.extend(np.flatnonzero(rows.stale)[:2].tolist())
+    chosen = order[:SHOWN] if len(order) <= SHOWN else _mixed(order, pairs)
+    return tuple(_example(i, pairs, rows, entities, show) for i in chosen)
+
+
+def _mixed(order: list[int], pairs: FeaturePairs) -> list[int]:
+    """Keep the first ones, but no class out when it has a row among the candidates."""
+    chosen = order[:SHOWN]
+    seen = {int(pairs.classes[i]) for i in chosen}
+    for i in order[SHOWN:]:
+        if int(pairs.classes[i]) not in seen and len(chosen) > 2:
+            seen.add(int(pairs.classes[i]))
+            chosen = [*chosen[: SHOWN - 1], i]
+    return chosen
+
+
+def _largest(kind: Kind, pairs: FeaturePairs, candidates: np.ndarray) -> list[int]:
+    if not len(candidates):
+        return []
+    if not (kind.is_number or kind is Kind.TIMESTAMP):
+        return [int(i) for i in candidates[:SHOWN]]
+    take = pa.array(candidates)
+    off, known_off = floats(pairs.offline.take(take))
+    on, known_on = floats(pairs.online.take(take))
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance = np.where(known_off & known_on, np.abs(on - off), -1.0)
+    distance = np.nan_to_num(distance, nan=np.inf, posinf=np.inf)
+    return [int(i) for i in candidates[np.argsort(-distance, kind="stable")[:SHOWN]]]
+
+
+def _example(i: int, pairs: FeaturePairs, rows: RowState, entities: pa.Table, show: bool) -> Example:
+    key = {name: plain(value) if show else MASK for name, value in render_key(entities, i).items()}
+    held = rows.aligned[i] if rows.aligned[i] != NO_INSTANT else rows.before[i]
+    if held == NO_INSTANT:
+        held = rows.latest[i]
+    return Example(key, plain(pairs.offline[i].as_py()), plain(pairs.online[i].as_py()), instant_text(int(held)),
+                   instant_text(int(rows.online[i])), PairClass(int(pairs.classes[i])).key)
+
+
+def plain(value: Any) -> Any:
+    """Give a value as plain JSON: times and bytes as text, non-finite numbers by name, long texts cut."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, bytes):
+        value = value.hex()
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value[:20]]
+    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def instant_text(instant: int) -> str | None:
+    """Write an instant as UTC ISO 8601 text with as many digits as it needs; None for no instant."""
+    if instant == NO_INSTANT:
+        return None
+    text = str(np.datetime64(instant // 1000, "us"))
+    whole, _, fraction = text.partition(".")
+    return whole + ("." + fraction.rstrip("0") if fraction.strip("0") else "") + "Z"

@@ -1,0 +1,196 @@
+"""One feature judged: counts, shares, distributions, examples, and at last the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass
+from feast_skew.judging.distributions import describe, metrics_of
+from feast_skew.judging.examples import worst_examples
+from feast_skew.judging.limits import Share, settle
+from feast_skew.judging.unaligned import Unaligned
+from feast_skew.measuring.sampling import ViewSample
+from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.report import Cause, Example, FeatureResult, Metric, Verdict, worst
+
+_CLASS_ORDER = ("match", "mismatch", "offline_only", "online_only", "null_offline", "null_online", "null_both",
+                "absent_both", "unaligned", "corrupt")
+EMPTY_COUNTS = {name: 0 for name in ("entities", *_CLASS_ORDER, "stale", "ahead", "expired")}
+
+
+@dataclass
+class Draft:
+    """A feature on its way to a result; `settle_drafts` judges all drafts of a run together."""
+
+    view: ViewPlan
+    feature: FeaturePlan
+    counts: Mapping[str, int]
+    mismatch: Share | None
+    presence: Share | None
+    late: Share | None
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    quantiles: Mapping[str, object] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    reasons: list[str] = field(default_factory=list)
+    unaligned: Unaligned | None = None
+    not_measured: str = ""
+    error: str = ""
+
+
+def failed_draft(view: ViewPlan, feature: FeaturePlan, reason: str) -> Draft:
+    """Give the draft of a feature that could not be read."""
+    return Draft(view, feature, dict(EMPTY_COUNTS), None, None, None, error=reason)
+
+
+def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewSample, confidence: float,
+                  show: bool) -> Draft:
+    """Count the classes of a feature and describe its aligned pairs; nothing is judged yet."""
+    pairs = measured.pairs[feature.name]
+    rows = measured.rows
+    counts = count_classes(measured, pairs)
+    size = counts["entities"]
+    checked = sum(pairs.count(kind) for kind in COMPARED)
+    wrong = int(np.count_nonzero(pairs.wrong))
+    unread = min(sample.population - size, sample.unread)
+    both = rows.has_offline & rows.has_online
+    late = None
+    if feature.limits.max_lag is not None:
+        overdue = int(np.count_nonzero(rows.lag > feature.limits.max_lag))
+        late = Share(overdue, int(both.sum()), int(both.sum()) + unread, feature.limits.mismatch_budget)
+    draft = Draft(
+        measured.view, feature, counts,
+        mismatch=Share(wrong, checked, checked + unread, feature.limits.mismatch_budget),
+        presence=Share(counts["offline_only"] + counts["online_only"], size, sample.population,
+                       feature.limits.presence_budget),
+        late=late,
+        examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, show),
+    )
+    compared = pairs.mask(*COMPARED) & ~pairs.mask(PairClass.CORRUPT)
+    if compared.any():
+        take = pa.array(np.flatnonzero(compared))
+        found = describe(feature, pairs.offline.take(take), pairs.online.take(take), confidence)
+        draft.metrics = metrics_of(found, feature, confidence)
+        draft.quantiles = found.quantiles
+    if not measured.view.materialized and not rows.has_online.any() and size:
+        draft.not_measured = (f"view {measured.view.name} was never materialized and holds no row online; "
+                              f"run `feast materialize` first")
+    elif not size:
+        draft.not_measured = f"offline knows no entity of view {measured.view.name}"
+    return draft
+
+
+def count_classes(measured: ViewMeasurement, pairs: FeaturePairs) -> dict[str, int]:
+    """Count the entities of each class, and the freshness overlays."""
+    tally = np.bincount(pairs.classes, minlength=len(PairClass))
+    counts = {"entities": len(pairs.classes)}
+    counts.update({kind.key: int(tally[kind]) for kind in PairClass})
+    rows = measured.rows
+    counts.update({name: int(np.count_nonzero(getattr(rows, name))) for name in ("stale", "ahead", "expired")})
+    return {name: counts[name] for name in EMPTY_COUNTS}
+
+
+def settle_drafts(drafts: Sequence[Draft], confidence: float, today: date) -> list[FeatureResult]:
+    """Judge all features of a run together and give their results, worst first."""
+    measured = [draft for draft in drafts if not draft.error and not draft.not_measured]
+    families = {
+        "mismatch_rate": settle([draft.mismatch for draft in measured], confidence),
+        "presence_rate": settle([draft.presence for draft in measured], confidence),
+        "late_rate": settle([draft.late for draft in measured], confidence),
+    }
+    results = []
+    for i, draft in enumerate(measured):
+        judged = {name: family[i] for name, family in families.items()}
+        metrics = {name: metric for name, metric in judged.items() if metric is not None}
+        results.append(_result(draft, {**metrics, **draft.metrics}, today))
+    results.extend(_unmeasured(draft) for draft in drafts if draft.error or draft.not_measured)
+    order = [Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS]
+    return sorted(results, key=lambda r: (order.index(r.verdict), -_wrongness(r), r.view, r.feature))
+
+
+def _wrongness(result: FeatureResult) -> float:
+    values = [metric.value for name, metric in result.metrics.items() if name.endswith("_rate")]
+    return max((value for value in values if value is not None), default=0.0)
+
+
+def _unmeasured(draft: Draft) -> FeatureResult:
+    verdict = Verdict.ERROR if draft.error else Verdict.INCONCLUSIVE
+    feature = draft.feature
+    return FeatureResult(feature.view, feature.name, feature.declared.name, feature.owner, feature.runbook, verdict,
+                         draft.counts, {}, reasons=(draft.error or draft.not_measured,), services=draft.view.services)
+
+
+def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureResult:
+    reasons = list(draft.reasons)
+    verdicts = [Verdict.PASS]
+    for name, metric in metrics.items():
+        if name == "mismatch_rate" and draft.unaligned is not None:
+            continue  # too few rows align: the unaligned ones decide
+        verdicts.append(metric.verdict)
+        reason = _reason(name, metric)
+        if reason:
+            reasons.append(reason)
+    if draft.unaligned is not None:
+        verdicts.append(draft.unaligned.verdict)
+        reasons.append(draft.unaligned.reason)
+        metrics["unaligned_difference"] = draft.unaligned.metric
+    verdicts.extend(_warnings(draft, reasons))
+    verdict = worst(verdicts)
+    limits = draft.feature.limits
+    if limits.ignored and limits.ignored_until is not None:
+        if today <= limits.ignored_until:
+            reasons.insert(0, limits.ignored)
+            verdict = Verdict.WARN if verdict is not Verdict.PASS else Verdict.PASS
+        else:
+            reasons.append(f"no longer {limits.ignored}")
+    feature = draft.feature
+    return FeatureResult(feature.view, feature.name, feature.declared.name, feature.owner, feature.runbook, verdict,
+                         draft.counts, metrics, draft.causes, draft.examples, tuple(reasons), draft.quantiles,
+                         draft.view.services)
+
+
+def _reason(name: str, metric: Metric) -> str:
+    if metric.verdict is Verdict.FAIL and metric.value is not None:
+        if "wrong" in metric.extra:
+            what = {"mismatch_rate": "differ", "presence_rate": "are in one store only",
+                    "late_rate": "lag more than max_lag"}[name]
+            return f"{metric.extra['wrong']:,} of {metric.extra['checked']:,} {what}; budget {metric.limit:.3%}"
+        return f"{name} {metric.value:.4g} is beyond the limit {metric.limit}"
+    if metric.verdict is Verdict.INCONCLUSIVE:
+        if "wrong" not in metric.extra:
+            return f"{name}: too little data to hold it against the limit {metric.limit}"
+        if not metric.extra["checked"]:
+            return "no entity could be compared" if name == "mismatch_rate" else f"{name}: nothing to check"
+        needed = metric.extra["needed"]
+        more = f"; {needed:,} entities would decide" if needed else ""
+        return (f"{name}: {metric.extra['wrong']:,} of {metric.extra['checked']:,} leave a share up to "
+                f"{metric.high:.3%} possible, budget {metric.limit:.3%}{more}")
+    return ""
+
+
+def _warnings(draft: Draft, reasons: list[str]) -> list[Verdict]:
+    counts = draft.counts
+    texts = {
+        "stale": "online rows are older than the latest offline row",
+        "expired": "online rows are past the view's ttl, which only offline enforces",
+        "ahead": "online rows are newer than the latest offline row",
+        "unaligned": "rows share no timestamp with offline",
+        "corrupt": "online values cannot be decoded",
+    }
+    found = []
+    for name, text in texts.items():
+        if not counts[name] or (name == "stale" and draft.feature.limits.max_lag is not None):
+            continue
+        if name == "unaligned" and draft.unaligned is not None:
+            continue
+        found.append(Verdict.WARN)
+        reasons.append(f"{counts[name]:,} {text}")
+    return found
+
+

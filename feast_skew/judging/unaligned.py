@@ -1,0 +1,86 @@
+"""Features whose rows share too few timestamps: judged as populations, offline's own movement as the yardstick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.model import FeaturePlan
+from feast_skew.core.types import Kind, floats
+from feast_skew.judging.distributions import describe, metrics_of
+from feast_skew.measuring.steps import Moment, Neighbours
+from feast_skew.report import Metric, Verdict
+from feast_skew.statistics.movement import Movement, judge_changes, judge_movement
+from feast_skew.statistics.sides import Side
+
+_VERDICTS = {"beyond": Verdict.FAIL, "within": Verdict.WARN, "undecided": Verdict.INCONCLUSIVE}
+
+@dataclass(frozen=True)
+class Unaligned:
+    """What unaligned rows tell of a feature: a verdict, one sentence, a metric of it, and the distributions' metrics."""
+
+    verdict: Verdict
+    reason: str
+    metric: Metric
+    metrics: dict[str, Metric]
+    quantiles: dict[str, object]
+
+
+def judge_unaligned(feature: FeaturePlan, neighbours: Neighbours | None, confidence: float, seed: int) -> Unaligned:
+    """Judge one feature by its unaligned rows; inconclusive when offline has no history to compare with."""
+    if neighbours is None:
+        reason = "rows share no timestamp, and offline has no earlier row to compare with"
+        return Unaligned(Verdict.INCONCLUSIVE, reason, Metric(None, verdict=Verdict.INCONCLUSIVE), {}, {})
+    name = feature.name
+    movement = _movement(feature, neighbours, confidence, seed)
+    statistics = {s.name: s for s in movement.statistics}
+    yardsticks = {key: s.yardstick for key, s in statistics.items()}
+    found = describe(feature, neighbours.before.columns[name], neighbours.online.columns[name], confidence)
+    metrics = metrics_of(found, feature, confidence, yardsticks)
+    verdict = _VERDICTS[movement.verdict]
+    deciding = next((s for s in movement.statistics if s.verdict == movement.verdict), None)
+    chosen = deciding or statistics.get("size") or statistics.get("changed")
+    extra = {
+        "entities": movement.entities, "steps": movement.steps, "statistic": chosen.name if chosen else None,
+        "movement": chosen.yardstick if chosen else None,
+        "statistics": {s.name: {"value": s.value, "low": s.low, "movement": s.yardstick, "ratio": s.ratio,
+                                "limit": s.limit, "verdict": s.verdict} for s in movement.statistics},
+    }
+    metric = Metric(chosen.value if chosen else None, chosen.low if chosen else None, None,
+                    chosen.limit if chosen else None, verdict, extra)
+    count = f"{movement.entities:,} entities with unaligned rows"
+    if verdict is Verdict.WARN:
+        reason = f"agrees as far as unaligned rows can tell ({count})"
+    elif verdict is Verdict.FAIL:
+        reason = f"unaligned rows differ by more than offline moves: {movement.reason} ({count})"
+    else:
+        reason = f"unaligned rows cannot decide: {movement.reason}"
+    return Unaligned(verdict, reason, metric, metrics, dict(found.quantiles))
+
+
+def _movement(feature: FeaturePlan, neighbours: Neighbours, confidence: float, seed: int) -> Movement:
+    kind = feature.declared.kind
+    numeric = kind.is_number or kind is Kind.TIMESTAMP
+
+    def side(moment: Moment) -> Side:
+        column = moment.columns[feature.name]
+        if numeric:
+            values, valid = floats(column)
+            return Side.of(values, valid, moment.present)
+        return Side.of(_objects(column), np.asarray(pc.is_valid(column)), moment.present)
+
+    online, before = side(neighbours.online), side(neighbours.before)
+    steps = [(side(new), side(old)) for new, old in neighbours.steps]
+    if numeric:
+        return judge_movement(online, before, steps, confidence=confidence, rtol=feature.tolerance.rtol,
+                              atol=feature.tolerance.atol, seed=seed)
+    return judge_changes(online, before, steps, confidence=confidence)
+
+
+def _objects(column: pa.Array) -> np.ndarray:
+    values = np.empty(len(column), dtype=object)
+    values[:] = [tuple(value) if isinstance(value, list) else value for value in column.to_pylist()]
+    return values

@@ -1,0 +1,125 @@
+"""Offline rows at chosen instants, picked out of one pass over a view's source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT, microseconds
+from feast_skew.core.keys import KeyIndex
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.stores.base import OfflineBatch, OfflineReader
+
+
+@dataclass
+class HeldRows:
+    """The offline rows found at one instant per entity.
+
+    `columns` have one value per entity, in the declared types, null where there is no row. `tied` marks entities with
+    several rows at that instant of which none is the newest, `older` holds the earlier versions of a row that was
+    written again: positions of entities, and the columns of those versions.
+    """
+
+    columns: dict[str, pa.Array]
+    tied: np.ndarray
+    tied_and_differ: np.ndarray
+    older_positions: np.ndarray
+    older: dict[str, pa.Array] = field(default_factory=dict)
+
+
+@dataclass
+class _Part:
+    positions: np.ndarray
+    created: np.ndarray | None
+    values: pa.Table
+
+
+class RowPicker:
+    """Collects, from batches in any order, the rows that stand at the wanted instant of their entity."""
+
+    def __init__(self, wanted: np.ndarray) -> None:
+        self._wanted = microseconds(wanted)
+        self._parts: list[_Part] = []
+
+    def add(self, positions: np.ndarray, batch: OfflineBatch) -> None:
+        """Take the rows of a batch that are wanted."""
+        hit = positions >= 0
+        hit[hit] = self._wanted[positions[hit]] == microseconds(batch.instants[hit])
+        if not hit.any():
+            return
+        created = batch.created[hit] if batch.created is not None else None
+        self._parts.append(_Part(positions[hit], created, batch.values.filter(pa.array(hit))))
+
+    def rows(self, features: Sequence[FeaturePlan], offline: OfflineReader) -> HeldRows:
+        """Give the newest row of each entity, and the others at the same instant."""
+        size = len(self._wanted)
+        if not self._parts:
+            nothing = {feature.name: pa.nulls(size, feature.declared.arrow) for feature in features}
+            none = np.zeros(size, dtype=bool)
+            return HeldRows(nothing, none, none.copy(), np.empty(0, dtype=np.int64))
+        positions = np.concatenate([part.positions for part in self._parts])
+        created = None
+        if self._parts[0].created is not None:
+            created = np.concatenate([part.created for part in self._parts if part.created is not None])
+        values = pa.concat_tables([part.values for part in self._parts], promote_options="permissive")
+        self._parts = []
+        # Stable: among equal created timestamps the row that stands later in the source comes last, as in Feast's own
+        # keep="last".
+        order = np.lexsort((created, positions)) if created is not None else np.argsort(positions, kind="stable")
+        positions = positions[order]
+        last = np.append(positions[1:] != positions[:-1], True)
+        chosen = np.full(size, -1, dtype=np.int64)
+        chosen[positions[last]] = order[last]
+        take = pa.array(chosen, mask=chosen < 0)
+        columns = {f.name: offline.declare(f, values.column(f.name).take(take)) for f in features}
+        held = HeldRows(columns, np.zeros(size, dtype=bool), np.zeros(size, dtype=bool), np.empty(0, dtype=np.int64))
+        others = ~last
+        if others.any():
+            self._note_others(held, positions, order, others, created, values, features, offline)
+        return held
+
+    @staticmethod
+    def _note_others(held: HeldRows, positions: np.ndarray, order: np.ndarray, others: np.ndarray,
+                     created: np.ndarray | None, values: pa.Table, features: Sequence[FeaturePlan],
+                     offline: OfflineReader) -> None:
+        last_created = np.full(len(held.tied), NO_INSTANT, dtype=np.int64)
+        if created is not None:
+            np.maximum.at(last_created, positions, created[order])
+            newest = created[order] == last_created[positions]
+        else:
+            newest = np.ones(len(positions), dtype=bool)
+        other_positions = positions[others]
+        table = values.take(pa.array(order[others]))
+        declared = {f.name: offline.declare(f, table.column(f.name)) for f in features}
+        tie = newest[others]
+        held.tied[other_positions[tie]] = True
+        for name, column in declared.items():
+            same = _same(column, held.columns[name].take(pa.array(other_positions)))
+            held.tied_and_differ[other_positions[tie & ~same]] = True
+        older = pa.array(~tie)
+        held.older_positions = other_positions[~tie]
+        held.older = {name: column.filter(older) for name, column in declared.items()}
+
+
+def _same(one: pa.Array, other: pa.Array) -> np.ndarray:
+    from feast_skew.core.equality import EXACT, equal
+
+    both_null = np.asarray(one.is_null()) & np.asarray(other.is_null())
+    return equal(one, other, EXACT) | both_null
+
+
+def pick_rows(view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table,
+              wanted: Mapping[str, np.ndarray], offline: OfflineReader, advance: object = None) -> dict[str, HeldRows]:
+    """Give the offline rows at the wanted instants (by role, one per entity) in one pass over the source."""
+    index = KeyIndex(entities)
+    pickers = {role: RowPicker(instants) for role, instants in wanted.items()}
+    for batch in offline.scan(view, features):
+        positions = index.positions(batch.keys)
+        for picker in pickers.values():
+            picker.add(positions, batch)
+        if callable(advance):
+            advance(len(batch.instants))
+    return {role: picker.rows(features, offline) for role, picker in pickers.items()}

@@ -1,0 +1,123 @@
+"""Who is compared: the entities that offline knows, and the seeded sample of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.keys import DistinctEntities, KeyIndex, KeySet, key_hashes, smallest
+from feast_skew.core.model import ViewPlan
+from feast_skew.errors import SkewError
+from feast_skew.measuring.progress import Progress
+from feast_skew.stores.base import OfflineReader
+
+
+@dataclass
+class Known:
+    """The entities that offline knows of one view, up to the instant of the run."""
+
+    entities: pa.Table
+    rows: int
+    null_keys: int
+    any_row: bool
+
+
+@dataclass
+class Population:
+    """The entities of one entity key set: the union over its views, and each view's own."""
+
+    keys: KeySet
+    entities: pa.Table
+    views: dict[str, Known]
+    errors: dict[str, SkewError] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of distinct entities; 1 for a key set without keys that has any row."""
+        return self.entities.num_rows
+
+
+@dataclass
+class ViewSample:
+    """The entities of which one view is judged.
+
+    `population` is the number that they stand for (equal to their number when all were taken), `unread` how many more
+    of them the view's offline side knows.
+    """
+
+    entities: pa.Table
+    population: int
+    unread: int
+
+
+def find_population(keys: KeySet, views: list[ViewPlan], offline: OfflineReader, as_of: int,
+                    progress: Progress) -> Population:
+    """Find the entities that offline knows of a key set; a view whose source cannot be read is noted and left out."""
+    known: dict[str, Known] = {}
+    errors: dict[str, SkewError] = {}
+    for view in views:
+        try:
+            known[view.name] = _known(view, offline, as_of, progress)
+        except SkewError as error:
+            errors[view.name] = error
+    if not keys.keys:
+        rows = 1 if known else 0
+        return Population(keys, _no_columns(rows), known, errors)
+    union = DistinctEntities(keys)
+    for entry in known.values():
+        union.add(entry.entities)
+    return Population(keys, union.table(), known, errors)
+
+
+def _no_columns(rows: int) -> pa.Table:
+    return pa.table({"__rows": pa.nulls(rows)}).select([])
+
+
+def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progress) -> Known:
+    distinct = DistinctEntities(view.keys)
+    rows = null_keys = 0
+    any_row = False
+    with progress.stage(f"{view.name}: entities offline", None, "rows") as stage:
+        for batch in offline.scan(view, ()):
+            in_time = batch.instants <= as_of
+            any_row = any_row or bool(in_time.any())
+            if view.keys.keys:
+                distinct.add(batch.keys if in_time.all() else batch.keys.filter(pa.array(in_time)))
+            rows += len(batch.instants)
+            null_keys += batch.null_keys
+            stage.advance(len(batch.instants))
+    entities = distinct.table() if view.keys.keys else _no_columns(1 if any_row else 0)
+    return Known(entities, rows, null_keys, any_row)
+
+
+def draw(population: Population, wanted: int, seed: int) -> Mapping[str, ViewSample]:
+    """Draw the sample of each view: the `wanted` smallest seeded hashes of the key set's entities.
+
+    A view that knows fewer of these than it could (a small view beside a large one) gets its own smallest hashes
+    instead, so that a small view is read whole and decided exactly.
+    """
+    if population.size <= wanted:
+        everyone = _in_hash_order(population.entities, population.keys, seed, population.size)
+        return {name: ViewSample(everyone, population.size, 0) for name in population.views}
+    base = _in_hash_order(population.entities, population.keys, seed, wanted)
+    index = KeyIndex(base)
+    samples = {}
+    for name, known in population.views.items():
+        size = known.entities.num_rows
+        inside = int(np.count_nonzero(index.positions(known.entities) >= 0))
+        if inside < min(wanted, size):
+            own = _in_hash_order(known.entities, population.keys, seed, wanted)
+            samples[name] = ViewSample(own, size, size - own.num_rows)
+        else:
+            samples[name] = ViewSample(base, population.size, size - inside)
+    return samples
+
+
+def _in_hash_order(entities: pa.Table, keys: KeySet, seed: int, wanted: int) -> pa.Table:
+    if not keys.keys:
+        return entities
+    chosen = smallest(key_hashes(entities, keys, seed), wanted)
+    return entities.take(pa.array(chosen)).combine_chunks()

@@ -1,0 +1,237 @@
+"""One view, measured: the online rows, the offline rows that belong to them, and the class of every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.alignment import FAR_FUTURE, NO_INSTANT, Timeline
+from feast_skew.core.equality import equal
+from feast_skew.core.keys import KeyIndex
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
+from feast_skew.measuring.history import HeldRows, pick_rows
+from feast_skew.measuring.progress import Progress
+from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows
+
+ONLINE_CHUNK = 1_000
+_PROBED_RIGHT = 100
+_PROBED_WRONG = 200
+_PROBED_TIES = 5_000
+_PROBE_ROWS = 3_000_000
+
+
+@dataclass
+class ViewMeasurement:
+    """What was read of one view: row states, and per feature the pairs with their classes.
+
+    `moved` counts entities whose online row changed while the run looked, `ties` those with several offline rows at one
+    instant, `retrained` the share of probed entities for which `get_historical_features` gave another value than the
+    source's row (None: not asked).
+    """
+
+    view: ViewPlan
+    entities: pa.Table
+    rows: RowState
+    pairs: dict[str, FeaturePairs]
+    older_positions: np.ndarray
+    older: dict[str, pa.Array]
+    moved: int = 0
+    ties: int = 0
+    retrained: float | None = None
+    source_rows: int = 0
+    features: tuple[FeaturePlan, ...] = field(default=())
+
+
+def read_online(view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, online: OnlineReader,
+                progress: Progress, stage_name: str) -> OnlineRows:
+    """Read the online rows of all entities, a chunk at a time."""
+    parts = []
+    with progress.stage(stage_name, entities.num_rows, "entities") as stage:
+        for start in range(0, entities.num_rows, ONLINE_CHUNK):
+            chunk = entities.slice(start, ONLINE_CHUNK)
+            parts.append(online.read(view, features, chunk))
+            stage.advance(chunk.num_rows)
+    return OnlineRows.concat(parts, features)
+
+
+def measure_view(view: ViewPlan, entities: pa.Table, online: OnlineReader, offline: OfflineReader, as_of: int,
+                 progress: Progress) -> ViewMeasurement:
+    """Measure a view on the given entities: online first, then the offline rows at the same instants.
+
+    Wrong entities are read from online once more; those whose row changed meanwhile are aligned anew.
+    """
+    first = read_online(view, view.features, entities, online, progress, f"{view.name}: online")
+    measured = _align(view, entities, first, offline, as_of, progress)
+    doubtful = np.zeros(entities.num_rows, dtype=bool)
+    for pairs in measured.pairs.values():
+        doubtful |= pairs.wrong | pairs.mask(PairClass.OFFLINE_ONLY)
+    if doubtful.any():
+        again = np.flatnonzero(doubtful)
+        suspects = entities.take(pa.array(again))
+        second = read_online(view, view.features, suspects, online, progress, f"{view.name}: online, once more")
+        changed = _changed(first, second, again, view.features)
+        if changed.any():
+            moved = again[changed]
+            rows = _take_rows(second, np.flatnonzero(changed))
+            renewed = _align(view, entities.take(pa.array(moved)), rows, offline, as_of, progress)
+            _splice(measured, renewed, moved)
+            measured.moved = len(moved)
+    return measured
+
+
+def _align(view: ViewPlan, entities: pa.Table, found: OnlineRows, offline: OfflineReader, as_of: int,
+           progress: Progress) -> ViewMeasurement:
+    timeline = Timeline(found.instants, as_of)
+    index = KeyIndex(entities)
+    source_rows = 0
+    with progress.stage(f"{view.name}: offline timestamps", None, "rows") as stage:
+        for batch in offline.scan(view, ()):
+            timeline.add(index.positions(batch.keys), batch.instants)
+            source_rows += len(batch.instants)
+            stage.advance(len(batch.instants))
+    groups: dict[int, list[FeaturePlan]] = {}
+    for feature in view.features:
+        groups.setdefault(feature.limits.align_within, []).append(feature)
+    result: ViewMeasurement | None = None
+    for within, features in groups.items():
+        part = _pair_up(view, tuple(features), entities, found, timeline, within, offline, as_of, source_rows, progress)
+        if result is None:
+            result = part
+        else:
+            result.pairs.update(part.pairs)
+            result.older.update(part.older)
+    assert result is not None
+    result.pairs = {feature.name: result.pairs[feature.name] for feature in view.features}
+    return result
+
+
+def _row_state(view: ViewPlan, timeline: Timeline, within: int, as_of: int) -> RowState:
+    online, latest = timeline.online, timeline.latest
+    both = (online != NO_INSTANT) & (latest != NO_INSTANT)
+    expired = np.zeros(len(online), dtype=bool)
+    if view.ttl is not None:
+        expired = (online != NO_INSTANT) & (online < as_of - view.ttl)
+    aligned = timeline.aligned(within)
+    # Within the tolerance of alignment a row counts as the same one, so it is neither late nor early for it.
+    near = (aligned != NO_INSTANT) & (aligned == latest)
+    return RowState(
+        online=online, latest=latest, before=timeline.before,
+        after=np.where(timeline.after == FAR_FUTURE, NO_INSTANT, timeline.after), aligned=aligned,
+        has_offline=timeline.has_offline, stale=both & (online < latest) & ~near,
+        ahead=both & (online > latest) & ~near, expired=expired,
+    )
+
+
+def _pair_up(view: ViewPlan, features: tuple[FeaturePlan, ...], entities: pa.Table, found: OnlineRows,
+             timeline: Timeline, within: int, offline: OfflineReader, as_of: int, source_rows: int,
+             progress: Progress) -> ViewMeasurement:
+    rows = _row_state(view, timeline, within, as_of)
+    held_at = np.where(rows.aligned != NO_INSTANT, rows.aligned,
+                       np.where(rows.before != NO_INSTANT, rows.before, rows.latest))
+    with progress.stage(f"{view.name}: offline values", source_rows or None, "rows") as stage:
+        held = pick_rows(view, features, entities, {"held": held_at}, offline, stage.advance)["held"]
+    measured = ViewMeasurement(view, entities, rows, {}, held.older_positions, held.older,
+                               ties=int(held.tied.sum()), source_rows=source_rows, features=features)
+    _compare(measured, features, held, found)
+    _ask_training(measured, features, held, found, offline, held_at)
+    return measured
+
+
+def _compare(measured: ViewMeasurement, features: Sequence[FeaturePlan], held: HeldRows, found: OnlineRows) -> None:
+    for feature in features:
+        off, on = held.columns[feature.name], found.columns[feature.name]
+        classes = classify(measured.rows, equal(off, on, feature.tolerance), np.asarray(pc.is_null(off)),
+                           np.asarray(pc.is_null(on)), found.corrupt[feature.name])
+        measured.pairs[feature.name] = FeaturePairs(off, on, classes)
+
+
+def _ask_training(measured: ViewMeasurement, features: tuple[FeaturePlan, ...], held: HeldRows, found: OnlineRows,
+                  offline: OfflineReader, held_at: np.ndarray) -> None:
+    """Hold the rows of the source against what `get_historical_features` gives for the same instants.
+
+    Where a source has several rows at one instant only the retrieval knows which one training takes. Of the other
+    entities some are probed; when any answer differs, the retrieval's values are taken for all of them, since those
+    are what models learn from.
+    """
+    aligned = measured.rows.aligned != NO_INSTANT
+    tied = np.flatnonzero(held.tied_and_differ & aligned)[:_PROBED_TIES]
+    wrong = np.zeros(len(aligned), dtype=bool)
+    for pairs in measured.pairs.values():
+        wrong |= pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE, PairClass.NULL_ONLINE)
+    usual = np.empty(0, dtype=np.int64)
+    if measured.source_rows <= _PROBE_ROWS:
+        usual = np.concatenate([np.flatnonzero(wrong & aligned & ~held.tied_and_differ)[:_PROBED_WRONG],
+                                np.flatnonzero(~wrong & aligned & ~held.tied_and_differ)[:_PROBED_RIGHT]])
+    asked = np.concatenate([tied, usual])
+    if not len(asked):
+        return
+    answer = offline.training_values(measured.view, features, measured.entities.take(pa.array(asked)), held_at[asked])
+    if answer is None:
+        return
+    differs = np.zeros(len(asked), dtype=bool)
+    for feature in features:
+        ours = held.columns[feature.name].take(pa.array(asked))
+        theirs = answer[feature.name]
+        both_null = np.asarray(pc.is_null(ours)) & np.asarray(pc.is_null(theirs))
+        differs |= ~(equal(ours, theirs, feature.tolerance) | both_null)
+    of_usual = differs[len(tied):]
+    measured.retrained = float(of_usual.mean()) if len(of_usual) else None
+    if of_usual.any():
+        asked = np.flatnonzero(aligned)
+        answer = offline.training_values(measured.view, features, measured.entities.take(pa.array(asked)),
+                                         held_at[asked])
+        if answer is None:
+            return
+    elif not differs.any():
+        return
+    for feature in features:
+        held.columns[feature.name] = put(held.columns[feature.name], asked, answer[feature.name])
+    _compare(measured, features, held, found)
+
+
+def put(column: pa.Array, positions: np.ndarray, values: pa.Array) -> pa.Array:
+    """Give a column with the values at some positions replaced."""
+    if column.type != values.type:
+        column, values = column.cast(pa.float64()), values.cast(pa.float64())
+    take = np.arange(len(column), dtype=np.int64)
+    take[positions] = len(column) + np.arange(len(positions))
+    return pa.concat_arrays([column, values]).take(pa.array(take))
+
+
+def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features: Sequence[FeaturePlan]) -> np.ndarray:
+    changed = first.instants[again] != second.instants
+    for feature in features:
+        before = first.columns[feature.name].take(pa.array(again))
+        after = second.columns[feature.name]
+        both_null = np.asarray(pc.is_null(before)) & np.asarray(pc.is_null(after))
+        from feast_skew.core.equality import EXACT
+
+        changed |= ~(equal(before, after, EXACT) | both_null)
+        changed |= first.corrupt[feature.name][again] != second.corrupt[feature.name]
+    return changed
+
+
+def _take_rows(rows: OnlineRows, positions: np.ndarray) -> OnlineRows:
+    take = pa.array(positions)
+    return OnlineRows(rows.instants[positions], {name: column.take(take) for name, column in rows.columns.items()},
+                      {name: mask[positions] for name, mask in rows.corrupt.items()})
+
+
+def _splice(measured: ViewMeasurement, renewed: ViewMeasurement, positions: np.ndarray) -> None:
+    arrays = {}
+    for name in RowState.__dataclass_fields__:
+        whole = getattr(measured.rows, name).copy()
+        whole[positions] = getattr(renewed.rows, name)
+        arrays[name] = whole
+    measured.rows = RowState(**arrays)
+    for name, pairs in measured.pairs.items():
+        new = renewed.pairs[name]
+        classes = pairs.classes.copy()
+        classes[positions] = new.classes
+        measured.pairs[name] = replace(pairs, offline=put(pairs.offline, positions, new.offline),
+                                       online=put(pairs.online, positions, new.online), classes=classes)
