@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -82,7 +82,6 @@ class FeaturePairs:
     offline: pa.Array
     online: pa.Array
     classes: np.ndarray
-    earlier_versions: list[tuple[int, object]] = field(default_factory=list)
 
     def count(self, wanted: PairClass) -> int:
         """Number of entities in a class."""

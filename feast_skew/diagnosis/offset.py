@@ -6,11 +6,10 @@ import numpy as np
 
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.scale import densest
+from feast_skew.diagnosis.scale import LEAST_SHARE, outstanding
 from feast_skew.report import Cause
 
 _RELATIVE = 1e-9
-_WIDTH = 1e-6
 
 
 @rule("offset", kind="what", parameters=1)
@@ -29,20 +28,21 @@ def offset(case: Case) -> Explanation | None:
         room = relative * np.maximum(np.abs(on), np.abs(off))
     sane = np.isfinite(difference)
     ordered = np.sort(difference[sane])
-    width = max(float(np.median(room[sane])) if sane.any() else 0.0, _WIDTH * float(np.median(np.abs(ordered)) or 0.0)) \
-        if len(ordered) else 0.0
-    start, end = densest(ordered, width)
-    if end - start < FEWEST_ROWS:
+    if not len(ordered):
         return None
-    constant = float(np.median(ordered[start:end]))
+    width = max(float(np.median(room[sane])), _RELATIVE * float(np.median(np.abs(ordered))))
+    peak = outstanding(ordered, width)
+    if peak is None:
+        return None
+    constant = float(np.median(ordered[slice(*peak)]))
     rounded = float(f"{constant:.9g}")
     if abs(constant - rounded) <= 1e-9 * abs(constant):
         constant = rounded
     fits = np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant))
     count = int(fits.sum())
-    if count < FEWEST_ROWS or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
-        return None
     wrong = int(case.wrong.sum())
+    if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
+        return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
     unit = " seconds" if kind is Kind.TIMESTAMP else ""

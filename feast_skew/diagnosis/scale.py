@@ -7,6 +7,10 @@ import numpy as np
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
+LEAST_SHARE = 0.05
+"""A constant that fits fewer of the wrong values is taken for chance."""
+
+_TIMES_SECOND = 3
 _WIDTH = 1e-6
 _UNITS = {
     1000.0: "thousands (kilo)", 100.0: "percent and share", 60.0: "minutes and seconds, or hours and minutes",
@@ -30,17 +34,17 @@ def scale(case: Case) -> Explanation | None:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         ratio = on / off
     sane = np.isfinite(ratio) & (ratio > 0)
-    start, end = densest(np.sort(np.log(ratio[sane])), _WIDTH)
-    if end - start < FEWEST_ROWS:
+    ordered = np.sort(np.log(ratio[sane]))
+    peak = outstanding(ordered, _WIDTH)
+    if peak is None:
         return None
-    factor = float(np.exp(np.median(np.sort(np.log(ratio[sane]))[start:end])))
-    factor = snapped(factor)
+    factor = snapped(float(np.exp(np.median(ordered[slice(*peak)]))))
     with np.errstate(over="ignore", invalid="ignore"):
         fits = np.abs(on - factor * off) <= _WIDTH * np.abs(on)
     count = int(fits.sum())
-    if count < FEWEST_ROWS or len(np.unique(off[fits])) < FEWEST_VALUES:
-        return None
     wrong = int(case.wrong.sum())
+    if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:
+        return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
     unit = unit_pair(factor)
@@ -52,13 +56,23 @@ def scale(case: Case) -> Explanation | None:
     ), explained)
 
 
-def densest(ordered: np.ndarray, width: float) -> tuple[int, int]:
-    """Give the range [start, end) of sorted numbers that lie within `width` of its first, with the most of them."""
-    if not len(ordered):
-        return 0, 0
+def outstanding(ordered: np.ndarray, width: float) -> tuple[int, int] | None:
+    """Give the range [start, end) of sorted numbers that share one value, when no other value is nearly as frequent.
+
+    Numbers within `width` of the first of a range count as one value. Small whole numbers have many equal ratios and
+    differences by chance, but then several of them, alike in number; a constant that somebody applied stands alone.
+    """
+    if len(ordered) < FEWEST_ROWS:
+        return None
     ends = np.searchsorted(ordered, ordered + width, side="right")
-    start = int(np.argmax(ends - np.arange(len(ordered))))
-    return start, int(ends[start])
+    counts = ends - np.arange(len(ordered))
+    start = int(np.argmax(counts))
+    end = int(ends[start])
+    apart = (ends <= start) | (np.arange(len(ordered)) >= end)
+    second = int(counts[apart].max()) if apart.any() else 0
+    if end - start < FEWEST_ROWS or end - start < _TIMES_SECOND * second:
+        return None
+    return start, end
 
 
 def snapped(factor: float) -> float:

@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +234,8 @@ def _source_changed(store: FeatureStore, view: FeatureView) -> str:
     assert view.batch_source is not None
     try:
         source = store.registry.get_data_source(view.batch_source.name, store.project)
-        created, updated = source.created_timestamp, source.last_updated_timestamp
-        first = view.created_timestamp
+        created, updated = _utc(source.created_timestamp), _utc(source.last_updated_timestamp)
+        first = _utc(view.created_timestamp)
     except Exception:  # noqa: BLE001  registries differ in what they keep; without dates nothing is claimed
         return ""
     if created and first and created - first > _APPLY_TAKES:
@@ -243,6 +243,11 @@ def _source_changed(store: FeatureStore, view: FeatureView) -> str:
     if created and updated and updated > created:
         return f"source {view.batch_source.name} was changed on {updated:%Y-%m-%d %H:%M:%S}"
     return ""
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Registries give moments with and without a zone; those without are UTC."""
+    return moment.replace(tzinfo=timezone.utc) if moment is not None and moment.tzinfo is None else moment
 
 
 def source_version(view: FeatureView) -> SourceVersion:
@@ -270,3 +275,28 @@ def source_label(source: dict[str, Any]) -> str:
                 if group.get(key):
                     return " ".join(str(group[key]).split())
     return str(source.get("name", "source"))
+
+
+def selection_of(features: Any) -> Selection:
+    """Turn a feature service, or references and view names, into a selection.
+
+    Raises
+    ------
+    ConfigError
+        When it is none of these.
+    """
+    if hasattr(features, "feature_view_projections"):
+        return Selection(features=tuple(f"{p.name}:{field.name}" for p in features.feature_view_projections
+                                        for field in p.features))
+    names = [features] if isinstance(features, str) else list(features)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError("features must be a feature service, view names, or references such as view:feature")
+    return Selection(views=tuple(name for name in names if ":" not in name),
+                     features=tuple(name for name in names if ":" in name))
+
+
+def feast_version() -> str:
+    """Give the installed version of Feast."""
+    from importlib.metadata import version
+
+    return version("feast")

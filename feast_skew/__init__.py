@@ -1,0 +1,24 @@
+"""feast-skew tells whether Feast's offline and online store mean the same thing, entity by entity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from feast_skew.api import read_online, validate
+    from feast_skew.report import SkewReport
+    from feast_skew.tables import compare
+
+__all__ = ["SkewReport", "compare", "read_online", "validate"]
+
+_HOMES = {"SkewReport": "feast_skew.report", "compare": "feast_skew.tables", "read_online": "feast_skew.api",
+          "validate": "feast_skew.api"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used: `--help` must not wait for Feast."""
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,186 @@
+"""The public Python functions: from a repository, or from two tables, to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from feast_skew.config import Settings, read_config_file
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.model import SourceVersion
+from feast_skew.errors import ConfigError, SkewError
+from feast_skew.history.state_file import DEFAULT_NAME, StateFile
+from feast_skew.measuring.progress import NoProgress, Progress
+from feast_skew.measuring.view import read_online as read_rows
+from feast_skew.report import Finding, SkewReport, iso
+from feast_skew.service import Job, run
+from feast_skew.stores.entity_files import match_key_sets, read_entities
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+CONFIG_NAME = "feast_skew.yaml"
+
+
+def validate(
+    repo: str | Path = ".",
+    services: Sequence[str] | None = None,
+    views: Sequence[str] | None = None,
+    sample: int | None = None,
+    engine: str = "local",
+    *,
+    features: Sequence[str] | None = None,
+    entities: str | Path | pa.Table | None = None,
+    seed: int | None = None,
+    as_of: datetime | None = None,
+    config: str | Path | None = None,
+    settings: dict[str, Any] | None = None,
+    state: bool = True,
+    scan: bool = True,
+    progress: Progress | None = None,
+    now: datetime | None = None,
+) -> SkewReport:
+    """Compare the offline with the online store of a Feast repository and judge every feature.
+
+    Parameters
+    ----------
+    repo : path
+        Directory with feature_store.yaml.
+    services, views, features : names, optional
+        What to compare; everything that is online when none is given. Features as `view:feature`.
+    sample : int, optional
+        Entities per entity key set, 10,000 unless configured.
+    engine : str
+        `local`; the `spark` engine is not part of this version.
+    entities : path or table, optional
+        Join keys of the entities to compare instead of a sample.
+    seed : int, optional
+        Of the sample, 0 unless configured.
+    as_of : datetime, optional
+        Offline rows behind this moment are not expected online; now by default. A moment without a zone is UTC.
+    config : path, optional
+        File of settings; `feast_skew.yaml` in the repository by default, if there is one.
+    settings : dict, optional
+        Settings laid over all others, in the form of that file.
+    state : bool
+        Whether to remember the definitions of the views for later runs.
+    scan : bool
+        Whether to look through the keys that the online store holds for entities that offline does not know.
+
+    Returns
+    -------
+    SkewReport
+
+    Raises
+    ------
+    ConfigError
+        When nothing could be started: no repository, unknown names, bad settings.
+    StoreUnavailable
+        When no view could be read.
+    """
+    from feast_skew.stores.feast_offline import FeastOfflineReader
+    from feast_skew.stores.feast_online import FeastOnlineReader
+    from feast_skew.stores.feast_registry import Selection, build_plan, feast_version, open_store, settings_block
+
+    if engine != "local":
+        raise ConfigError(f"engine {engine!r} is not available", hint="use --engine local")
+    moment = now or datetime.now(timezone.utc)
+    path = Path(repo)
+    store = open_store(path)
+    layers = Settings()
+    layers.add_layer("feast_skew: in feature_store.yaml", settings_block(store))
+    file = Path(config) if config is not None else path / CONFIG_NAME
+    if config is not None or file.is_file():
+        layers.add_layer(str(file), read_config_file(file))
+    flags = {key: value for key, value in (("sample", sample), ("seed", seed)) if value is not None}
+    layers.add_layer("settings", {**(settings or {}), **flags})
+    plan = build_plan(store, Selection(tuple(services or ()), tuple(views or ()), tuple(features or ())), layers)
+    chosen = None
+    if entities is not None:
+        chosen = match_key_sets(read_entities(entities), [view.keys for view in plan.views])
+    online = FeastOnlineReader(store)
+    online.check()
+    run_settings = layers.run
+    remembered = StateFile(Path(run_settings.state) if run_settings.state else path / DEFAULT_NAME)
+    earlier, trouble = _remembered(remembered, plan.project, [view.name for view in plan.views]) if state else ({}, None)
+    report = run(Job(
+        plan, online, FeastOfflineReader(store), run_settings, moment, _aware(as_of) if as_of else moment,
+        entities=chosen, earlier=earlier, scan=scan, progress=progress or NoProgress(),
+        versions={"feast": feast_version()},
+    ))
+    if state and trouble is None:
+        seen = [(view.name, view.version) for view in plan.views if view.version is not None]
+        try:
+            remembered.record(plan.project, seen, iso(moment))
+        except ConfigError as error:
+            trouble = error
+    return report if trouble is None else _with_finding(report, trouble)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def _remembered(file: StateFile, project: str, views: Sequence[str]
+                ) -> tuple[dict[str, tuple[SourceVersion, ...]], SkewError | None]:
+    try:
+        return {view: file.versions(project, view) for view in views}, None
+    except ConfigError as error:
+        return {}, error
+
+
+def _with_finding(report: SkewReport, error: SkewError) -> SkewReport:
+    from dataclasses import replace
+
+    finding = Finding("FS206", "info", "", f"{error.message}: definitions are not remembered", error.hint)
+    return replace(report, findings=(*report.findings, finding))
+
+
+def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
+    """Read online rows for entities into one Arrow table.
+
+    Parameters
+    ----------
+    store : feast.FeatureStore
+    features : FeatureService, or sequence of `view:feature` references or view names
+    entities : pyarrow.Table, pandas.DataFrame or mapping of lists
+        The join keys; ids are cast to the types that the registry declares.
+
+    Returns
+    -------
+    pyarrow.Table
+        The join keys, a column `view__feature` per feature in its declared type, and `view__event_timestamp` (UTC, ns)
+        per view: null where the store holds nothing for that entity and view. Rows are in the order of `entities`.
+
+    Raises
+    ------
+    InputError
+        When join keys are missing or do not fit their types.
+    StoreUnavailable
+        When the store does not answer.
+    """
+    from feast_skew.stores.feast_online import FeastOnlineReader
+    from feast_skew.stores.feast_registry import build_plan, selection_of
+
+    plan = build_plan(store, selection_of(features), Settings())
+    given = read_entities(entities)
+    reader = FeastOnlineReader(store)
+    reader.check()
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    for keys in dict.fromkeys(view.keys for view in plan.views):
+        table = match_key_sets(given, [keys], distinct=False)[keys]
+        columns.update({name: table.column(name) for name in keys.names})
+    for view in plan.views:
+        table = match_key_sets(given, [view.keys], distinct=False)[view.keys]
+        rows = read_rows(view, view.features, table, reader, NoProgress(), view.name)
+        for feature in view.features:
+            columns[f"{view.name}__{feature.name}"] = rows.columns[feature.name]
+        columns[f"{view.name}__event_timestamp"] = pa.array(
+            rows.instants, mask=rows.instants == NO_INSTANT).cast(pa.timestamp("ns", tz="UTC"))
+    return pa.table(columns)
+
+

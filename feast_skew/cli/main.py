@@ -1,0 +1,111 @@
+"""The commands of `feast-skew`. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from feast_skew.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkewError
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("feast-skew")
+    except PackageNotFoundError:
+        return "0.0.0+source"
+
+
+def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"feast-skew {_version()}")
+        context.exit()
+
+
+@click.group(context_settings=_CONTEXT)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+              help="Show the version and exit.")
+def cli() -> None:
+    """Tell whether Feast's offline and online store mean the same thing, entity by entity."""
+
+
+@cli.command()
+@click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository (with feature_store.yaml).")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="Features of this feature service; repeatable.")
+@click.option("--view", "views", multiple=True, metavar="NAME", help="All features of this view; repeatable.")
+@click.option("--feature", "features", multiple=True, metavar="VIEW:FEATURE", help="Just this feature; repeatable.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Entities per entity key set.  [default: 10000]")
+@click.option("--entities", metavar="FILE", help="Compare these entities (.parquet or .csv with the join keys).")
+@click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]")
+@click.option("--as-of", metavar="TIME", help="Instant up to which offline rows are expected online.  [default: now]")
+@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True,
+              help="Where the comparison runs.")
+@click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
+@click.option("--output", "outputs", multiple=True, metavar="FORMAT=PATH",
+              help="Also write the report (json, text); - is stdout; repeatable.")
+@click.option("--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]")
+@click.option("--allow-inconclusive", is_flag=True, help="Exit 0 instead of 3 when there is too little to decide.")
+@click.option("--show-entities", is_flag=True, help="Show the keys of example entities.")
+@click.option("--dry-run", is_flag=True, help="Show what would be read, and read no feature value.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
+@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+def validate(**options: Any) -> None:
+    """Sample entities, read both stores, compare, judge and explain.
+
+    \b
+    Exit codes: 0 inside the limits, 1 skew found, 2 nothing was measured,
+    3 could not measure, 130 interrupted.
+    """
+    from feast_skew.cli.validate import run_validate
+
+    sys.exit(run_validate(options))
+
+
+@cli.command()
+@click.option("--keep", metavar="DIR", help="Leave the demo's repository in this new directory.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
+@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+def demo(**options: Any) -> None:
+    """Walk through a real case: skew that stock Feast makes, caught, explained and repaired.
+
+    Needs nothing but the installed package: real flights, a real Redis-compatible server, no network.
+    """
+    from feast_skew.cli.demo import run_demo
+
+    sys.exit(run_demo(options))
+
+
+def main() -> None:
+    """Run the command line; every error that a user can act on is one line and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        result = cli.main(standalone_mode=False, prog_name="feast-skew")
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Abort:
+        _stop("interrupted", EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        _stop("interrupted", EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        _stop(" ".join(error.format_message().split()) + _usage_hint(error), EXIT_USAGE)
+    except SkewError as error:
+        if debug:
+            raise
+        _stop(error.one_line(), error.exit_code)
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f" (see {context.command_path} --help)" if context is not None else ""
+
+
+def _stop(message: str, code: int) -> None:
+    from feast_skew.render.terminal import clean
+
+    click.echo(f"feast-skew: {clean(message)}", err=True)
+    sys.exit(code)

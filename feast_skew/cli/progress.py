@@ -1,0 +1,37 @@
+"""Progress bars on standard error, only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from feast_skew.measuring.progress import NoProgress, Progress, Stage
+
+
+class _Bar:
+    def __init__(self, bar: tqdm[object]) -> None:
+        self._bar = bar
+
+    def advance(self, done: int = 1) -> None:
+        """Move the bar."""
+        self._bar.update(done)
+
+
+class Bars:
+    """One bar per stage, with counts and the time left; it vanishes when the stage ends."""
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
+        """Open a bar."""
+        with tqdm(total=total, desc=name, unit=f" {unit}", unit_scale=True, leave=False, file=sys.stderr,
+                  dynamic_ncols=True, ascii=os.environ.get("TERM") == "dumb") as bar:
+            yield _Bar(bar)
+
+
+def progress_for(wanted: bool) -> Progress:
+    """Give bars when they are wanted and standard error is a terminal, else silence."""
+    return Bars() if wanted and sys.stderr.isatty() else NoProgress()

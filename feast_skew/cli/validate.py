@@ -1,0 +1,57 @@
+"""`feast-skew validate`: options to a call of the public function, its report to the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+
+from feast_skew.cli.outputs import deliver, exit_code, parse_outputs
+from feast_skew.cli.progress import progress_for
+from feast_skew.errors import ConfigError
+
+
+def parse_moment(text: str) -> datetime:
+    """Read an ISO 8601 date or moment; without a zone it is UTC.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigError(f"--as-of {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def run_validate(options: Mapping[str, Any]) -> int:
+    """Validate and deliver; give the exit code."""
+    outputs = parse_outputs(options["outputs"])
+    as_of = parse_moment(options["as_of"]) if options["as_of"] else None
+    settings: dict[str, Any] = {}
+    if options["fail_on"]:
+        settings["fail_on"] = options["fail_on"]
+    if options["allow_inconclusive"]:
+        settings["allow_inconclusive"] = True
+    if options["show_entities"]:
+        settings["show_entities"] = True
+    progress = progress_for(not (options["quiet"] or options["no_progress"]))
+    with progress.stage("loading Feast", None, "steps"):
+        from feast_skew import api
+    common: dict[str, Any] = {
+        "repo": options["repo"], "services": options["services"], "views": options["views"],
+        "features": options["features"], "sample": options["sample"], "entities": options["entities"],
+        "seed": options["seed"], "as_of": as_of, "config": options["config"], "settings": settings,
+        "progress": progress,
+    }
+    if options["dry_run"]:
+        click.echo(api.dry_run(**common), nl=False)
+        return 0
+    report = api.validate(engine=options["engine"], **common)
+    deliver(report, outputs, quiet=options["quiet"])
+    return exit_code(report, fail_on=str(report.settings["fail_on"]),
+                     allow_inconclusive=bool(report.settings["allow_inconclusive"]))

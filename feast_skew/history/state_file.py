@@ -1,0 +1,79 @@
+"""The local state file: the semantic fingerprint and the source of every view that a run has seen."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from feast_skew.core.model import SourceVersion
+from feast_skew.errors import ConfigError
+from feast_skew.files import write_whole
+
+STATE_VERSION = 1
+DEFAULT_NAME = Path(".feast_skew") / "state.json"
+_KEPT_VERSIONS = 20
+
+
+class StateFile:
+    """Reads and extends one state file; safe when two runs write at the same time, never half-written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def versions(self, project: str, view: str) -> tuple[SourceVersion, ...]:
+        """Give the versions of a view that were seen, oldest first; none for a new view or a missing file.
+
+        Raises
+        ------
+        ConfigError
+            When the file is damaged or was written by a newer version of feast-skew.
+        """
+        entries = self._read().get("projects", {}).get(project, {}).get(view, [])
+        return tuple(SourceVersion(**entry) for entry in entries)
+
+    def record(self, project: str, versions: Iterable[tuple[str, SourceVersion]], moment: str) -> None:
+        """Note that these versions, by view, were seen now; earlier ones stay.
+
+        Raises
+        ------
+        ConfigError
+            When the file cannot be written or read back.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path.with_suffix(".lock"), "a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                content = self._read()
+                views = content.setdefault("projects", {}).setdefault(project, {})
+                for view, version in versions:
+                    views[view] = _with_version(views.get(view, []), version, moment)
+                content["version"] = STATE_VERSION
+                write_whole(self.path, json.dumps(content, indent=1, sort_keys=True))
+        except OSError as error:
+            raise ConfigError(f"state file {self.path} cannot be written", hint=str(error.strerror)) from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"state file {self.path} cannot be read",
+                              hint="move it away to start a new one, or set `state` to another path") from error
+        if not isinstance(content, dict) or content.get("version", STATE_VERSION) != STATE_VERSION:
+            raise ConfigError(f"state file {self.path} is of another version",
+                              hint="update feast-skew, or set `state` to another path")
+        return content
+
+
+def _with_version(entries: list[dict[str, Any]], version: SourceVersion, moment: str) -> list[dict[str, Any]]:
+    for entry in entries:
+        if entry["fingerprint"] == version.fingerprint:
+            entry["last_seen"] = moment
+            return sorted(entries, key=lambda e: str(e["last_seen"]))
+    added = asdict(replace(version, first_seen=moment, last_seen=moment))
+    return [*entries, added][-_KEPT_VERSIONS:]

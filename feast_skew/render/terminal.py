@@ -1,0 +1,168 @@
+"""The report as a table for people: the verdict first, the worst features first, then what to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from feast_skew.render.base import renderer
+from feast_skew.report import Cause, Example, FeatureResult, SkewReport, Verdict
+
+_COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "31;1", Verdict.INCONCLUSIVE: "35",
+            Verdict.ERROR: "31;1"}
+_WORDS = {
+    Verdict.PASS: "serving agrees with the offline store at the sampled rows",
+    Verdict.WARN: "inside the limits, with things to know",
+    Verdict.FAIL: "skew found",
+    Verdict.INCONCLUSIVE: "too little data to decide",
+    Verdict.ERROR: "a store could not be read",
+}
+_DETAILED = 8
+_EXAMPLES = 3
+
+
+@renderer("text")
+def render(report: SkewReport) -> str:
+    """Give the report as plain text without colour."""
+    return render_text(report, colour=False)
+
+
+def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
+    """Give the report for a terminal of that width."""
+    paint = _Paint(colour)
+    lines = [*_headline(report, paint), "", *_table(report.features, paint), ""]
+    for group in _grouped([f for f in report.features if f.verdict is not Verdict.PASS])[:_DETAILED]:
+        lines.extend(_detail(group, paint, width))
+        lines.append("")
+    for finding in report.findings:
+        lines.extend(_wrapped(f"{finding.code} {finding.severity}: {finding.view}: {finding.detail}", width, "", "  "))
+        lines.extend(_wrapped(finding.remedy, width, "  -> ", "     "))
+    for entry in report.skipped:
+        lines.extend(_wrapped(f"skipped {entry['view']}: {entry['reason']}", width, "", "  "))
+    while lines and not lines[-1]:
+        lines.pop()
+    return "\n".join(clean(line) if not colour else line for line in lines) + "\n"
+
+
+class _Paint:
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def verdict(self, verdict: Verdict, text: str) -> str:
+        return f"\x1b[{_COLOURS[verdict]}m{text}\x1b[0m" if self._colour else text
+
+    def bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+
+
+def clean(text: str) -> str:
+    """Make control characters harmless, so that no name or value can steer the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _headline(report: SkewReport, paint: _Paint) -> list[str]:
+    verdict = report.verdict
+    tally: dict[Verdict, int] = defaultdict(int)
+    for feature in report.features:
+        tally[feature.verdict] += 1
+    counted = ", ".join(f"{count} {word.value}" for word in Verdict if (count := tally[word]))
+    sample = report.sample
+    return [
+        f"{paint.verdict(verdict, verdict.value.upper())}  {clean(report.project)}: {_WORDS[verdict]}",
+        f"      {len(report.features)} features: {counted}; {sample['entities']:,} of {sample['population']:,} entities, "
+        f"as of {report.as_of}",
+    ]
+
+
+def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:
+    rows = [("verdict", "feature", "wrong", "at most", "absent", "unaligned", "PSI", "first cause")]
+    for feature in features:
+        rows.append((
+            feature.verdict.value, clean(f"{feature.view}:{feature.feature}"), _rate(feature, "mismatch_rate", "value"),
+            _rate(feature, "mismatch_rate", "high"), _rate(feature, "presence_rate", "value"),
+            f"{feature.counts['unaligned']:,}" if feature.counts["unaligned"] else "-", _number(feature, "psi"),
+            feature.causes[0].code if feature.causes else "-",
+        ))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    numeric = {2, 3, 4, 5, 6}
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [cell.rjust(widths[i]) if i in numeric else cell.ljust(widths[i]) for i, cell in enumerate(row)]
+        if number:
+            cells[0] = paint.verdict(Verdict(row[0]), cells[0])
+        text = "  ".join(cells).rstrip()
+        lines.append(paint.bold(text) if not number else text)
+    return lines
+
+
+def _rate(feature: FeatureResult, name: str, part: str) -> str:
+    metric = feature.metrics.get(name)
+    value = getattr(metric, part) if metric is not None else None
+    if value is None:
+        return "-"
+    if value == 0:
+        return "0"
+    return f"{value:.2%}" if value >= 0.0005 else f"{value:.4%}"
+
+
+def _number(feature: FeatureResult, name: str) -> str:
+    metric = feature.metrics.get(name)
+    return f"{metric.value:.3f}" if metric is not None and metric.value is not None else "-"
+
+
+def _grouped(features: Sequence[FeatureResult]) -> list[list[FeatureResult]]:
+    """Put features of one view together when they have the same causes and reasons for their verdicts."""
+    groups: dict[tuple[object, ...], list[FeatureResult]] = {}
+    for feature in features:
+        first = feature.causes[0].code if feature.causes else ""
+        alike = (feature.view, feature.verdict, first, "" if first else feature.reasons)
+        groups.setdefault(alike, []).append(feature)
+    return list(groups.values())
+
+
+def _detail(group: Sequence[FeatureResult], paint: _Paint, width: int) -> list[str]:
+    first = group[0]
+    names = ", ".join(clean(feature.feature) for feature in group)
+    head = f"{paint.verdict(first.verdict, first.verdict.value.upper())}  {clean(first.view)}: {names}"
+    lines = [head]
+    if first.owner:
+        lines.append(f"  owner    {clean(first.owner)}" + (f"   runbook {clean(first.runbook)}" if first.runbook else ""))
+    for reason in first.reasons:
+        lines.extend(_wrapped(clean(reason), width, "  why      ", " " * 11))
+    for cause in _leading(first.causes):
+        lines.extend(_wrapped(clean(f"{cause.code}: {cause.detail}"), width, "  cause    ", " " * 11))
+        lines.extend(_wrapped(clean(cause.remedy), width, "  remedy   ", " " * 11))
+    shown = first.examples[:_EXAMPLES]
+    if shown:
+        lines.append(f"  worst    {'entity':<22}{'offline':>16}{'online':>16}   at (online)")
+        lines.extend(f"           {_example(example)}" for example in shown)
+    return lines
+
+
+def _leading(causes: Sequence[Cause]) -> list[Cause]:
+    """Give the answer: the first cause of either kind."""
+    found: dict[str, Cause] = {}
+    for cause in causes:
+        found.setdefault(cause.kind, cause)
+    return sorted(found.values(), key=lambda cause: -cause.share)
+
+
+def _example(example: Example) -> str:
+    key = ", ".join(str(value) for value in example.key.values()) or "(no entity)"
+    offline = "absent" if example.kind == "online_only" else _value(example.offline)
+    online = "absent" if example.kind == "offline_only" else _value(example.online)
+    online = "unreadable" if example.kind == "corrupt" else online
+    return clean(f"{key[:21]:<22}{offline:>16}{online:>16}   {example.online_timestamp or '-'}")
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "null"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 15 else text[:12] + "..."
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width=max(60, width), initial_indent=first, subsequent_indent=rest) or [first.rstrip()]

@@ -1,0 +1,284 @@
+"""The use cases, as steps in order; everything they need is handed in, so the steps know no Feast and no Redis."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.config import RunSettings
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.keys import KeyIndex, KeySet
+from feast_skew.core.model import FeaturePlan, Plan, SourceVersion, ViewPlan
+from feast_skew.diagnosis.base import Case, Earlier, Orphans
+from feast_skew.diagnosis.explain import explain
+from feast_skew.errors import SkewError
+from feast_skew.judging.examples import worst_examples
+from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
+from feast_skew.judging.unaligned import judge_unaligned
+from feast_skew.measuring.history import pick_rows
+from feast_skew.measuring.progress import NoProgress, Progress
+from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
+from feast_skew.measuring.steps import find_neighbours
+from feast_skew.measuring.view import ViewMeasurement, measure_view, read_online
+from feast_skew.report import Finding, SkewReport, iso
+from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ORPHANS_READ = 5_000
+SCAN_KEYS = 200_000
+SCAN_SECONDS = 10.0
+
+
+@dataclass
+class Job:
+    """Everything that one validation needs.
+
+    `entities` replaces the sample by the given ones, per key set; `earlier` gives the versions of a view that were seen
+    before; `scan` looks for online rows that offline does not know; `now` is the moment of the run.
+    """
+
+    plan: Plan
+    online: OnlineReader
+    offline: OfflineReader
+    settings: RunSettings
+    now: datetime
+    as_of: datetime
+    entities: Mapping[KeySet, pa.Table] | None = None
+    earlier: Mapping[str, tuple[SourceVersion, ...]] = field(default_factory=dict)
+    scan: bool = True
+    engine: str = "local"
+    progress: Progress = field(default_factory=NoProgress)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Run:
+    """What a job has gathered so far."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    scans: list[dict[str, object]] = field(default_factory=list)
+    key_sets: list[dict[str, object]] = field(default_factory=list)
+    errors: list[SkewError] = field(default_factory=list)
+    measured_views: int = 0
+
+
+def run(job: Job) -> SkewReport:
+    """Sample, read, align, compare, judge and explain; give the report.
+
+    A view that cannot be read becomes features with the verdict `error`; when no view can be read at all, the first
+    error is raised.
+    """
+    gathered = _Run()
+    for keys, views in job.plan.key_sets().items():
+        _run_key_set(job, keys, views, gathered)
+    if gathered.errors and not gathered.measured_views:
+        raise gathered.errors[0]
+    results = settle_drafts(gathered.drafts, job.settings.confidence, job.now.date())
+    totals = {name: sum(int(str(entry[name])) for entry in gathered.key_sets) for name in ("entities", "population")}
+    return SkewReport(
+        project=job.plan.project, run_id=f"{job.now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}", created_at=iso(job.now),
+        engine=job.engine, as_of=iso(job.as_of), seed=job.settings.seed,
+        versions={"feast_skew": own_version(), **job.versions},
+        sample={"requested": job.settings.sample, **totals, "key_sets": gathered.key_sets},
+        features=tuple(results), findings=tuple(gathered.findings),
+        skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
+        scans=tuple(gathered.scans),
+        settings={"confidence": job.settings.confidence, "fail_on": job.settings.fail_on,
+                  "allow_inconclusive": job.settings.allow_inconclusive},
+    )
+
+
+def own_version() -> str:
+    """Give the installed version of feast-skew."""
+    try:
+        return version("feast-skew")
+    except PackageNotFoundError:
+        return "0.0.0+source"
+
+
+def to_nanoseconds(moment: datetime) -> int:
+    """Give an aware moment as nanoseconds since the epoch, exact to the microsecond."""
+    return int((moment - _EPOCH) // timedelta(microseconds=1)) * 1000
+
+
+def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) -> None:
+    as_of = to_nanoseconds(job.as_of)
+    population = find_population(keys, views, job.offline, as_of, job.progress)
+    for view in views:
+        if view.name in population.errors:
+            _note_error(gathered, view, population.errors[view.name])
+    views = [view for view in views if view.name in population.views]
+    samples = _samples(job, keys, views, population)
+    scan = _scan(job, views, population)
+    taken = max((sample.entities.num_rows for sample in samples.values()), default=0)
+    gathered.key_sets.append({
+        "join_keys": list(keys.names), "entities": taken,
+        "population": max((sample.population for sample in samples.values()), default=population.size),
+        "views": {name: {"known_offline": known.entities.num_rows, "rows": known.rows, "null_keys": known.null_keys}
+                  for name, known in population.views.items()},
+    })
+    if scan is not None:
+        gathered.scans.append({"join_keys": list(keys.names), "scanned": scan.scanned, "complete": scan.complete,
+                               "reason": scan.reason})
+    for view in views:
+        known = population.views[view.name]
+        if known.null_keys:
+            gathered.findings.append(Finding(
+                "FS203", "info", view.name, f"{known.null_keys:,} offline rows have a null join key and were left out",
+                "drop such rows in the pipeline: Feast cannot serve them"))
+        try:
+            _run_view(job, view, samples[view.name], scan, population, gathered)
+            gathered.measured_views += 1
+        except SkewError as error:
+            _note_error(gathered, view, error)
+
+
+def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:
+    gathered.errors.append(error)
+    gathered.drafts.extend(failed_draft(view, feature, error.one_line()) for feature in view.features)
+
+
+def _samples(job: Job, keys: KeySet, views: list[ViewPlan], population: Population) -> Mapping[str, ViewSample]:
+    if job.entities is not None and keys in job.entities:
+        table = job.entities[keys]
+        return {view.name: ViewSample(table, table.num_rows, 0) for view in views}
+    return draw(population, job.settings.sample, job.settings.seed)
+
+
+def _scan(job: Job, views: list[ViewPlan], population: Population) -> KeyScan | None:
+    if not job.scan or not views or not views[0].keys.keys:
+        return None
+    try:
+        with job.progress.stage(f"keys online ({population.keys})", None, "keys") as stage:
+            found = job.online.scan_keys(views[0], SCAN_KEYS, SCAN_SECONDS)
+            stage.advance(found.scanned)
+        return found
+    except SkewError as error:
+        return KeyScan(None, reason=error.one_line())
+
+
+def _run_view(job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population,
+              gathered: _Run) -> None:
+    as_of = to_nanoseconds(job.as_of)
+    measured = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
+    orphans = _orphans(job, view, scan, population)
+    gathered.findings.extend(_findings(measured, orphans))
+    drafts = [draft_feature(measured, feature, sample, job.settings.confidence, job.settings.show_entities)
+              for feature in view.features]
+    _judge_unaligned(job, measured, drafts)
+    ask_earlier = _EarlierValues(job, measured)
+    for draft in drafts:
+        name = draft.feature.name
+        case = Case(view, draft.feature, measured.pairs[name], measured.rows, measured.older_positions,
+                    measured.older.get(name), partial(ask_earlier, draft.feature), orphans,
+                    changed_versions=_other_versions(job, view))
+        if not draft.not_measured:
+            draft.causes = explain(case)
+    gathered.drafts.extend(drafts)
+
+
+def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft]) -> None:
+    """Judge as populations the features whose aligned rows are too few to decide."""
+    open_ones = [draft for draft in drafts if draft.counts["unaligned"] and not draft.not_measured
+                 and draft.mismatch is not None and not draft.mismatch.decided(job.settings.confidence)]
+    if not open_ones:
+        return
+    neighbours = find_neighbours(measured, [draft.feature for draft in open_ones], job.offline, job.progress)
+    for draft in open_ones:
+        found = judge_unaligned(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
+        draft.unaligned = found
+        if found.metrics:
+            draft.metrics, draft.quantiles = found.metrics, found.quantiles
+        if neighbours is not None:
+            wanted = np.zeros(measured.entities.num_rows, dtype=bool)
+            wanted[neighbours.positions] = True
+            draft.examples = worst_examples(draft.feature.declared.kind, measured.pairs[draft.feature.name],
+                                            measured.rows, measured.entities, job.settings.show_entities, wanted)
+
+
+def _other_versions(job: Job, view: ViewPlan) -> tuple[SourceVersion, ...]:
+    now = view.version.fingerprint if view.version else None
+    return tuple(entry for entry in job.earlier.get(view.name, ()) if entry.fingerprint != now)
+
+
+class _EarlierValues:
+    """Reads, at most once per view, what earlier definitions give at the aligned instants."""
+
+    def __init__(self, job: Job, measured: ViewMeasurement) -> None:
+        self._job = job
+        self._measured = measured
+        self._found: list[tuple[SourceVersion, dict[str, pa.Array]]] | None = None
+
+    def __call__(self, feature: FeaturePlan) -> list[Earlier]:
+        if self._found is None:
+            self._found = self._read()
+        return [Earlier(version, columns[feature.name]) for version, columns in self._found if feature.name in columns]
+
+    def _read(self) -> list[tuple[SourceVersion, dict[str, pa.Array]]]:
+        found = []
+        job, measured = self._job, self._measured
+        for earlier_version in reversed(_other_versions(job, measured.view)):
+            view = job.offline.earlier(measured.view, earlier_version)
+            if view is None:
+                continue
+            try:
+                with job.progress.stage(f"{view.name}: earlier definition", None, "rows") as stage:
+                    held = pick_rows(view, view.features, measured.entities, {"held": measured.rows.aligned},
+                                     job.offline, stage.advance)["held"]
+                found.append((earlier_version, held.columns))
+            except SkewError:
+                continue  # an earlier source that broke since then proves nothing
+        return found
+
+
+def _orphans(job: Job, view: ViewPlan, scan: KeyScan | None, population: Population) -> Orphans | None:
+    """Read the scanned keys that offline does not know, to tell which of them hold a row of this view."""
+    if scan is None or scan.entities is None:
+        return None
+    known = population.views[view.name].entities
+    unknown = np.flatnonzero(KeyIndex(known).positions(scan.entities) < 0)
+    if not len(unknown):
+        return Orphans(scan.scanned, 0, scan.complete)
+    chosen = scan.entities.take(pa.array(unknown[:_ORPHANS_READ]))
+    rows = read_online(view, view.features[:1], chosen, job.online, job.progress, f"{view.name}: keys unknown offline")
+    complete = scan.complete and len(unknown) <= _ORPHANS_READ
+    return Orphans(scan.scanned, int(np.count_nonzero(rows.instants != NO_INSTANT)), complete)
+
+
+def _findings(measured: ViewMeasurement, orphans: Orphans | None) -> list[Finding]:
+    view = measured.view
+    found = []
+    if measured.retrained:
+        found.append(Finding(
+            "FS201", "warn", view.name,
+            f"get_historical_features gives other values than the source's rows at the same instant for "
+            f"{measured.retrained:.1%} of the probed entities; training's values were compared",
+            "look for integers with nulls, colliding keys, or a time zone in the offline store"))
+    if measured.ties:
+        found.append(Finding(
+            "FS202", "warn", view.name,
+            f"{measured.ties:,} entities have several offline rows with the same timestamp, none of them newer",
+            "add a created timestamp to the source, or keep one row per entity and timestamp"))
+    if orphans is not None and orphans.found:
+        reach = "" if orphans.complete else "; not all keys were looked at"
+        found.append(Finding(
+            "FS204", "warn", view.name,
+            f"{orphans.found:,} of {orphans.scanned:,} scanned keys hold a row of an entity that offline does not "
+            f"know{reach}",
+            "delete these keys online, or restore the offline rows"))
+    if measured.moved:
+        found.append(Finding(
+            "FS205", "info", view.name,
+            f"{measured.moved:,} entities changed online while they were compared; their new rows were taken",
+            "nothing to do"))
+    return found
+
+

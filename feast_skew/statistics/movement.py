@@ -1,0 +1,199 @@
+"""Judging pairs that share no instant: does online differ by more than offline itself moves?
+
+Every entity has an online value at an instant of its own and the nearest earlier offline row. What
+offline moves over gaps at least as long, its steps, is the yardstick: the row before and the one before
+that, or the rows before and after the online instant (the best one, as it holds the same day's events).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from feast_skew.statistics._movement_numeric import numeric_statistics
+from feast_skew.statistics._movement_rules import FEWEST, MovementStatistic, share_statistic
+from feast_skew.statistics.sides import Mask, Side, numbers, state
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What unaligned pairs tell: ``beyond`` what movement explains, ``within`` it, or ``undecided``.
+
+    ``entities`` is the number that has a yardstick and ``steps`` how many steps are fit for use.
+    ``reason`` is one sentence for people; ``statistics`` hold all numbers, deciding or not.
+    """
+
+    verdict: str
+    reason: str
+    entities: int
+    steps: int
+    statistics: tuple[MovementStatistic, ...] = ()
+
+    def statistic(self, name: str) -> MovementStatistic | None:
+        """Give the statistic of that name, None when it was not computed."""
+        return next((s for s in self.statistics if s.name == name), None)
+
+
+Steps = Sequence[tuple[Side, Side]]
+
+
+def judge_movement(
+    online: Side,
+    before: Side,
+    steps: Steps,
+    *,
+    confidence: float = 0.95,
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    seed: int = 0,
+    reps: int = 200,
+) -> Movement:
+    """Judge numbers: does online move away from ``before`` by more than offline's own steps?
+
+    Parameters
+    ----------
+    online, before : Side of float
+        The online value and the nearest earlier offline row's, of the same entities in the same order,
+        in the unit of the feature.
+    steps : sequence of (Side, Side)
+        Newer and older offline row of the same entities, over gaps at least as long as the online one.
+    confidence : float
+        Of each one-sided bound, from 0.5 to below 1.
+    rtol, atol : float
+        Differences up to ``atol + rtol * max(|a|, |b|)`` are none, as the feature is compared.
+    seed, reps : int
+        Of the resampling of entities.
+
+    Returns
+    -------
+    Movement
+        Statistics ``size``, ``both_ways``, ``scatter``, ``mean``, ``variance``, ``psi``, ``changed`` and ``nulls``.
+        Undecided with fewer than 30 entities that have a yardstick, and for empty input.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not equally long or the confidence is out of range.
+
+    Notes
+    -----
+    The rules and their reasons stand in ``_movement_rules``.
+    """
+    common = _yardstick(online, before, steps, confidence)
+    if isinstance(common, Movement):
+        return common
+    rows, usable = common
+    found = [_null_statistic(online, before, usable, rows, confidence, numeric=True)]
+    found += numeric_statistics(
+        numbers(online, rows),
+        numbers(before, rows),
+        [(numbers(new, rows), numbers(old, rows)) for new, old in usable],
+        confidence=confidence,
+        rtol=rtol,
+        atol=atol,
+        seed=seed,
+        reps=reps,
+    )
+    return _overall(found, int(rows.sum()), len(usable))
+
+
+def judge_changes(
+    online: Side, before: Side, steps: Steps, *, confidence: float = 0.95
+) -> Movement:
+    """Judge categories, strings and bools: do more entities differ than change in offline's steps?
+
+    Parameters
+    ----------
+    online, before : Side
+        The online value and the nearest earlier offline row's, of the same entities in the same order.
+    steps : sequence of (Side, Side)
+        Newer and older offline row of the same entities, over gaps at least as long as the online one.
+    confidence : float
+        Of each one-sided bound, from 0.5 to below 1.
+
+    Returns
+    -------
+    Movement
+        Statistics ``changed`` and ``nulls``, shares between 0 and 1. Undecided with fewer than 30
+        entities that have a yardstick, and for empty input.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not equally long or the confidence is out of range.
+    """
+    common = _yardstick(online, before, steps, confidence)
+    if isinstance(common, Movement):
+        return common
+    rows, usable = common
+    pairs = [(online, before), *usable]
+    counts = [_changes(new, old, rows) for new, old in pairs]
+    found = [
+        _null_statistic(online, before, usable, rows, confidence, numeric=False),
+        share_statistic("changed", counts[0], counts[1:], confidence),
+    ]
+    return _overall(found, int(rows.sum()), len(usable))
+
+
+def _yardstick(
+    online: Side, before: Side, steps: Steps, confidence: float
+) -> tuple[Mask, list[tuple[Side, Side]]] | Movement:
+    """Give the entities and the steps fit for use, or the verdict that there are too few."""
+    sides = [online, before, *(side for step in steps for side in step)]
+    if len({side.values.shape for side in sides}) > 1:
+        raise ValueError("all columns must be of the same entities")
+    if not 0.5 <= confidence < 1.0:
+        raise ValueError(f"confidence must be from 0.5 to below 1, not {confidence!r}")
+    paired = online.present & before.present
+    usable = [s for s in steps if int((paired & s[0].present & s[1].present).sum()) >= FEWEST]
+    rows = np.zeros_like(paired)
+    for new, old in usable:
+        rows |= paired & new.present & old.present
+    if not usable:
+        most = [int((paired & new.present & old.present).sum()) for new, old in steps]
+        reason = "offline has no earlier rows to tell how far it moves by itself"
+        if most and max(most) > 0:
+            reason = f"only {max(most)} entities have earlier offline rows; {FEWEST} are needed"
+        return Movement("undecided", reason, max(most, default=0), 0)
+    return rows, usable
+
+
+def _overall(found: list[MovementStatistic], entities: int, steps: int) -> Movement:
+    """Give the worst verdict with the reason of the statistic that it rests on."""
+    for verdict in ("beyond", "undecided"):
+        worst = [s for s in found if s.verdict == verdict]
+        if worst:
+            top = max(worst, key=lambda s: s.ratio or 0.0)
+            return Movement(verdict, top.reason, entities, steps, tuple(found))
+    reason = "online differs by no more than offline itself moves over such gaps"
+    return Movement("within", reason, entities, steps, tuple(found))
+
+
+def _null_statistic(
+    online: Side, before: Side, steps: Steps, rows: Mask, confidence: float, *, numeric: bool
+) -> MovementStatistic:
+    """Compare how many entities turn null, not finite, or back."""
+
+    def turned(new: Side, old: Side) -> tuple[int, int]:
+        inside = rows & new.present & old.present
+        differ = state(new, numeric) != state(old, numeric)
+        return int((differ & inside).sum()), int(inside.sum())
+
+    counts = [turned(new, old) for new, old in steps]
+    return share_statistic("nulls", turned(online, before), counts, confidence)
+
+
+def _changes(new: Side, old: Side, rows: Mask) -> tuple[int, int]:
+    """Count entities whose value differs among those with a value on both sides."""
+    inside = np.flatnonzero(rows & new.valid & old.valid)
+    differ = sum(not _same(new.values[i], old.values[i]) for i in inside)
+    return differ, int(inside.size)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return bool(np.array_equal(a, b))
+    return bool(a == b)
