@@ -20,9 +20,7 @@ def _stirling_error(n: int) -> float:
     if n <= 15:
         return math.lgamma(n + 1.0) - ((n + 0.5) * math.log(n) - n + _HALF_LOG_TAU) if n else 0.0
     square = float(n) * n
-    return (
-        1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / square) / square) / square) / square
-    ) / n
+    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / square) / square) / square) / square) / n
 
 
 def _deviance(x: int, mean: float) -> float:

@@ -76,9 +76,7 @@ def numeric_statistics(
     spread = _spread(b[measured])
     if all(yard.changed == 0 for yard in yards):
         counts = [(yard.changed, yard.n) for yard in yards]
-        changed = rules.share_statistic(
-            "changed", (observed.changed, observed.n), counts, confidence
-        )
+        changed = rules.share_statistic("changed", (observed.changed, observed.n), counts, confidence)
         return [changed, *_judged(observed, yards, spread, exponent, decide=False)]
     return _judged(observed, yards, spread, exponent, decide=True)
 
@@ -170,9 +168,7 @@ def _judged(
         reason = f"{name}: {_text(shown['value'])} against {_text(shown['yardstick'])} in offline's own steps"
         if ratio is not None:
             reason += f", {ratio:.3g} times"
-        found.append(
-            MovementStatistic(name=name, **shown, ratio=ratio, verdict=verdict, reason=reason)
-        )
+        found.append(MovementStatistic(name=name, **shown, ratio=ratio, verdict=verdict, reason=reason))
     return found
 
 
@@ -189,7 +185,7 @@ def _limit(
     if name == "both_ways":
         return rules.slack(steps) * size_high
     if name == "scatter":
-        return None if high is None else rules.push_slack(steps) * high
+        return None if high is None else rules.scatter_slack(steps) * high
     if name == "size":
         return max(rules.push_slack(steps) * size_high, rules.RELEVANT * spread)
     if steps < rules.SPREAD_STEPS or yardstick is None or high is None:
@@ -200,7 +196,7 @@ def _limit(
     scatter = float(np.std(past, ddof=1))
     limit = max(rules.slack(steps) * high, yardstick + rules.SPREAD_FACTOR * scatter)
     if name == "mean":
-        return max(limit, rules.slack(steps) * size_high, rules.RELEVANT * spread)
+        return max(limit, rules.MEAN_SLACK * size_high, rules.RELEVANT * spread)
     return max(limit, rules.RELEVANT_VARIANCE if name == "variance" else rules.RELEVANT_PSI)
 
 
@@ -216,9 +212,7 @@ def _finite(pair: Pair) -> NDArray[np.bool_]:
 
 def _exponent(columns: Sequence[Floats]) -> int:
     """Give an exponent such that no number over 2**exponent exceeds 1/2 in size."""
-    largest = max(
-        (float(np.max(np.abs(c[np.isfinite(c)]), initial=0.0)) for c in columns), default=0
-    )
+    largest = max((float(np.max(np.abs(c[np.isfinite(c)]), initial=0.0)) for c in columns), default=0)
     return math.frexp(largest)[1] + 1 if largest > 0 else 0
 
 

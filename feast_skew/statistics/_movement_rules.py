@@ -9,9 +9,10 @@ together, and one or two earlier steps cannot show how bad days get. So four thi
 * ``size``: a one-sided difference (offset, scale) has to be ``PUSH_SLACK`` times the yardstick and
   at least ``RELEVANT`` of the spread among entities.
 * ``scatter``: the size around the median difference, against the same of the steps, from
-  ``PUSH_SLACK`` on. It sees another definition through a push that all entities share.
+  ``SCATTER_SLACK`` on. It sees another definition through a push that all entities share.
 * ``mean``, ``variance``, ``psi``: follow a common push as well, so they decide only once
-  ``SPREAD_STEPS`` steps show how much they scatter, and only where relevant. They are always reported.
+  ``SPREAD_STEPS`` steps show how much they scatter, and only where relevant: a storm in twenty days is
+  mostly not among them. They are always reported.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ RELEVANT = 0.5  # of the spread among entities
 RELEVANT_PSI = 0.24  # the PSI of deciles that such a shift of a normal gives
 RELEVANT_VARIANCE = 0.41  # log of a ratio of 1.5
 SPREAD_STEPS = 5
-SPREAD_FACTOR = 4.0
+SPREAD_FACTOR = 6.0
 _SLACK = {1: 2.0, 2: 1.75}
-_PUSH_SLACK = {1: 5.0, 2: 4.0}
+_SCATTER_SLACK = {1: 5.0, 2: 4.0}
+_PUSH_SLACK = {1: 6.0, 2: 5.0}
+MEAN_SLACK = 2.0
 
 
 def slack(steps: int) -> float:
@@ -40,6 +43,11 @@ def slack(steps: int) -> float:
 def push_slack(steps: int) -> float:
     """Give how many times its yardstick a movement in one direction may be."""
     return _PUSH_SLACK.get(steps, 3.0)
+
+
+def scatter_slack(steps: int) -> float:
+    """Give how many times its yardstick the movement around the median may be."""
+    return _SCATTER_SLACK.get(steps, 3.0)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ def share_statistic(
     -------
     MovementStatistic
         Shares from 0 to 1. The limit lets the rate of change be ``slack`` times the highest upper bound:
-        1 - (1 - share) ** slack, and never less than ``SMALL_SHARE``. Undecided without entities.
+        1 - (1 - share) ** slack, and never less than ``SMALL_SHARE``. Undecided below ``FEWEST``.
 
     Notes
     -----
@@ -111,10 +119,9 @@ def share_statistic(
     """
     used = [(k, n) for k, n in steps if n >= FEWEST]
     k, n = observed
-    if n == 0 or not used:
-        return MovementStatistic(
-            name, None, None, None, None, None, None, "reported", f"no entities to tell {name} by"
-        )
+    if n < FEWEST or not used:
+        reason = f"{name}: only {n} entities have a value on both sides and a step; {FEWEST} are needed"
+        return MovementStatistic(name, None, None, None, None, None, None, "undecided", reason)
     value, low = k / n, share_low(k, n, confidence)
     yardstick = max(a / b for a, b in used)
     high = max(share_high(a, b, confidence) for a, b in used)
@@ -124,9 +131,7 @@ def share_statistic(
         f"(limit {limit:.1%}, lower bound {low:.1%})"
     )
     found = verdict(value, low, limit)
-    return MovementStatistic(
-        name, value, low, yardstick, high, ratio(value, yardstick), limit, found, reason
-    )
+    return MovementStatistic(name, value, low, yardstick, high, ratio(value, yardstick), limit, found, reason)
 
 
 def share_low(k: int, n: int, confidence: float) -> float:

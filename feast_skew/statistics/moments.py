@@ -150,9 +150,7 @@ def null_rate_difference(
     for a difference of 0 is McNemar's: T. Tango, Statistics in Medicine 17 (1998) 891.
     """
     if min(null_both, null_offline, null_online) < 0 or null_both + null_offline + null_online > n:
-        raise ValueError(
-            f"null counts {null_both}, {null_offline}, {null_online} do not fit {n} entities"
-        )
+        raise ValueError(f"null counts {null_both}, {null_offline}, {null_online} do not fit {n} entities")
     if not 0.5 <= confidence < 1.0:
         raise ValueError(f"confidence must be from 0.5 to below 1, not {confidence!r}")
     if n == 0:
@@ -162,9 +160,7 @@ def null_rate_difference(
     high = _score_bound(n, null_online, null_offline, z)
     low = -_score_bound(n, null_offline, null_online, z)
     rate_offline, rate_online = (null_both + null_offline) / n, (null_both + null_online) / n
-    return NullRateDifference(
-        n, rate_offline, rate_online, value, min(low, value), max(high, value)
-    )
+    return NullRateDifference(n, rate_offline, rate_online, value, min(low, value), max(high, value))
 
 
 def _score_bound(n: int, more: int, fewer: int, z: float) -> float:

@@ -1,4 +1,4 @@
-"""Judging pairs that share no instant: does online differ by more than offline itself moves?
+"""Judging pairs that share no instant by how far offline itself moves meanwhile.
 
 Every entity has an online value at an instant of its own and the nearest earlier offline row. What
 offline moves over gaps at least as long, its steps, is the yardstick: the row before and the one before
@@ -51,7 +51,7 @@ def judge_movement(
     seed: int = 0,
     reps: int = 200,
 ) -> Movement:
-    """Judge numbers: does online move away from ``before`` by more than offline's own steps?
+    """Judge whether numbers online move away from ``before`` by more than offline's own steps.
 
     Parameters
     ----------
@@ -100,10 +100,8 @@ def judge_movement(
     return _overall(found, int(rows.sum()), len(usable))
 
 
-def judge_changes(
-    online: Side, before: Side, steps: Steps, *, confidence: float = 0.95
-) -> Movement:
-    """Judge categories, strings and bools: do more entities differ than change in offline's steps?
+def judge_changes(online: Side, before: Side, steps: Steps, *, confidence: float = 0.95) -> Movement:
+    """Judge whether more categories, strings or bools differ than change in offline's own steps.
 
     Parameters
     ----------

@@ -116,9 +116,7 @@ def exceeds_p_value(wrong: int, checked: int, population: int, budget: float) ->
     return tail_above(wrong, population, allowed_wrong(budget, population), checked)
 
 
-def sample_to_decide(
-    wrong: int, checked: int, population: int, budget: float, confidence: float
-) -> int | None:
+def sample_to_decide(wrong: int, checked: int, population: int, budget: float, confidence: float) -> int | None:
     """Give the smallest sample that would decide on the budget if the observed share held.
 
     Decided means that the upper bound is within the budget, or the p-value at most 1 - confidence. The
@@ -172,9 +170,7 @@ def sample_to_decide(
         return max(start, min(population, int(-(-bad // rate))))
 
     least, most = int(rate * start), int(rate * population)
-    bad = _first(
-        lambda k: tail_above(k, population, allowed, begins_at(k)) <= alpha, least, most + 1
-    )
+    bad = _first(lambda k: tail_above(k, population, allowed, begins_at(k)) <= alpha, least, most + 1)
     return begins_at(bad)
 
 
@@ -191,8 +187,6 @@ def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 def _check(wrong: int, checked: int, population: int, confidence: float) -> None:
     if not 0 <= wrong <= checked <= population:
-        raise ValueError(
-            f"need 0 <= wrong <= checked <= population, not {wrong}, {checked}, {population}"
-        )
+        raise ValueError(f"need 0 <= wrong <= checked <= population, not {wrong}, {checked}, {population}")
     if not 0.5 <= confidence < 1.0:
         raise ValueError(f"confidence must be from 0.5 to below 1, not {confidence!r}")

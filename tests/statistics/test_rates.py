@@ -19,10 +19,7 @@ from feast_skew.statistics.rates import (
 
 def exact_above(x, population, marked, drawn):
     """P(X >= x) as a fraction, by counting samples."""
-    ways = sum(
-        comb(marked, i) * comb(population - marked, drawn - i)
-        for i in range(max(x, 0), min(marked, drawn) + 1)
-    )
+    ways = sum(comb(marked, i) * comb(population - marked, drawn - i) for i in range(max(x, 0), min(marked, drawn) + 1))
     return Fraction(ways, comb(population, drawn))
 
 
@@ -177,9 +174,7 @@ def test_sample_to_decide_is_the_first_sample_that_decides(sample, budget, confi
     if checked == population:
         assert found is None
         return
-    first = next(
-        n for n in range(checked + 1, population + 1) if decided(n, *sample, budget, confidence)
-    )
+    first = next(n for n in range(checked + 1, population + 1) if decided(n, *sample, budget, confidence))
     assert first <= found <= population
     assert decided(found, *sample, budget, confidence)
     if wrong == 0:
