@@ -1,0 +1,59 @@
+"""What holds for every test: the same examples each time, and no address but this machine's."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples on every run and every machine: a red build says something about the change. `thorough` looks further.
+settings.register_profile(
+    "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+# Colour and width belong to whoever looks, not to the tests.
+for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+    os.environ.pop(name, None)
+os.environ["NO_COLOR"] = "1"
+os.environ["COLUMNS"] = "100"
+
+
+class NetworkUsed(AssertionError):
+    """A test tried to leave the machine."""
+
+
+def _is_local(address: object) -> bool:
+    if not isinstance(address, tuple):  # a unix socket
+        return True
+    host = str(address[0])
+    try:
+        return host in ("", "localhost") or ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Refuse connections to anything but loopback and unix sockets, in this process."""
+
+    class LocalSocket(socket.socket):
+        def connect(self, address: Any) -> None:
+            if not _is_local(address):
+                raise NetworkUsed(f"the tests run without a network; something connects to {address!r}")
+            super().connect(address)
+
+        def connect_ex(self, address: Any) -> int:
+            if not _is_local(address):
+                raise NetworkUsed(f"the tests run without a network; something connects to {address!r}")
+            return super().connect_ex(address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "socket", LocalSocket)
+        yield
