@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SkewReport", "compare", "read_online", "validate"]
 
-_HOMES = {"SkewReport": "feast_skew.report", "compare": "feast_skew.tables", "read_online": "feast_skew.api",
-          "validate": "feast_skew.api"}
+_HOMES = {
+    "SkewReport": "feast_skew.report",
+    "compare": "feast_skew.tables",
+    "read_online": "feast_skew.api",
+    "validate": "feast_skew.api",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.config import Settings, read_config_file
+from feast_skew.config import RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.model import SourceVersion
+from feast_skew.core.model import Plan, SourceVersion
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
 from feast_skew.measuring.progress import NoProgress, Progress
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONFIG_NAME = "feast_skew.yaml"
 
 
-def validate(
+def validate(  # noqa: PLR0913  the options of the contract
     repo: str | Path = ".",
     services: Sequence[str] | None = None,
     views: Sequence[str] | None = None,
@@ -82,36 +82,41 @@ def validate(
     StoreUnavailable
         When no view could be read.
     """
-    from feast_skew.stores.feast_offline import FeastOfflineReader
-    from feast_skew.stores.feast_online import FeastOnlineReader
-    from feast_skew.stores.feast_registry import Selection, build_plan, feast_version, open_store, settings_block
-
     if engine != "local":
         raise ConfigError(f"engine {engine!r} is not available", hint="use --engine local")
+    from feast_skew.stores.feast_offline import FeastOfflineReader
+    from feast_skew.stores.feast_online import FeastOnlineReader
+    from feast_skew.stores.feast_registry import feast_version
+
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
-    store = open_store(path)
-    layers = Settings()
-    layers.add_layer("feast_skew: in feature_store.yaml", settings_block(store))
-    file = Path(config) if config is not None else path / CONFIG_NAME
-    if config is not None or file.is_file():
-        layers.add_layer(str(file), read_config_file(file))
-    flags = {key: value for key, value in (("sample", sample), ("seed", seed)) if value is not None}
-    layers.add_layer("settings", {**(settings or {}), **flags})
-    plan = build_plan(store, Selection(tuple(services or ()), tuple(views or ()), tuple(features or ())), layers)
+    store, plan, run_settings = _prepare(
+        path, services, views, features, config, {**(settings or {}), **_given(sample=sample, seed=seed)}
+    )
     chosen = None
     if entities is not None:
         chosen = match_key_sets(read_entities(entities), [view.keys for view in plan.views])
     online = FeastOnlineReader(store)
     online.check()
-    run_settings = layers.run
     remembered = StateFile(Path(run_settings.state) if run_settings.state else path / DEFAULT_NAME)
-    earlier, trouble = _remembered(remembered, plan.project, [view.name for view in plan.views]) if state else ({}, None)
-    report = run(Job(
-        plan, online, FeastOfflineReader(store), run_settings, moment, _aware(as_of) if as_of else moment,
-        entities=chosen, earlier=earlier, scan=scan, progress=progress or NoProgress(),
-        versions={"feast": feast_version()},
-    ))
+    earlier, trouble = (
+        _remembered(remembered, plan.project, [view.name for view in plan.views]) if state else ({}, None)
+    )
+    report = run(
+        Job(
+            plan,
+            online,
+            FeastOfflineReader(store),
+            run_settings,
+            moment,
+            _aware(as_of) if as_of else moment,
+            entities=chosen,
+            earlier=earlier,
+            scan=scan,
+            progress=progress or NoProgress(),
+            versions={"feast": feast_version()},
+        )
+    )
     if state and trouble is None:
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
         try:
@@ -121,12 +126,80 @@ def validate(
     return report if trouble is None else _with_finding(report, trouble)
 
 
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _prepare(
+    path: Path,
+    services: Sequence[str] | None,
+    views: Sequence[str] | None,
+    features: Sequence[str] | None,
+    config: str | Path | None,
+    flags: dict[str, Any],
+) -> tuple[FeatureStore, Plan, RunSettings]:
+    from feast_skew.stores.feast_registry import Selection, build_plan, open_store, settings_block
+
+    store = open_store(path)
+    layers = Settings()
+    layers.add_layer("feast_skew: in feature_store.yaml", settings_block(store))
+    file = Path(config) if config is not None else path / CONFIG_NAME
+    if config is not None or file.is_file():
+        layers.add_layer(str(file), read_config_file(file))
+    layers.add_layer("settings", flags)
+    plan = build_plan(store, Selection(tuple(services or ()), tuple(views or ()), tuple(features or ())), layers)
+    return store, plan, layers.run
+
+
+def dry_run(
+    repo: str | Path = ".",
+    services: Sequence[str] | None = None,
+    views: Sequence[str] | None = None,
+    sample: int | None = None,
+    *,
+    features: Sequence[str] | None = None,
+    entities: str | Path | pa.Table | None = None,
+    seed: int | None = None,
+    config: str | Path | None = None,
+    settings: dict[str, Any] | None = None,
+) -> str:
+    """Say what `validate` with the same arguments would read, from where and how much, without reading a value.
+
+    Raises
+    ------
+    ConfigError
+        As `validate`.
+    """
+    from feast_skew.stores.feast_offline import describe_source
+    from feast_skew.stores.feast_registry import store_types
+
+    store, plan, run_settings = _prepare(
+        Path(repo), services, views, features, config, {**(settings or {}), **_given(sample=sample, seed=seed)}
+    )
+    online_type, offline_type = store_types(store)
+    lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
+    given = read_entities(entities).num_rows if entities is not None else None
+    for view in plan.views:
+        most = given if given is not None else run_settings.sample if view.keys.keys else 1
+        lines += [
+            f"{view.name}: {', '.join(feature.name for feature in view.features)}",
+            f"  offline ({offline_type}): {describe_source(store, view)}",
+            (
+                f"  online ({online_type}): at most {most:,} entities by {view.keys}, {most * len(view.features):,} values, "
+                "wrong ones twice"
+            ),
+        ]
+    lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
+    return "\n".join(lines) + "\n"
+
+
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
-def _remembered(file: StateFile, project: str, views: Sequence[str]
-                ) -> tuple[dict[str, tuple[SourceVersion, ...]], SkewError | None]:
+def _remembered(
+    file: StateFile, project: str, views: Sequence[str]
+) -> tuple[dict[str, tuple[SourceVersion, ...]], SkewError | None]:
     try:
         return {view: file.versions(project, view) for view in views}, None
     except ConfigError as error:
@@ -179,8 +252,7 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
         rows = read_rows(view, view.features, table, reader, NoProgress(), view.name)
         for feature in view.features:
             columns[f"{view.name}__{feature.name}"] = rows.columns[feature.name]
-        columns[f"{view.name}__event_timestamp"] = pa.array(
-            rows.instants, mask=rows.instants == NO_INSTANT).cast(pa.timestamp("ns", tz="UTC"))
+        columns[f"{view.name}__event_timestamp"] = pa.array(rows.instants, mask=rows.instants == NO_INSTANT).cast(
+            pa.timestamp("ns", tz="UTC")
+        )
     return pa.table(columns)
-
-

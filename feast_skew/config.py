@@ -14,8 +14,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from feast_skew.errors import ConfigError
 
-_UNITS = {"us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9,
-          "w": 7 * 86400 * 10**9}
+_UNITS = {
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "d": 86400 * 10**9,
+    "w": 7 * 86400 * 10**9,
+}
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)\s*$")
 
 TAG_PREFIX = "skew."
@@ -95,6 +102,11 @@ class RunSettings(_Strict):
     state: str | None = None
 
 
+_NESTED: dict[str, type[BaseModel]] = {
+    "tolerance": ToleranceSetting,
+    "ignore": IgnoreSetting,
+    "definition": Definition,
+}
 _SECTIONS = ("defaults", "views", "features")
 
 
@@ -127,7 +139,9 @@ class Settings:
         for name in ("views", "features"):
             for target, values in sections.get(name, {}).items():
                 if name == "features" and ":" not in str(target):
-                    raise ConfigError(f"{origin}: features: {target!r} names no feature", hint="write it as view:feature")
+                    raise ConfigError(
+                        f"{origin}: features: {target!r} names no feature", hint="write it as view:feature"
+                    )
                 _check(FeatureSettings, f"{origin}: {name}: {target}", values or {})
         run = {key: value for key, value in content.items() if key not in _SECTIONS}
         _check(RunSettings, origin, run)
@@ -146,8 +160,9 @@ class Settings:
                 for name in sections.get(section, {}):
                     yield origin, section, str(name)
 
-    def feature(self, view: str, feature: str, view_tags: Mapping[str, str],
-                field_tags: Mapping[str, str]) -> FeatureSettings:
+    def feature(
+        self, view: str, feature: str, view_tags: Mapping[str, str], field_tags: Mapping[str, str]
+    ) -> FeatureSettings:
         """Give the settings of one feature: defaults, tags of the view and the field, then the layers in order."""
         values: dict[str, Any] = {}
         values.update(tag_settings(f"view {view}", view_tags))
@@ -171,7 +186,7 @@ def tag_settings(origin: str, tags: Mapping[str, str]) -> dict[str, Any]:
     for tag, text in tags.items():
         if not tag.startswith(TAG_PREFIX):
             continue
-        key = tag[len(TAG_PREFIX):]
+        key = tag[len(TAG_PREFIX) :]
         if key not in FeatureSettings.model_fields:
             raise unknown_key(f"tag of {origin}", tag, [TAG_PREFIX + name for name in FeatureSettings.model_fields])
         try:
@@ -224,13 +239,12 @@ def _check(model: type[BaseModel], origin: str, values: object) -> None:
         model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if isinstance(part, (str, int)) and part not in
-                         ("float", "literal['auto']", "constrained-float"))
+        noise = ("float", "literal['auto']", "constrained-float")
+        where = ".".join(str(part) for part in first["loc"] if part not in noise)
         if first["type"] == "extra_forbidden":
-            target = model
+            target: type[BaseModel] = model
             for part in first["loc"][:-1]:
-                target = {"tolerance": ToleranceSetting, "ignore": IgnoreSetting,
-                          "definition": Definition}.get(str(part), target)
+                target = _NESTED.get(str(part), target)
             raise unknown_key(origin, where, target.model_fields) from None
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{origin}: {where or 'settings'}: {message}", hint=f"got {first.get('input')!r}") from None

@@ -18,11 +18,11 @@ def write_whole(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            Path(name).unlink()
         raise
 
 
@@ -41,7 +41,7 @@ def check_writable(path: Path) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
-        os.unlink(name)
+        Path(name).unlink()
     except OSError as error:
         raise ConfigError(f"output {path} cannot be written", hint=str(error.strerror)) from error
     if path.exists() and not os.access(path, os.W_OK):

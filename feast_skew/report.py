@@ -14,7 +14,7 @@ SCHEMA_VERSION = "1"
 class Verdict(str, Enum):
     """Outcome of a limit, a feature or a run."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  a verdict, not a password
     WARN = "warn"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
@@ -68,8 +68,15 @@ class Cause:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the cause as plain JSON values."""
-        return {"code": self.code, "kind": self.kind, "share": self.share, "confidence": self.confidence,
-                "detail": self.detail, "evidence": dict(self.evidence), "remedy": self.remedy}
+        return {
+            "code": self.code,
+            "kind": self.kind,
+            "share": self.share,
+            "confidence": self.confidence,
+            "detail": self.detail,
+            "evidence": dict(self.evidence),
+            "remedy": self.remedy,
+        }
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,14 @@ class Example:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the example as plain JSON values."""
-        return {"key": dict(self.key), "offline": self.offline, "online": self.online,
-                "offline_timestamp": self.offline_timestamp, "online_timestamp": self.online_timestamp,
-                "class": self.kind}
+        return {
+            "key": dict(self.key),
+            "offline": self.offline,
+            "online": self.online,
+            "offline_timestamp": self.offline_timestamp,
+            "online_timestamp": self.online_timestamp,
+            "class": self.kind,
+        }
 
 
 @dataclass(frozen=True)
@@ -111,9 +123,15 @@ class FeatureResult:
     def to_dict(self) -> dict[str, Any]:
         """Give the feature as plain JSON values."""
         return {
-            "view": self.view, "feature": self.feature, "dtype": self.dtype, "owner": self.owner,
-            "runbook": self.runbook, "services": list(self.services), "verdict": self.verdict.value,
-            "reasons": list(self.reasons), "counts": dict(self.counts),
+            "view": self.view,
+            "feature": self.feature,
+            "dtype": self.dtype,
+            "owner": self.owner,
+            "runbook": self.runbook,
+            "services": list(self.services),
+            "verdict": self.verdict.value,
+            "reasons": list(self.reasons),
+            "counts": dict(self.counts),
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "quantiles": dict(self.quantiles),
             "causes": [cause.to_dict() for cause in self.causes],
@@ -133,8 +151,13 @@ class Finding:
 
     def to_dict(self) -> dict[str, str]:
         """Give the finding as plain JSON values."""
-        return {"code": self.code, "severity": self.severity, "view": self.view, "detail": self.detail,
-                "remedy": self.remedy}
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "view": self.view,
+            "detail": self.detail,
+            "remedy": self.remedy,
+        }
 
 
 @dataclass(frozen=True)
@@ -166,9 +189,16 @@ class SkewReport:
     def to_dict(self) -> dict[str, Any]:
         """Give the report as plain JSON values, schema version 1."""
         return {
-            "schema_version": SCHEMA_VERSION, "project": self.project, "run_id": self.run_id,
-            "created_at": self.created_at, "engine": self.engine, "as_of": self.as_of, "seed": self.seed,
-            "versions": dict(self.versions), "verdict": self.verdict.value, "settings": dict(self.settings),
+            "schema_version": SCHEMA_VERSION,
+            "project": self.project,
+            "run_id": self.run_id,
+            "created_at": self.created_at,
+            "engine": self.engine,
+            "as_of": self.as_of,
+            "seed": self.seed,
+            "versions": dict(self.versions),
+            "verdict": self.verdict.value,
+            "settings": dict(self.settings),
             "sample": dict(self.sample),
             "features": [feature.to_dict() for feature in self.features],
             "findings": [finding.to_dict() for finding in self.findings],

@@ -40,7 +40,8 @@ SCAN_SECONDS = 10.0
 class Job:
     """Everything that one validation needs.
 
-    `entities` replaces the sample by the given ones, per key set; `earlier` gives the versions of a view that were seen
+    `entities` replaces the sample by the given ones, per key set, which stand for `population` entities (themselves when
+    it is None); `earlier` gives the versions of a view that were seen
     before; `scan` looks for online rows that offline does not know; `now` is the moment of the run.
     """
 
@@ -51,6 +52,7 @@ class Job:
     now: datetime
     as_of: datetime
     entities: Mapping[KeySet, pa.Table] | None = None
+    population: int | None = None
     earlier: Mapping[str, tuple[SourceVersion, ...]] = field(default_factory=dict)
     scan: bool = True
     engine: str = "local"
@@ -84,15 +86,23 @@ def run(job: Job) -> SkewReport:
     results = settle_drafts(gathered.drafts, job.settings.confidence, job.now.date())
     totals = {name: sum(int(str(entry[name])) for entry in gathered.key_sets) for name in ("entities", "population")}
     return SkewReport(
-        project=job.plan.project, run_id=f"{job.now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}", created_at=iso(job.now),
-        engine=job.engine, as_of=iso(job.as_of), seed=job.settings.seed,
+        project=job.plan.project,
+        run_id=f"{job.now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+        created_at=iso(job.now),
+        engine=job.engine,
+        as_of=iso(job.as_of),
+        seed=job.settings.seed,
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": job.settings.sample, **totals, "key_sets": gathered.key_sets},
-        features=tuple(results), findings=tuple(gathered.findings),
+        features=tuple(results),
+        findings=tuple(gathered.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
         scans=tuple(gathered.scans),
-        settings={"confidence": job.settings.confidence, "fail_on": job.settings.fail_on,
-                  "allow_inconclusive": job.settings.allow_inconclusive},
+        settings={
+            "confidence": job.settings.confidence,
+            "fail_on": job.settings.fail_on,
+            "allow_inconclusive": job.settings.allow_inconclusive,
+        },
     )
 
 
@@ -119,21 +129,33 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
     samples = _samples(job, keys, views, population)
     scan = _scan(job, views, population)
     taken = max((sample.entities.num_rows for sample in samples.values()), default=0)
-    gathered.key_sets.append({
-        "join_keys": list(keys.names), "entities": taken,
-        "population": max((sample.population for sample in samples.values()), default=population.size),
-        "views": {name: {"known_offline": known.entities.num_rows, "rows": known.rows, "null_keys": known.null_keys}
-                  for name, known in population.views.items()},
-    })
+    gathered.key_sets.append(
+        {
+            "join_keys": list(keys.names),
+            "entities": taken,
+            "population": max((sample.population for sample in samples.values()), default=population.size),
+            "views": {
+                name: {"known_offline": known.entities.num_rows, "rows": known.rows, "null_keys": known.null_keys}
+                for name, known in population.views.items()
+            },
+        }
+    )
     if scan is not None:
-        gathered.scans.append({"join_keys": list(keys.names), "scanned": scan.scanned, "complete": scan.complete,
-                               "reason": scan.reason})
+        gathered.scans.append(
+            {"join_keys": list(keys.names), "scanned": scan.scanned, "complete": scan.complete, "reason": scan.reason}
+        )
     for view in views:
         known = population.views[view.name]
         if known.null_keys:
-            gathered.findings.append(Finding(
-                "FS203", "info", view.name, f"{known.null_keys:,} offline rows have a null join key and were left out",
-                "drop such rows in the pipeline: Feast cannot serve them"))
+            gathered.findings.append(
+                Finding(
+                    "FS203",
+                    "info",
+                    view.name,
+                    f"{known.null_keys:,} offline rows have a null join key and were left out",
+                    "drop such rows in the pipeline: Feast cannot serve them",
+                )
+            )
         try:
             _run_view(job, view, samples[view.name], scan, population, gathered)
             gathered.measured_views += 1
@@ -149,7 +171,8 @@ def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:
 def _samples(job: Job, keys: KeySet, views: list[ViewPlan], population: Population) -> Mapping[str, ViewSample]:
     if job.entities is not None and keys in job.entities:
         table = job.entities[keys]
-        return {view.name: ViewSample(table, table.num_rows, 0) for view in views}
+        size = max(table.num_rows, job.population or 0)
+        return {view.name: ViewSample(table, size, size - table.num_rows) for view in views}
     return draw(population, job.settings.sample, job.settings.seed)
 
 
@@ -165,21 +188,32 @@ def _scan(job: Job, views: list[ViewPlan], population: Population) -> KeyScan | 
         return KeyScan(None, reason=error.one_line())
 
 
-def _run_view(job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population,
-              gathered: _Run) -> None:
+def _run_view(
+    job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population, gathered: _Run
+) -> None:
     as_of = to_nanoseconds(job.as_of)
     measured = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
     orphans = _orphans(job, view, scan, population)
     gathered.findings.extend(_findings(measured, orphans))
-    drafts = [draft_feature(measured, feature, sample, job.settings.confidence, job.settings.show_entities)
-              for feature in view.features]
+    drafts = [
+        draft_feature(measured, feature, sample, job.settings.confidence, job.settings.show_entities)
+        for feature in view.features
+    ]
     _judge_unaligned(job, measured, drafts)
     ask_earlier = _EarlierValues(job, measured)
     for draft in drafts:
         name = draft.feature.name
-        case = Case(view, draft.feature, measured.pairs[name], measured.rows, measured.older_positions,
-                    measured.older.get(name), partial(ask_earlier, draft.feature), orphans,
-                    changed_versions=_other_versions(job, view))
+        case = Case(
+            view,
+            draft.feature,
+            measured.pairs[name],
+            measured.rows,
+            measured.older_positions,
+            measured.older.get(name),
+            partial(ask_earlier, draft.feature),
+            orphans,
+            changed_versions=_other_versions(job, view),
+        )
         if not draft.not_measured:
             draft.causes = explain(case)
     gathered.drafts.extend(drafts)
@@ -187,8 +221,14 @@ def _run_view(job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None
 
 def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft]) -> None:
     """Judge as populations the features whose aligned rows are too few to decide."""
-    open_ones = [draft for draft in drafts if draft.counts["unaligned"] and not draft.not_measured
-                 and draft.mismatch is not None and not draft.mismatch.decided(job.settings.confidence)]
+    open_ones = [
+        draft
+        for draft in drafts
+        if draft.counts["unaligned"]
+        and not draft.not_measured
+        and draft.mismatch is not None
+        and not draft.mismatch.decided(job.settings.confidence)
+    ]
     if not open_ones:
         return
     neighbours = find_neighbours(measured, [draft.feature for draft in open_ones], job.offline, job.progress)
@@ -200,8 +240,14 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
         if neighbours is not None:
             wanted = np.zeros(measured.entities.num_rows, dtype=bool)
             wanted[neighbours.positions] = True
-            draft.examples = worst_examples(draft.feature.declared.kind, measured.pairs[draft.feature.name],
-                                            measured.rows, measured.entities, job.settings.show_entities, wanted)
+            draft.examples = worst_examples(
+                draft.feature.declared.kind,
+                measured.pairs[draft.feature.name],
+                measured.rows,
+                measured.entities,
+                job.settings.show_entities,
+                wanted,
+            )
 
 
 def _other_versions(job: Job, view: ViewPlan) -> tuple[SourceVersion, ...]:
@@ -231,8 +277,14 @@ class _EarlierValues:
                 continue
             try:
                 with job.progress.stage(f"{view.name}: earlier definition", None, "rows") as stage:
-                    held = pick_rows(view, view.features, measured.entities, {"held": measured.rows.aligned},
-                                     job.offline, stage.advance)["held"]
+                    held = pick_rows(
+                        view,
+                        view.features,
+                        measured.entities,
+                        {"held": measured.rows.aligned},
+                        job.offline,
+                        stage.advance,
+                    )["held"]
                 found.append((earlier_version, held.columns))
             except SkewError:
                 continue  # an earlier source that broke since then proves nothing
@@ -257,28 +309,46 @@ def _findings(measured: ViewMeasurement, orphans: Orphans | None) -> list[Findin
     view = measured.view
     found = []
     if measured.retrained:
-        found.append(Finding(
-            "FS201", "warn", view.name,
-            f"get_historical_features gives other values than the source's rows at the same instant for "
-            f"{measured.retrained:.1%} of the probed entities; training's values were compared",
-            "look for integers with nulls, colliding keys, or a time zone in the offline store"))
+        found.append(
+            Finding(
+                "FS201",
+                "warn",
+                view.name,
+                f"get_historical_features gives other values than the source's rows at the same instant for "
+                f"{measured.retrained:.1%} of the probed entities; training's values were compared",
+                "look for integers with nulls, colliding keys, or a time zone in the offline store",
+            )
+        )
     if measured.ties:
-        found.append(Finding(
-            "FS202", "warn", view.name,
-            f"{measured.ties:,} entities have several offline rows with the same timestamp, none of them newer",
-            "add a created timestamp to the source, or keep one row per entity and timestamp"))
+        found.append(
+            Finding(
+                "FS202",
+                "warn",
+                view.name,
+                f"{measured.ties:,} entities have several offline rows with the same timestamp, none of them newer",
+                "add a created timestamp to the source, or keep one row per entity and timestamp",
+            )
+        )
     if orphans is not None and orphans.found:
         reach = "" if orphans.complete else "; not all keys were looked at"
-        found.append(Finding(
-            "FS204", "warn", view.name,
-            f"{orphans.found:,} of {orphans.scanned:,} scanned keys hold a row of an entity that offline does not "
-            f"know{reach}",
-            "delete these keys online, or restore the offline rows"))
+        found.append(
+            Finding(
+                "FS204",
+                "warn",
+                view.name,
+                f"{orphans.found:,} of {orphans.scanned:,} scanned keys hold a row of an entity that offline does not "
+                f"know{reach}",
+                "delete these keys online, or restore the offline rows",
+            )
+        )
     if measured.moved:
-        found.append(Finding(
-            "FS205", "info", view.name,
-            f"{measured.moved:,} entities changed online while they were compared; their new rows were taken",
-            "nothing to do"))
+        found.append(
+            Finding(
+                "FS205",
+                "info",
+                view.name,
+                f"{measured.moved:,} entities changed online while they were compared; their new rows were taken",
+                "nothing to do",
+            )
+        )
     return found
-
-

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from feast_skew.errors import EXIT_INTERRUPTED, EXIT_USAGE, SkewError
+from feast_skew.errors import EXIT_INTERRUPTED, EXIT_NOT_MEASURED, EXIT_USAGE, SkewError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -28,27 +28,47 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 
 
 @click.group(context_settings=_CONTEXT)
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
-              help="Show the version and exit.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Tell whether Feast's offline and online store mean the same thing, entity by entity."""
 
 
 @cli.command()
-@click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository (with feature_store.yaml).")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Features of this feature service; repeatable.")
+@click.option(
+    "--repo", default=".", show_default=True, metavar="DIR", help="Feast repository (with feature_store.yaml)."
+)
+@click.option(
+    "--service", "services", multiple=True, metavar="NAME", help="Features of this feature service; repeatable."
+)
 @click.option("--view", "views", multiple=True, metavar="NAME", help="All features of this view; repeatable.")
 @click.option("--feature", "features", multiple=True, metavar="VIEW:FEATURE", help="Just this feature; repeatable.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Entities per entity key set.  [default: 10000]")
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Entities per entity key set.  [default: 10000]"
+)
 @click.option("--entities", metavar="FILE", help="Compare these entities (.parquet or .csv with the join keys).")
 @click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]")
 @click.option("--as-of", metavar="TIME", help="Instant up to which offline rows are expected online.  [default: now]")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True,
-              help="Where the comparison runs.")
+@click.option(
+    "--engine", type=click.Choice(["local"]), default="local", show_default=True, help="Where the comparison runs."
+)
 @click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
-@click.option("--output", "outputs", multiple=True, metavar="FORMAT=PATH",
-              help="Also write the report (json, text); - is stdout; repeatable.")
-@click.option("--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write the report (json, text); - is stdout; repeatable.",
+)
+@click.option(
+    "--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]"
+)
 @click.option("--allow-inconclusive", is_flag=True, help="Exit 0 instead of 3 when there is too little to decide.")
 @click.option("--show-entities", is_flag=True, help="Show the keys of example entities.")
 @click.option("--dry-run", is_flag=True, help="Show what would be read, and read no feature value.")
@@ -56,7 +76,7 @@ def cli() -> None:
 @click.option("--no-progress", is_flag=True, help="Show no progress bars.")
 @click.option("--debug", is_flag=True, help="Show a traceback with an error.")
 def validate(**options: Any) -> None:
-    """Sample entities, read both stores, compare, judge and explain.
+    r"""Sample entities, read both stores, compare, judge and explain.
 
     \b
     Exit codes: 0 inside the limits, 1 skew found, 2 nothing was measured,
@@ -97,6 +117,13 @@ def main() -> None:
         if debug:
             raise
         _stop(error.one_line(), error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        _stop(
+            f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]} (--debug shows where)",
+            EXIT_NOT_MEASURED,
+        )
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -39,8 +39,10 @@ def parse_outputs(wanted: Sequence[str]) -> list[Output]:
     for text in wanted:
         form, separator, path = text.partition("=")
         if form not in known or not separator or not path:
-            raise ConfigError(f"--output {text!r} is not FORMAT=PATH",
-                              hint=f"formats: {', '.join(sorted(known))}; for example json=report.json")
+            raise ConfigError(
+                f"--output {text!r} is not FORMAT=PATH",
+                hint=f"formats: {', '.join(sorted(known))}; for example json=report.json",
+            )
         output = Output(form, None if path == "-" else Path(path))
         if output.path is not None:
             check_writable(output.path)

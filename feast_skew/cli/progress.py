@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
@@ -13,7 +14,7 @@ from feast_skew.measuring.progress import NoProgress, Progress, Stage
 
 
 class _Bar:
-    def __init__(self, bar: tqdm[object]) -> None:
+    def __init__(self, bar: Any) -> None:
         self._bar = bar
 
     def advance(self, done: int = 1) -> None:
@@ -27,8 +28,16 @@ class Bars:
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
         """Open a bar."""
-        with tqdm(total=total, desc=name, unit=f" {unit}", unit_scale=True, leave=False, file=sys.stderr,
-                  dynamic_ncols=True, ascii=os.environ.get("TERM") == "dumb") as bar:
+        with tqdm(
+            total=total,
+            desc=name,
+            unit=f" {unit}",
+            unit_scale=True,
+            leave=False,
+            file=sys.stderr,
+            dynamic_ncols=True,
+            ascii=os.environ.get("TERM") == "dumb",
+        ) as bar:
             yield _Bar(bar)
 
 

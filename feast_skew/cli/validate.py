@@ -24,7 +24,9 @@ def parse_moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
-        raise ConfigError(f"--as-of {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z") from None
+        raise ConfigError(
+            f"--as-of {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z"
+        ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
@@ -43,15 +45,21 @@ def run_validate(options: Mapping[str, Any]) -> int:
     with progress.stage("loading Feast", None, "steps"):
         from feast_skew import api
     common: dict[str, Any] = {
-        "repo": options["repo"], "services": options["services"], "views": options["views"],
-        "features": options["features"], "sample": options["sample"], "entities": options["entities"],
-        "seed": options["seed"], "as_of": as_of, "config": options["config"], "settings": settings,
-        "progress": progress,
+        "repo": options["repo"],
+        "services": options["services"],
+        "views": options["views"],
+        "features": options["features"],
+        "sample": options["sample"],
+        "entities": options["entities"],
+        "seed": options["seed"],
+        "config": options["config"],
+        "settings": settings,
     }
     if options["dry_run"]:
         click.echo(api.dry_run(**common), nl=False)
         return 0
-    report = api.validate(engine=options["engine"], **common)
+    report = api.validate(engine=options["engine"], as_of=as_of, progress=progress, **common)
     deliver(report, outputs, quiet=options["quiet"])
-    return exit_code(report, fail_on=str(report.settings["fail_on"]),
-                     allow_inconclusive=bool(report.settings["allow_inconclusive"]))
+    return exit_code(
+        report, fail_on=str(report.settings["fail_on"]), allow_inconclusive=bool(report.settings["allow_inconclusive"])
+    )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from feast_skew.core.arrays import Instants, Mask, Positions
+
 NO_INSTANT = np.iinfo(np.int64).min
 """Marks "no row" in arrays of instants."""
 
@@ -18,7 +20,7 @@ FAR_FUTURE = np.iinfo(np.int64).max
 _TICK = 1000
 
 
-def microseconds(instants: np.ndarray) -> np.ndarray:
+def microseconds(instants: Instants) -> Instants:
     """Cut instants to whole microseconds, keeping them in nanoseconds; `NO_INSTANT` stays what it is."""
     cut = instants // _TICK * _TICK
     return np.where(instants == NO_INSTANT, NO_INSTANT, cut)
@@ -33,12 +35,11 @@ class Timeline:
     `before` and `after` stay empty.
     """
 
-    online: np.ndarray
+    online: Instants
     as_of: int
-    latest: np.ndarray = field(init=False)
-    before: np.ndarray = field(init=False)
-    after: np.ndarray = field(init=False)
-    future: np.ndarray = field(init=False)
+    latest: Instants = field(init=False)
+    before: Instants = field(init=False)
+    after: Instants = field(init=False)
 
     def __post_init__(self) -> None:
         self.online = microseconds(self.online)
@@ -46,15 +47,13 @@ class Timeline:
         self.latest = np.full(size, NO_INSTANT, dtype=np.int64)
         self.before = np.full(size, NO_INSTANT, dtype=np.int64)
         self.after = np.full(size, FAR_FUTURE, dtype=np.int64)
-        self.future = np.zeros(size, dtype=bool)
 
-    def add(self, positions: np.ndarray, instants: np.ndarray) -> None:
+    def add(self, positions: Positions, instants: Instants) -> None:
         """Take rows: the position of each row's entity (-1 is skipped) and its event timestamp."""
         known = positions >= 0
         positions, instants = positions[known], microseconds(instants[known])
         in_time = instants <= self.as_of
         np.maximum.at(self.latest, positions[in_time], instants[in_time])
-        self.future[positions[~in_time]] = True
         online = self.online[positions]
         early = (instants <= online) & (online != NO_INSTANT)
         np.maximum.at(self.before, positions[early], instants[early])
@@ -62,11 +61,12 @@ class Timeline:
         np.minimum.at(self.after, positions[late], instants[late])
 
     @property
-    def has_offline(self) -> np.ndarray:
+    def has_offline(self) -> Mask:
         """Entities of which offline has any row up to `as_of`, or a row at exactly the online instant."""
-        return (self.latest != NO_INSTANT) | (self.before != NO_INSTANT)
+        found: Mask = (self.latest != NO_INSTANT) | (self.before != NO_INSTANT)
+        return found
 
-    def aligned(self, within: int) -> np.ndarray:
+    def aligned(self, within: int) -> Instants:
         """Give the instant of the offline row that counts as the same one, or `NO_INSTANT`.
 
         `within` is the largest distance in nanoseconds; at equal distance the earlier row is taken.
@@ -88,18 +88,18 @@ class EarlierSteps:
     the online row and the offline row before it.
     """
 
-    entities: np.ndarray
+    entities: Positions
     size: int
-    _parts: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    _parts: list[tuple[Positions, Instants]] = field(default_factory=list)
 
-    def add(self, positions: np.ndarray, instants: np.ndarray) -> None:
+    def add(self, positions: Positions, instants: Instants) -> None:
         """Take rows, as `Timeline.add`; rows of other entities than the wanted ones are dropped."""
         wanted = np.zeros(self.size + 1, dtype=bool)
         wanted[self.entities] = True
         keep = wanted[positions]
         self._parts.append((positions[keep], microseconds(instants[keep])))
 
-    def steps(self, start: np.ndarray, gap: np.ndarray, count: int) -> Sequence[np.ndarray]:
+    def steps(self, start: Instants, gap: Instants, count: int) -> Sequence[Instants]:
         """Give up to `count` earlier instants per entity, each at least one gap before the one before it.
 
         `start` and `gap` have shape (size,); so has each answer, with `NO_INSTANT` where history ends.
@@ -125,9 +125,7 @@ class EarlierSteps:
         return answers
 
 
-def _last_at_or_before(
-    positions: np.ndarray, instants: np.ndarray, entities: np.ndarray, targets: np.ndarray
-) -> np.ndarray:
+def _last_at_or_before(positions: Positions, instants: Instants, entities: Positions, targets: Instants) -> Positions:
     """Search each (entity, target) among rows sorted by entity and instant; -1 where nothing lies before."""
     keys = np.empty(len(positions), dtype=[("entity", np.int64), ("instant", np.int64)])
     keys["entity"], keys["instant"] = positions, instants

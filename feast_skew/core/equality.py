@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.arrays import Mask
 from feast_skew.core.types import DeclaredType, Kind
 
 
@@ -29,7 +30,7 @@ def default_tolerance(declared: DeclaredType) -> Tolerance:
     return DEFAULT_TOLERANCES.get(kind, EXACT)
 
 
-def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> np.ndarray:
+def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
     """Tell for each pair whether both values are the same; pairs with a null on either side are False.
 
     Both columns have the same length. Numbers of different types meet as float64, integers of the same type exactly;
@@ -57,7 +58,7 @@ def _is_whole(arrow: pa.DataType) -> bool:
     return bool(pa.types.is_integer(arrow))
 
 
-def _close(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> np.ndarray:
+def _close(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
     # float32 stays float32: the declared type is what both sides promise to hold.
     narrow = pa.types.is_float32(offline.type) and pa.types.is_float32(online.type)
     target = pa.float32() if narrow else pa.float64()
@@ -80,8 +81,8 @@ def _numbers(array: pa.Array, target: pa.DataType) -> np.ndarray:
     return np.asarray(pc.fill_null(array, zero).cast(target, safe=False))
 
 
-def _equal_lists(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> np.ndarray:
-    known = np.asarray(pc.and_(pc.is_valid(offline), pc.is_valid(online)))
+def _equal_lists(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
+    known: Mask = np.asarray(pc.and_(pc.is_valid(offline), pc.is_valid(online)))
     lengths_a = np.asarray(pc.fill_null(pc.list_value_length(offline), -1), dtype=np.int64)
     lengths_b = np.asarray(pc.fill_null(pc.list_value_length(online), -1), dtype=np.int64)
     same = known & (lengths_a == lengths_b)
@@ -93,4 +94,5 @@ def _equal_lists(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> n
         elements = equal(flat_a, flat_b, tolerance) | both_null
         starts = np.concatenate([[0], np.cumsum(lengths_a[rows])[:-1]])
         same[rows] = np.logical_and.reduceat(elements, starts)
-    return same
+    found: Mask = same
+    return found

@@ -114,7 +114,7 @@ class KeyIndex:
             combined = np.where((codes < 0) | (code < 0), -1, codes * width + code)
             place = np.minimum(np.searchsorted(known, combined), len(known) - 1)
             codes = np.where(known[place] == combined, place, -1)
-        assert codes is not None
+        assert codes is not None  # noqa: S101  there is at least one name
         return np.where(codes >= 0, self._position[codes], -1)
 
 
@@ -205,5 +205,3 @@ def smallest(hashes: np.ndarray, wanted: int) -> np.ndarray:
 def render_key(entities: pa.Table, position: int) -> dict[str, object]:
     """Give one entity as a mapping of join key to plain Python value, for reports."""
     return {name: entities.column(name)[position].as_py() for name in entities.column_names}
-
-

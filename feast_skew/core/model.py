@@ -26,6 +26,26 @@ class Limits:
     ignored: str | None = None
     ignored_until: date | None = None
 
+    @classmethod
+    def asked(cls, settings: Any) -> Limits:
+        """Take the limits out of a feature's settings."""
+        ignore = settings.ignore
+        names = (
+            "mismatch_budget",
+            "presence_budget",
+            "max_lag",
+            "align_within",
+            "psi",
+            "mean",
+            "variance",
+            "null_rate",
+        )
+        return cls(
+            **{name: getattr(settings, name) for name in names},
+            ignored=f"ignored until {ignore.until}: {ignore.reason}" if ignore else None,
+            ignored_until=ignore.until if ignore else None,
+        )
+
 
 @dataclass(frozen=True)
 class FeaturePlan:

@@ -7,8 +7,10 @@ from enum import IntEnum
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Instants, Mask
 
 
 class PairClass(IntEnum):
@@ -43,28 +45,30 @@ class RowState:
     classes that lie over the pair classes.
     """
 
-    online: np.ndarray
-    latest: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    aligned: np.ndarray
-    has_offline: np.ndarray
-    stale: np.ndarray
-    ahead: np.ndarray
-    expired: np.ndarray
+    online: Instants
+    latest: Instants
+    before: Instants
+    after: Instants
+    aligned: Instants
+    has_offline: Mask
+    stale: Mask
+    ahead: Mask
+    expired: Mask
 
     @property
-    def has_online(self) -> np.ndarray:
+    def has_online(self) -> Mask:
         """Entities with an online row."""
-        return self.online != NO_INSTANT
+        found: Mask = self.online != NO_INSTANT
+        return found
 
     @property
-    def unaligned(self) -> np.ndarray:
+    def unaligned(self) -> Mask:
         """Entities with rows in both stores that share no instant."""
-        return self.has_offline & self.has_online & (self.aligned == NO_INSTANT)
+        found: Mask = self.has_offline & self.has_online & (self.aligned == NO_INSTANT)
+        return found
 
     @property
-    def lag(self) -> np.ndarray:
+    def lag(self) -> Instants:
         """Nanoseconds that the online row lies behind the latest offline row; 0 where it does not."""
         lag = np.zeros(len(self.online), dtype=np.int64)
         lag[self.stale] = self.latest[self.stale] - self.online[self.stale]
@@ -81,24 +85,25 @@ class FeaturePairs:
 
     offline: pa.Array
     online: pa.Array
-    classes: np.ndarray
+    classes: NDArray[np.uint8]
 
     def count(self, wanted: PairClass) -> int:
-        """Number of entities in a class."""
+        """Count the entities in a class."""
         return int(np.count_nonzero(self.classes == wanted))
 
-    def mask(self, *wanted: PairClass) -> np.ndarray:
+    def mask(self, *wanted: PairClass) -> Mask:
         """Entities in any of the given classes."""
         return np.isin(self.classes, np.array(wanted, dtype=np.uint8))
 
     @property
-    def wrong(self) -> np.ndarray:
+    def wrong(self) -> Mask:
         """Entities whose aligned values differ (or cannot be read)."""
         return self.mask(*WRONG)
 
 
-def classify(rows: RowState, same: np.ndarray, null_offline: np.ndarray, null_online: np.ndarray,
-             corrupt: np.ndarray) -> np.ndarray:
+def classify(
+    rows: RowState, same: np.ndarray, null_offline: np.ndarray, null_online: np.ndarray, corrupt: np.ndarray
+) -> np.ndarray:
     """Give the class of each pair from row presence, alignment, nulls and equality; shape (entities,), uint8."""
     classes = np.full(len(same), PairClass.ABSENT_BOTH, dtype=np.uint8)
     has_online = rows.has_online | corrupt

@@ -72,31 +72,34 @@ def declared_type(name: str) -> DeclaredType:
     return DeclaredType(name, Kind.TEXT, pa.string())
 
 
+_FROM_ARROW = (
+    (pa.types.is_boolean, "Bool"),
+    (lambda arrow: pa.types.is_integer(arrow) and arrow.bit_width < 32, "Int32"),
+    (pa.types.is_int32, "Int32"),
+    (pa.types.is_integer, "Int64"),
+    (pa.types.is_float16, "Float32"),
+    (pa.types.is_float32, "Float32"),
+    (pa.types.is_floating, "Float64"),
+    (pa.types.is_decimal, "Float64"),
+    (pa.types.is_timestamp, "UnixTimestamp"),
+    (pa.types.is_date, "UnixTimestamp"),
+    (pa.types.is_binary, "Bytes"),
+    (pa.types.is_large_binary, "Bytes"),
+    (pa.types.is_fixed_size_binary, "Bytes"),
+    (pa.types.is_string, "String"),
+    (pa.types.is_large_string, "String"),
+    (pa.types.is_null, "String"),
+)
+
+
 def declared_from_arrow(arrow: pa.DataType) -> DeclaredType:
     """Give the declared type that fits an Arrow column, for tables that come without a Feast registry."""
     if pa.types.is_dictionary(arrow):
         return declared_from_arrow(arrow.value_type)
-    if pa.types.is_boolean(arrow):
-        return declared_type("Bool")
-    if pa.types.is_integer(arrow):
-        small = pa.types.is_int8(arrow) or pa.types.is_int16(arrow) or pa.types.is_int32(arrow)
-        return declared_type("Int32" if small or pa.types.is_uint8(arrow) or pa.types.is_uint16(arrow) else "Int64")
-    if pa.types.is_float32(arrow) or pa.types.is_float16(arrow):
-        return declared_type("Float32")
-    if pa.types.is_floating(arrow) or pa.types.is_decimal(arrow):
-        return declared_type("Float64")
-    if pa.types.is_timestamp(arrow) or pa.types.is_date(arrow):
-        return declared_type("UnixTimestamp")
-    if pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow) or pa.types.is_fixed_size_binary(arrow):
-        return declared_type("Bytes")
     if pa.types.is_list(arrow) or pa.types.is_large_list(arrow) or pa.types.is_fixed_size_list(arrow):
         item = declared_from_arrow(arrow.value_type)
-        if item.kind not in (Kind.LIST, Kind.TEXT):
-            return declared_type(f"Array({item.name})")
-        return declared_type("Other")
-    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_null(arrow):
-        return declared_type("String")
-    return declared_type("Other")
+        return declared_type("Other" if item.kind in (Kind.LIST, Kind.TEXT) else f"Array({item.name})")
+    return declared_type(next((name for fits, name in _FROM_ARROW if fits(arrow)), "Other"))
 
 
 def wider_type(one: DeclaredType, other: DeclaredType) -> DeclaredType:
@@ -106,13 +109,15 @@ def wider_type(one: DeclaredType, other: DeclaredType) -> DeclaredType:
     order = ["Bool", "Int32", "Int64", "Float32", "Float64"]
     if one.name in order and other.name in order:
         names = {one.name, other.name}
-        if names == {"Int64", "Float32"} or names == {"Int32", "Float32"}:
+        if names in ({"Int64", "Float32"}, {"Int32", "Float32"}):
             return declared_type("Float64")
         return declared_type(max(one.name, other.name, key=order.index))
     return declared_type("String")
 
 
-def to_declared(values: pa.Array | pa.ChunkedArray, declared: DeclaredType) -> pa.Array:
+def to_declared(  # noqa: PLR0911  one line per kind reads best
+    values: pa.Array | pa.ChunkedArray, declared: DeclaredType
+) -> pa.Array:
     """Bring a column into its declared type the way Feast writes it online.
 
     NaN becomes null (Feast stores both as an empty value), timestamps are cut to whole seconds and read as UTC when

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
@@ -58,22 +59,22 @@ class Case:
     changed_versions: tuple[SourceVersion, ...] = field(default=())
 
     @cached_property
-    def wrong(self) -> np.ndarray:
+    def wrong(self) -> Mask:
         """Entities whose aligned values differ, nulls and unreadable values included."""
         return self.pairs.wrong
 
     @cached_property
-    def mismatch(self) -> np.ndarray:
+    def mismatch(self) -> Mask:
         """Entities with two different values."""
         return self.pairs.mask(PairClass.MISMATCH)
 
     @cached_property
-    def absent(self) -> np.ndarray:
+    def absent(self) -> Mask:
         """Entities with a row in one store only."""
         return self.pairs.mask(PairClass.OFFLINE_ONLY, PairClass.ONLINE_ONLY)
 
     def count(self, kind: PairClass) -> int:
-        """Number of entities in a class."""
+        """Count the entities in a class."""
         return self.pairs.count(kind)
 
     @cached_property
@@ -86,10 +87,10 @@ class Case:
         usable = known_off & known_on & np.isfinite(off) & np.isfinite(on)
         return positions[usable], off[usable], on[usable]
 
-    def online_equals(self, values: pa.Array, positions: np.ndarray) -> np.ndarray:
+    def online_equals(self, values: pa.Array, positions: Positions) -> Mask:
         """Tell for some entities whether the online value equals another one; two nulls are equal."""
         online = self.pairs.online.take(pa.array(positions))
-        both_null = np.asarray(online.is_null()) & np.asarray(values.is_null())
+        both_null: Mask = np.asarray(online.is_null()) & np.asarray(values.is_null())
         return equal(values, online, self.feature.tolerance) | both_null
 
 
@@ -151,6 +152,7 @@ def duration_text(nanoseconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def known_rows(rows: RowState) -> np.ndarray:
+def known_rows(rows: RowState) -> Mask:
     """Entities with a row in both stores."""
-    return rows.has_offline & (rows.online != NO_INSTANT)
+    found: Mask = rows.has_offline & (rows.online != NO_INSTANT)
+    return found

@@ -47,10 +47,16 @@ def default_fill(case: Case) -> Explanation | None:
     explained[hit] = True
     shown = plain(value.as_py())
     where = "null" if nulls == count else f"other values ({nulls:,} nulls)" if nulls else "other values"
-    return Explanation(Cause(
-        "default_fill", "what", count / wrong, min(0.99, share_here),
-        f"{share_text(count, wrong)} of the wrong values are {shown!r} online, where offline has {where}",
-        {"value": shown, "entities": count, "offline_null": nulls, "share_offline": usual},
-        "fill the same default offline, or serve null and let the model's own imputation work on both sides",
-        parameters=1,
-    ), explained)
+    return Explanation(
+        Cause(
+            "default_fill",
+            "what",
+            count / wrong,
+            min(0.99, share_here),
+            f"{share_text(count, wrong)} of the wrong values are {shown!r} online, where offline has {where}",
+            {"value": shown, "entities": count, "offline_null": nulls, "share_offline": usual},
+            "fill the same default offline, or serve null and let the model's own imputation work on both sides",
+            parameters=1,
+        ),
+        explained,
+    )

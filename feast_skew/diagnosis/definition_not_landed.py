@@ -28,18 +28,36 @@ def definition_not_landed(case: Case) -> Explanation | None:
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[same]] = True
     now = case.view.version.source_name if case.view.version else "the present source"
-    why = (" and Redis keeps a row when the new one is not newer, so materializing the same range again changed nothing"
-           if case.view.keeps_newer else "")
+    why = (
+        " and Redis keeps a row when the new one is not newer, so materializing the same range again changed nothing"
+        if case.view.keeps_newer
+        else ""
+    )
     name = case.view.name
-    remedy = (f"set `skip_dedup: true` in online_store, materialize view {name} over the same range, take it out again; "
-              f"nothing is missing meanwhile. If the change was not meant, apply the earlier definition instead"
-              if case.view.keeps_newer else f"materialize view {name} over the same range again")
-    return Explanation(Cause(
-        "definition_not_landed", "how", count / len(positions), 0.99,
-        f"{share_text(count, len(positions))} of the wrong online values are what the earlier definition gives "
-        f"({earlier.version.source_name}); offline now answers from {now}{why}",
-        {"definitions": {"online": earlier.version.source_name, "offline": now},
-         "fingerprints": {"online": earlier.version.fingerprint,
-                          "offline": case.view.version.fingerprint if case.view.version else None},
-         "last_seen": earlier.version.last_seen, "entities": count},
-        remedy), explained)
+    remedy = (
+        f"set `skip_dedup: true` in online_store, materialize view {name} over the same range, take it out again; "
+        f"nothing is missing meanwhile. If the change was not meant, apply the earlier definition instead"
+        if case.view.keeps_newer
+        else f"materialize view {name} over the same range again"
+    )
+    return Explanation(
+        Cause(
+            "definition_not_landed",
+            "how",
+            count / len(positions),
+            0.99,
+            f"{share_text(count, len(positions))} of the wrong online values are what the earlier definition gives "
+            f"({earlier.version.source_name}); offline now answers from {now}{why}",
+            {
+                "definitions": {"online": earlier.version.source_name, "offline": now},
+                "fingerprints": {
+                    "online": earlier.version.fingerprint,
+                    "offline": case.view.version.fingerprint if case.view.version else None,
+                },
+                "last_seen": earlier.version.last_seen,
+                "entities": count,
+            },
+            remedy,
+        ),
+        explained,
+    )

@@ -19,8 +19,15 @@ def not_materialized(case: Case) -> Explanation | None:
     detail = f"{share_text(count, known)} of the entities that offline knows have no online row"
     if everyone:
         detail += "; the store was emptied, the keys expired, or serving writes under other keys"
-    return Explanation(Cause(
-        "not_materialized", "how", count / int((case.wrong | case.absent).sum()), 1.0 if not everyone else 0.8, detail,
-        {"entities": count, "share": count / known},
-        "materialize the whole range of the offline data, and check that the job's range reaches back to these rows",
-    ), missing)
+    return Explanation(
+        Cause(
+            "not_materialized",
+            "how",
+            count / int((case.wrong | case.absent).sum()),
+            1.0 if not everyone else 0.8,
+            detail,
+            {"entities": count, "share": count / known},
+            "materialize the whole range of the offline data, and check that the job's range reaches back to these rows",
+        ),
+        missing,
+    )

@@ -20,7 +20,23 @@ def null_fill(case: Case) -> Explanation | None:
     remedy = "find the step that drops the value on its way online, then materialize again"
     if everywhere:
         detail += "; the feature may have been added after its view was materialized"
-        remedy = ("write the rows again: Redis skips rows whose timestamp is not newer, so materialize once with "
-                  "`skip_dedup: true`") if case.view.keeps_newer else "materialize the whole range again"
-    return Explanation(Cause("null_fill", "what", count / int(case.wrong.sum()), 1.0, detail,
-                             {"entities": count, "share": count / valued}, remedy), nulls)
+        remedy = (
+            (
+                "write the rows again: Redis skips rows whose timestamp is not newer, so materialize once with "
+                "`skip_dedup: true`"
+            )
+            if case.view.keeps_newer
+            else "materialize the whole range again"
+        )
+    return Explanation(
+        Cause(
+            "null_fill",
+            "what",
+            count / int(case.wrong.sum()),
+            1.0,
+            detail,
+            {"entities": count, "share": count / valued},
+            remedy,
+        ),
+        nulls,
+    )

@@ -46,9 +46,16 @@ def offset(case: Case) -> Explanation | None:
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
     unit = " seconds" if kind is Kind.TIMESTAMP else ""
-    return Explanation(Cause(
-        "offset", "what", count / wrong, 0.99,
-        f"online is offline plus {constant:.8g}{unit} for {share_text(count, wrong)} of the wrong values",
-        {"offset": constant, "entities": count},
-        "find the side that adds it, and compute the feature once for both stores", parameters=1,
-    ), explained)
+    return Explanation(
+        Cause(
+            "offset",
+            "what",
+            count / wrong,
+            0.99,
+            f"online is offline plus {constant:.8g}{unit} for {share_text(count, wrong)} of the wrong values",
+            {"offset": constant, "entities": count},
+            "find the side that adds it, and compute the feature once for both stores",
+            parameters=1,
+        ),
+        explained,
+    )

@@ -23,11 +23,21 @@ def orphan(case: Case) -> Explanation | None:
         return Explanation(Cause("orphan", "how", share, 1.0, detail, {"entities": count}, _REMEDY), inside)
     if scan is not None and scan.found:
         reach = "all keys were seen" if scan.complete else "not all keys were seen"
-        detail = (f"a scan of {scan.scanned:,} keys found {scan.found:,} online rows of entities that offline does not "
-                  f"know ({reach}); they are not part of the sample")
+        detail = (
+            f"a scan of {scan.scanned:,} keys found {scan.found:,} online rows of entities that offline does not "
+            f"know ({reach}); they are not part of the sample"
+        )
         share = scan.found / max(scan.scanned, 1)
         return Explanation(
-            Cause("orphan", "how", share, 1.0, detail,
-                  {"scanned": scan.scanned, "found": scan.found, "complete": scan.complete}, _REMEDY),
-            np.zeros(len(inside), dtype=bool))
+            Cause(
+                "orphan",
+                "how",
+                share,
+                1.0,
+                detail,
+                {"scanned": scan.scanned, "found": scan.found, "complete": scan.complete},
+                _REMEDY,
+            ),
+            np.zeros(len(inside), dtype=bool),
+        )
     return None

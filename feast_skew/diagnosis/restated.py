@@ -26,11 +26,19 @@ def restated(case: Case) -> Explanation | None:
     count = int(proven.sum())
     remedy = _remedy(case)
     if count:
-        return Explanation(Cause(
-            "restated", "how", count / wrong, 1.0,
-            f"{share_text(count, wrong)} of the wrong online values equal an earlier version of the offline row with "
-            f"the same event timestamp; offline was corrected later",
-            {"equal_to_earlier_version": count / wrong, "entities": count}, remedy), proven)
+        return Explanation(
+            Cause(
+                "restated",
+                "how",
+                count / wrong,
+                1.0,
+                f"{share_text(count, wrong)} of the wrong online values equal an earlier version of the offline row with "
+                f"the same event timestamp; offline was corrected later",
+                {"equal_to_earlier_version": count / wrong, "entities": count},
+                remedy,
+            ),
+            proven,
+        )
     if not case.view.keeps_newer:
         return None
     if any(_covers(case, earlier.values) for earlier in case.ask_earlier()):
@@ -42,13 +50,23 @@ def restated(case: Case) -> Explanation | None:
         possibility = f"; {case.view.source_changed}"
     else:
         possibility = "; the source may have been rewritten or replaced since"
-    return Explanation(Cause(
-        "restated", "how", 1.0, _INFERRED if changed or case.view.source_changed else _INFERRED / 2,
-        f"the wrong rows have the same event timestamp in both stores, and this store never overwrites a row with one "
-        f"that is not newer, so a correction offline would not have landed{possibility}",
-        {"equal_to_earlier_version": None, "source_changed": case.view.source_changed or None,
-         "earlier_sources": changed},
-        remedy), case.wrong.copy())
+    return Explanation(
+        Cause(
+            "restated",
+            "how",
+            1.0,
+            _INFERRED if changed or case.view.source_changed else _INFERRED / 2,
+            f"the wrong rows have the same event timestamp in both stores, and this store never overwrites a row with one "
+            f"that is not newer, so a correction offline would not have landed{possibility}",
+            {
+                "equal_to_earlier_version": None,
+                "source_changed": case.view.source_changed or None,
+                "earlier_sources": changed,
+            },
+            remedy,
+        ),
+        case.wrong.copy(),
+    )
 
 
 def _equal_to_earlier_version(case: Case) -> np.ndarray:
@@ -68,6 +86,8 @@ def _covers(case: Case, values: pa.Array) -> bool:
 
 def _remedy(case: Case) -> str:
     if case.view.keeps_newer:
-        return (f"write the rows again: set `skip_dedup: true` in online_store, materialize view {case.view.name} over "
-                f"the same range, take it out again; nothing is missing meanwhile")
+        return (
+            f"write the rows again: set `skip_dedup: true` in online_store, materialize view {case.view.name} over "
+            f"the same range, take it out again; nothing is missing meanwhile"
+        )
     return f"materialize view {case.view.name} over the same range again"

@@ -13,11 +13,25 @@ LEAST_SHARE = 0.05
 _TIMES_SECOND = 3
 _WIDTH = 1e-6
 _UNITS = {
-    1000.0: "thousands (kilo)", 100.0: "percent and share", 60.0: "minutes and seconds, or hours and minutes",
-    3600.0: "hours and seconds", 24.0: "days and hours", 86400.0: "days and seconds", 7.0: "weeks and days",
-    1e6: "millions (mega)", 1e9: "billions (giga)", 1.609344: "miles and kilometres", 0.3048: "feet and metres",
-    2.54: "inches and centimetres", 0.45359237: "pounds and kilograms", 1.852: "nautical miles and kilometres",
-    1024.0: "kibi", 1048576.0: "mebi", 30.0: "sums and means over 30", 365.0: "years and days", 12.0: "years and months",
+    1000.0: "thousands (kilo)",
+    100.0: "percent and share",
+    60.0: "minutes and seconds, or hours and minutes",
+    3600.0: "hours and seconds",
+    24.0: "days and hours",
+    86400.0: "days and seconds",
+    7.0: "weeks and days",
+    1e6: "millions (mega)",
+    1e9: "billions (giga)",
+    1.609344: "miles and kilometres",
+    0.3048: "feet and metres",
+    2.54: "inches and centimetres",
+    0.45359237: "pounds and kilograms",
+    1.852: "nautical miles and kilometres",
+    1024.0: "kibi",
+    1048576.0: "mebi",
+    30.0: "sums and means over 30",
+    365.0: "years and days",
+    12.0: "years and months",
 }
 
 
@@ -49,11 +63,19 @@ def scale(case: Case) -> Explanation | None:
     explained[positions[fits]] = True
     unit = unit_pair(factor)
     detail = f"online is offline times {factor:.8g} for {share_text(count, wrong)} of the wrong values"
-    return Explanation(Cause(
-        "scale", "what", count / wrong, 0.99, detail + (f"; the ratio of {unit}" if unit else ""),
-        {"factor": factor, "unit": unit, "entities": count},
-        "bring both pipelines to one unit, and say it in the feature's description", parameters=1,
-    ), explained)
+    return Explanation(
+        Cause(
+            "scale",
+            "what",
+            count / wrong,
+            0.99,
+            detail + (f"; the ratio of {unit}" if unit else ""),
+            {"factor": factor, "unit": unit, "entities": count},
+            "bring both pipelines to one unit, and say it in the feature's description",
+            parameters=1,
+        ),
+        explained,
+    )
 
 
 def outstanding(ordered: np.ndarray, width: float) -> tuple[int, int] | None:

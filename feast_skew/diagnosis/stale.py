@@ -20,11 +20,19 @@ def stale(case: Case) -> Explanation | None:
     lag = case.rows.lag[sound]
     both = int(known_rows(case.rows).sum())
     low, middle, high = (float(np.quantile(lag, q)) for q in (0.05, 0.5, 0.95))
-    return Explanation(Cause(
-        "stale", "how", count / troubled, 1.0,
-        f"{share_text(count, both)} of the online rows lie behind offline, by {duration_text(middle)} in the middle and "
-        f"{duration_text(float(lag.max()))} at most; each equals the offline row of its own time",
-        {"entities": count, "lag_seconds": {"p5": low / 1e9, "p50": middle / 1e9, "p95": high / 1e9,
-                                            "max": float(lag.max()) / 1e9}},
-        "materialize up to now, and set `max_lag` to the lag that the model can bear",
-    ), sound)
+    return Explanation(
+        Cause(
+            "stale",
+            "how",
+            count / troubled,
+            1.0,
+            f"{share_text(count, both)} of the online rows lie behind offline, by {duration_text(middle)} in the middle and "
+            f"{duration_text(float(lag.max()))} at most; each equals the offline row of its own time",
+            {
+                "entities": count,
+                "lag_seconds": {"p5": low / 1e9, "p50": middle / 1e9, "p95": high / 1e9, "max": float(lag.max()) / 1e9},
+            },
+            "materialize up to now, and set `max_lag` to the lag that the model can bear",
+        ),
+        sound,
+    )

@@ -26,7 +26,11 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
             if np.isfinite(middle):
                 evidence["median_difference"] = middle
     return Cause(
-        "unknown", "what", int(left.sum()) / wrong, 0.0,
-        f"{share_text(int(left.sum()), wrong)} of the wrong values fit no rule", evidence,
+        "unknown",
+        "what",
+        int(left.sum()) / wrong,
+        0.0,
+        f"{share_text(int(left.sum()), wrong)} of the wrong values fit no rule",
+        evidence,
         "compare the code of both pipelines for the example entities",
     )

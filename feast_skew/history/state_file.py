@@ -45,7 +45,7 @@ class StateFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path.with_suffix(".lock"), "a") as lock:
+            with self.path.with_suffix(".lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 content = self._read()
                 views = content.setdefault("projects", {}).setdefault(project, {})
@@ -62,11 +62,15 @@ class StateFile:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise ConfigError(f"state file {self.path} cannot be read",
-                              hint="move it away to start a new one, or set `state` to another path") from error
+            raise ConfigError(
+                f"state file {self.path} cannot be read",
+                hint="move it away to start a new one, or set `state` to another path",
+            ) from error
         if not isinstance(content, dict) or content.get("version", STATE_VERSION) != STATE_VERSION:
-            raise ConfigError(f"state file {self.path} is of another version",
-                              hint="update feast-skew, or set `state` to another path")
+            raise ConfigError(
+                f"state file {self.path} is of another version",
+                hint="update feast-skew, or set `state` to another path",
+            )
         return content
 
 

@@ -39,8 +39,13 @@ def describe(feature: FeaturePlan, offline: pa.Array, online: pa.Array, confiden
     """Describe the two columns of a feature, row i of both belonging to the same entity; nulls included."""
     kind = feature.declared.kind
     null_off, null_on = np.asarray(pc.is_null(offline)), np.asarray(pc.is_null(online))
-    nulls = null_rate_difference(len(offline), int((null_off & null_on).sum()), int((null_off & ~null_on).sum()),
-                                 int((~null_off & null_on).sum()), confidence)
+    nulls = null_rate_difference(
+        len(offline),
+        int((null_off & null_on).sum()),
+        int((null_off & ~null_on).sum()),
+        int((~null_off & null_on).sum()),
+        confidence,
+    )
     if kind.is_number or kind is Kind.TIMESTAMP:
         return _numbers(offline, online, nulls, confidence)
     if kind in (Kind.STRING, Kind.BOOLEAN):
@@ -59,14 +64,19 @@ def _numbers(offline: pa.Array, online: pa.Array, nulls: NullRateDifference | No
     both = known_off & known_on
     sides = {"offline": quantile_table(off[finite]), "online": quantile_table(on[known_on & np.isfinite(on)])}
     return Distributions(
-        result.psi, result.labels, result.shares_offline, result.shares_online,
-        paired_moments(off[both], on[both], confidence), nulls,
+        result.psi,
+        result.labels,
+        result.shares_offline,
+        result.shares_online,
+        paired_moments(off[both], on[both], confidence),
+        nulls,
         {side: table for side, table in sides.items() if table is not None},
     )
 
 
-def _with_psi(ids_off: np.ndarray, ids_on: np.ndarray, size: int, labels: tuple[str, ...],
-              nulls: NullRateDifference | None) -> Distributions:
+def _with_psi(
+    ids_off: np.ndarray, ids_on: np.ndarray, size: int, labels: tuple[str, ...], nulls: NullRateDifference | None
+) -> Distributions:
     psi = paired_psi(ids_off, ids_on, size)
     if psi is None:
         return Distributions(nulls=nulls)
@@ -74,14 +84,18 @@ def _with_psi(ids_off: np.ndarray, ids_on: np.ndarray, size: int, labels: tuple[
     counts_on = np.bincount(ids_on, minlength=size)
     used = (counts_off + counts_on) > 0
     return Distributions(
-        psi, tuple(label for label, keep in zip(labels, used, strict=True) if keep),
+        psi,
+        tuple(label for label, keep in zip(labels, used, strict=True) if keep),
         tuple((counts_off[used] / max(1, len(ids_off))).tolist()),
-        tuple((counts_on[used] / max(1, len(ids_on))).tolist()), None, nulls,
+        tuple((counts_on[used] / max(1, len(ids_on))).tolist()),
+        None,
+        nulls,
     )
 
 
-def metrics_of(found: Distributions, feature: FeaturePlan, confidence: float,
-               movement: Mapping[str, float | None] | None = None) -> dict[str, Metric]:
+def metrics_of(
+    found: Distributions, feature: FeaturePlan, confidence: float, movement: Mapping[str, float | None] | None = None
+) -> dict[str, Metric]:
     """Turn the numbers into metrics, judged where a limit is set; `movement` is offline's own where rows never align."""
     moved = movement or {}
     limits = feature.limits
@@ -89,15 +103,27 @@ def metrics_of(found: Distributions, feature: FeaturePlan, confidence: float,
     if found.psi is not None:
         psi = found.psi
         auto = auto_limit(psi.noise, psi.bins, confidence, psi.freedom)
-        extra = {"noise": psi.noise, "movement": moved.get("psi"), "bins": psi.bins, "n": psi.n,
-                 "labels": list(found.labels), "offline": list(found.shares_offline),
-                 "online": list(found.shares_online)}
+        extra = {
+            "noise": psi.noise,
+            "movement": moved.get("psi"),
+            "bins": psi.bins,
+            "n": psi.n,
+            "labels": list(found.labels),
+            "offline": list(found.shares_offline),
+            "online": list(found.shares_online),
+        }
         metrics["psi"] = _upper(psi.value, max(0.0, psi.value - psi.noise), psi.value, limits.psi, auto, extra)
     moments = found.moments
     if moments is not None and moments.mean_difference is not None:
-        extra = {"movement": moved.get("mean"), "standardized": moments.standardized_difference, "n": moments.n,
-                 "mean_offline": moments.mean_offline, "mean_online": moments.mean_online,
-                 "sd_offline": moments.sd_offline, "sd_online": moments.sd_online}
+        extra = {
+            "movement": moved.get("mean"),
+            "standardized": moments.standardized_difference,
+            "n": moments.n,
+            "mean_offline": moments.mean_offline,
+            "mean_online": moments.mean_online,
+            "sd_offline": moments.sd_offline,
+            "sd_online": moments.sd_online,
+        }
         metrics["mean_difference"] = _mean(moments, limits.mean, extra)
     if moments is not None and moments.variance_ratio is not None:
         metrics["variance_ratio"] = _variance(moments, limits.variance, {"movement": moved.get("variance")})
@@ -105,8 +131,15 @@ def metrics_of(found: Distributions, feature: FeaturePlan, confidence: float,
         nulls = found.nulls
         extra = {"offline": nulls.rate_offline, "online": nulls.rate_online, "n": nulls.n}
         low = max(0.0, nulls.low, -nulls.high)
-        metrics["null_rate_difference"] = _upper(nulls.value, low, max(abs(nulls.low), abs(nulls.high)),
-                                                 limits.null_rate, None, extra, (nulls.low, nulls.high))
+        metrics["null_rate_difference"] = _upper(
+            nulls.value,
+            low,
+            max(abs(nulls.low), abs(nulls.high)),
+            limits.null_rate,
+            None,
+            extra,
+            (nulls.low, nulls.high),
+        )
     return metrics
 
 
@@ -117,8 +150,15 @@ def _verdict(low: float, high: float, limit: float) -> Verdict:
     return Verdict.PASS if high <= limit else Verdict.INCONCLUSIVE
 
 
-def _upper(value: float, low: float, high: float, asked: float | str | None, auto: float | None,
-           extra: dict[str, Any], bounds: tuple[float, float] | None = None) -> Metric:
+def _upper(
+    value: float,
+    low: float,
+    high: float,
+    asked: float | str | None,
+    auto: float | None,
+    extra: dict[str, Any],
+    bounds: tuple[float, float] | None = None,
+) -> Metric:
     shown_low, shown_high = bounds or (None, None)
     if asked is None:
         return Metric(value, shown_low, shown_high, None, Verdict.PASS, extra)
@@ -126,8 +166,14 @@ def _upper(value: float, low: float, high: float, asked: float | str | None, aut
         # What noise alone exceeds once in 1 / (1 - confidence) runs; for a null rate, whether 0 lies within its bounds.
         limit = auto if auto is not None else 0.0
         beyond = value > limit if auto is not None else low > 0.0
-        return Metric(value, shown_low, shown_high, "auto", Verdict.FAIL if beyond else Verdict.PASS,
-                      {**extra, "auto_limit": limit})
+        return Metric(
+            value,
+            shown_low,
+            shown_high,
+            "auto",
+            Verdict.FAIL if beyond else Verdict.PASS,
+            {**extra, "auto_limit": limit},
+        )
     return Metric(value, shown_low, shown_high, asked, _verdict(low, high, float(asked)), extra)
 
 

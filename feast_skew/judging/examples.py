@@ -19,8 +19,9 @@ MASK = "***"
 _LONGEST = 200
 
 
-def worst_examples(kind: Kind, pairs: FeaturePairs, rows: RowState, entities: pa.Table, show: bool,
-                   wanted: np.ndarray | None = None) -> tuple[Example, ...]:
+def worst_examples(
+    kind: Kind, pairs: FeaturePairs, rows: RowState, entities: pa.Table, show: bool, wanted: np.ndarray | None = None
+) -> tuple[Example, ...]:
     """Give a few wrong entities: the largest differences of numbers first, then one of each other class.
 
     `wanted` names the entities to choose from where nothing is wrong by class, as with unaligned rows.
@@ -28,8 +29,13 @@ def worst_examples(kind: Kind, pairs: FeaturePairs, rows: RowState, entities: pa
     order: list[int] = []
     mismatch = pairs.mask(PairClass.MISMATCH) if wanted is None else wanted
     order.extend(_largest(kind, pairs, np.flatnonzero(mismatch)))
-    for other in (PairClass.NULL_ONLINE, PairClass.NULL_OFFLINE, PairClass.CORRUPT, PairClass.OFFLINE_ONLY,
-                  PairClass.ONLINE_ONLY):
+    for other in (
+        PairClass.NULL_ONLINE,
+        PairClass.NULL_OFFLINE,
+        PairClass.CORRUPT,
+        PairClass.OFFLINE_ONLY,
+        PairClass.ONLINE_ONLY,
+    ):
         order.extend(np.flatnonzero(pairs.mask(other))[:2].tolist())
     if not order:
         order.extend(np.flatnonzero(rows.stale)[:2].tolist())
@@ -67,8 +73,14 @@ def _example(i: int, pairs: FeaturePairs, rows: RowState, entities: pa.Table, sh
     held = rows.aligned[i] if rows.aligned[i] != NO_INSTANT else rows.before[i]
     if held == NO_INSTANT:
         held = rows.latest[i]
-    return Example(key, plain(pairs.offline[i].as_py()), plain(pairs.online[i].as_py()), instant_text(int(held)),
-                   instant_text(int(rows.online[i])), PairClass(int(pairs.classes[i])).key)
+    return Example(
+        key,
+        plain(pairs.offline[i].as_py()),
+        plain(pairs.online[i].as_py()),
+        instant_text(int(held)),
+        instant_text(int(rows.online[i])),
+        PairClass(int(pairs.classes[i])).key,
+    )
 
 
 def plain(value: Any) -> Any:

@@ -19,9 +19,19 @@ from feast_skew.measuring.sampling import ViewSample
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Cause, Example, FeatureResult, Metric, Verdict, worst
 
-_CLASS_ORDER = ("match", "mismatch", "offline_only", "online_only", "null_offline", "null_online", "null_both",
-                "absent_both", "unaligned", "corrupt")
-EMPTY_COUNTS = {name: 0 for name in ("entities", *_CLASS_ORDER, "stale", "ahead", "expired")}
+_CLASS_ORDER = (
+    "match",
+    "mismatch",
+    "offline_only",
+    "online_only",
+    "null_offline",
+    "null_online",
+    "null_both",
+    "absent_both",
+    "unaligned",
+    "corrupt",
+)
+EMPTY_COUNTS = dict.fromkeys(("entities", *_CLASS_ORDER, "stale", "ahead", "expired"), 0)
 
 
 @dataclass
@@ -49,8 +59,9 @@ def failed_draft(view: ViewPlan, feature: FeaturePlan, reason: str) -> Draft:
     return Draft(view, feature, dict(EMPTY_COUNTS), None, None, None, error=reason)
 
 
-def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewSample, confidence: float,
-                  show: bool) -> Draft:
+def draft_feature(
+    measured: ViewMeasurement, feature: FeaturePlan, sample: ViewSample, confidence: float, show: bool
+) -> Draft:
     """Count the classes of a feature and describe its aligned pairs; nothing is judged yet."""
     pairs = measured.pairs[feature.name]
     rows = measured.rows
@@ -65,10 +76,13 @@ def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewS
         overdue = int(np.count_nonzero(rows.lag > feature.limits.max_lag))
         late = Share(overdue, int(both.sum()), int(both.sum()) + unread, feature.limits.mismatch_budget)
     draft = Draft(
-        measured.view, feature, counts,
+        measured.view,
+        feature,
+        counts,
         mismatch=Share(wrong, checked, checked + unread, feature.limits.mismatch_budget),
-        presence=Share(counts["offline_only"] + counts["online_only"], size, sample.population,
-                       feature.limits.presence_budget),
+        presence=Share(
+            counts["offline_only"] + counts["online_only"], size, sample.population, feature.limits.presence_budget
+        ),
         late=late,
         examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, show),
     )
@@ -79,8 +93,9 @@ def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewS
         draft.metrics = metrics_of(found, feature, confidence)
         draft.quantiles = found.quantiles
     if not measured.view.materialized and not rows.has_online.any() and size:
-        draft.not_measured = (f"view {measured.view.name} was never materialized and holds no row online; "
-                              f"run `feast materialize` first")
+        draft.not_measured = (
+            f"view {measured.view.name} was never materialized and holds no row online; run `feast materialize` first"
+        )
     elif not size:
         draft.not_measured = f"offline knows no entity of view {measured.view.name}"
     return draft
@@ -122,8 +137,18 @@ def _wrongness(result: FeatureResult) -> float:
 def _unmeasured(draft: Draft) -> FeatureResult:
     verdict = Verdict.ERROR if draft.error else Verdict.INCONCLUSIVE
     feature = draft.feature
-    return FeatureResult(feature.view, feature.name, feature.declared.name, feature.owner, feature.runbook, verdict,
-                         draft.counts, {}, reasons=(draft.error or draft.not_measured,), services=draft.view.services)
+    return FeatureResult(
+        feature.view,
+        feature.name,
+        feature.declared.name,
+        feature.owner,
+        feature.runbook,
+        verdict,
+        draft.counts,
+        {},
+        reasons=(draft.error or draft.not_measured,),
+        services=draft.view.services,
+    )
 
 
 def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureResult:
@@ -150,16 +175,31 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
         else:
             reasons.append(f"no longer {limits.ignored}")
     feature = draft.feature
-    return FeatureResult(feature.view, feature.name, feature.declared.name, feature.owner, feature.runbook, verdict,
-                         draft.counts, metrics, draft.causes, draft.examples, tuple(reasons), draft.quantiles,
-                         draft.view.services)
+    return FeatureResult(
+        feature.view,
+        feature.name,
+        feature.declared.name,
+        feature.owner,
+        feature.runbook,
+        verdict,
+        draft.counts,
+        metrics,
+        draft.causes,
+        draft.examples,
+        tuple(reasons),
+        draft.quantiles,
+        draft.view.services,
+    )
 
 
 def _reason(name: str, metric: Metric) -> str:
     if metric.verdict is Verdict.FAIL and metric.value is not None:
         if "wrong" in metric.extra:
-            what = {"mismatch_rate": "differ", "presence_rate": "are in one store only",
-                    "late_rate": "lag more than max_lag"}[name]
+            what = {
+                "mismatch_rate": "differ",
+                "presence_rate": "are in one store only",
+                "late_rate": "lag more than max_lag",
+            }[name]
             return f"{metric.extra['wrong']:,} of {metric.extra['checked']:,} {what}; budget {metric.limit:.3%}"
         return f"{name} {metric.value:.4g} is beyond the limit {metric.limit}"
     if metric.verdict is Verdict.INCONCLUSIVE:
@@ -169,8 +209,10 @@ def _reason(name: str, metric: Metric) -> str:
             return "no entity could be compared" if name == "mismatch_rate" else f"{name}: nothing to check"
         needed = metric.extra["needed"]
         more = f"; {needed:,} entities would decide" if needed else ""
-        return (f"{name}: {metric.extra['wrong']:,} of {metric.extra['checked']:,} leave a share up to "
-                f"{metric.high:.3%} possible, budget {metric.limit:.3%}{more}")
+        return (
+            f"{name}: {metric.extra['wrong']:,} of {metric.extra['checked']:,} leave a share up to "
+            f"{metric.high:.3%} possible, budget {metric.limit:.3%}{more}"
+        )
     return ""
 
 
@@ -192,5 +234,3 @@ def _warnings(draft: Draft, reasons: list[str]) -> list[Verdict]:
         found.append(Verdict.WARN)
         reasons.append(f"{counts[name]:,} {text}")
     return found
-
-

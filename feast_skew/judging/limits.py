@@ -40,7 +40,9 @@ def settle(shares: Sequence[Share | None], confidence: float) -> list[Metric | N
     """
     tested = [i for i, share in enumerate(shares) if share is not None and share.checked]
     adjusted = dict(zip(tested, benjamini_hochberg([_p(shares[i]) for i in tested]), strict=True))
-    return [None if share is None else _metric(share, adjusted.get(i, 1.0), confidence) for i, share in enumerate(shares)]
+    return [
+        None if share is None else _metric(share, adjusted.get(i, 1.0), confidence) for i, share in enumerate(shares)
+    ]
 
 
 def _p(share: Share | None) -> float:
@@ -50,8 +52,14 @@ def _p(share: Share | None) -> float:
 def _metric(share: Share, p_value: float, confidence: float) -> Metric:
     bounds = rate_bounds(share.wrong, share.checked, share.population, confidence)
     if bounds is None:
-        return Metric(None, None, None, share.budget, Verdict.INCONCLUSIVE,
-                      {"wrong": 0, "checked": 0, "p_value": None, "needed": None})
+        return Metric(
+            None,
+            None,
+            None,
+            share.budget,
+            Verdict.INCONCLUSIVE,
+            {"wrong": 0, "checked": 0, "p_value": None, "needed": None},
+        )
     needed = None
     if p_value <= 1.0 - confidence:
         verdict = Verdict.FAIL
@@ -60,5 +68,11 @@ def _metric(share: Share, p_value: float, confidence: float) -> Metric:
     else:
         verdict = Verdict.INCONCLUSIVE
         needed = sample_to_decide(share.wrong, share.checked, share.population, share.budget, confidence)
-    return Metric(bounds.value, bounds.low, bounds.high, share.budget, verdict,
-                  {"wrong": share.wrong, "checked": share.checked, "p_value": p_value, "needed": needed})
+    return Metric(
+        bounds.value,
+        bounds.low,
+        bounds.high,
+        share.budget,
+        verdict,
+        {"wrong": share.wrong, "checked": share.checked, "p_value": p_value, "needed": needed},
+    )

@@ -18,6 +18,7 @@ from feast_skew.statistics.sides import Side
 
 _VERDICTS = {"beyond": Verdict.FAIL, "within": Verdict.WARN, "undecided": Verdict.INCONCLUSIVE}
 
+
 @dataclass(frozen=True)
 class Unaligned:
     """What unaligned rows tell of a feature: a verdict, one sentence, a metric of it, and the distributions' metrics."""
@@ -44,13 +45,30 @@ def judge_unaligned(feature: FeaturePlan, neighbours: Neighbours | None, confide
     deciding = next((s for s in movement.statistics if s.verdict == movement.verdict), None)
     chosen = deciding or statistics.get("size") or statistics.get("changed")
     extra = {
-        "entities": movement.entities, "steps": movement.steps, "statistic": chosen.name if chosen else None,
+        "entities": movement.entities,
+        "steps": movement.steps,
+        "statistic": chosen.name if chosen else None,
         "movement": chosen.yardstick if chosen else None,
-        "statistics": {s.name: {"value": s.value, "low": s.low, "movement": s.yardstick, "ratio": s.ratio,
-                                "limit": s.limit, "verdict": s.verdict} for s in movement.statistics},
+        "statistics": {
+            s.name: {
+                "value": s.value,
+                "low": s.low,
+                "movement": s.yardstick,
+                "ratio": s.ratio,
+                "limit": s.limit,
+                "verdict": s.verdict,
+            }
+            for s in movement.statistics
+        },
     }
-    metric = Metric(chosen.value if chosen else None, chosen.low if chosen else None, None,
-                    chosen.limit if chosen else None, verdict, extra)
+    metric = Metric(
+        chosen.value if chosen else None,
+        chosen.low if chosen else None,
+        None,
+        chosen.limit if chosen else None,
+        verdict,
+        extra,
+    )
     count = f"{movement.entities:,} entities with unaligned rows"
     if verdict is Verdict.WARN:
         reason = f"agrees as far as unaligned rows can tell ({count})"
@@ -75,8 +93,15 @@ def _movement(feature: FeaturePlan, neighbours: Neighbours, confidence: float, s
     online, before = side(neighbours.online), side(neighbours.before)
     steps = [(side(new), side(old)) for new, old in neighbours.steps]
     if numeric:
-        return judge_movement(online, before, steps, confidence=confidence, rtol=feature.tolerance.rtol,
-                              atol=feature.tolerance.atol, seed=seed)
+        return judge_movement(
+            online,
+            before,
+            steps,
+            confidence=confidence,
+            rtol=feature.tolerance.rtol,
+            atol=feature.tolerance.atol,
+            seed=seed,
+        )
     return judge_changes(online, before, steps, confidence=confidence)
 
 

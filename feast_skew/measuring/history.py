@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, microseconds
+from feast_skew.core.arrays import Mask
+from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.stores.base import OfflineBatch, OfflineReader
@@ -82,9 +84,16 @@ class RowPicker:
         return held
 
     @staticmethod
-    def _note_others(held: HeldRows, positions: np.ndarray, order: np.ndarray, others: np.ndarray,
-                     created: np.ndarray | None, values: pa.Table, features: Sequence[FeaturePlan],
-                     offline: OfflineReader) -> None:
+    def _note_others(
+        held: HeldRows,
+        positions: np.ndarray,
+        order: np.ndarray,
+        others: np.ndarray,
+        created: np.ndarray | None,
+        values: pa.Table,
+        features: Sequence[FeaturePlan],
+        offline: OfflineReader,
+    ) -> None:
         last_created = np.full(len(held.tied), NO_INSTANT, dtype=np.int64)
         if created is not None:
             np.maximum.at(last_created, positions, created[order])
@@ -104,15 +113,19 @@ class RowPicker:
         held.older = {name: column.filter(older) for name, column in declared.items()}
 
 
-def _same(one: pa.Array, other: pa.Array) -> np.ndarray:
-    from feast_skew.core.equality import EXACT, equal
-
-    both_null = np.asarray(one.is_null()) & np.asarray(other.is_null())
+def _same(one: pa.Array, other: pa.Array) -> Mask:
+    both_null: Mask = np.asarray(one.is_null()) & np.asarray(other.is_null())
     return equal(one, other, EXACT) | both_null
 
 
-def pick_rows(view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table,
-              wanted: Mapping[str, np.ndarray], offline: OfflineReader, advance: object = None) -> dict[str, HeldRows]:
+def pick_rows(
+    view: ViewPlan,
+    features: Sequence[FeaturePlan],
+    entities: pa.Table,
+    wanted: Mapping[str, np.ndarray],
+    offline: OfflineReader,
+    advance: object = None,
+) -> dict[str, HeldRows]:
     """Give the offline rows at the wanted instants (by role, one per entity) in one pass over the source."""
     index = KeyIndex(entities)
     pickers = {role: RowPicker(instants) for role, instants in wanted.items()}

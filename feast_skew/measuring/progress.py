@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -17,14 +17,8 @@ class Stage(Protocol):
 class Progress(Protocol):
     """Something that shows stages, such as a bar on a terminal."""
 
-    def stage(self, name: str, total: int | None, unit: str) -> _StageContext:
+    def stage(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
         """Open a stage with a known or unknown number of units."""
-
-
-class _StageContext(Protocol):
-    def __enter__(self) -> Stage: ...
-
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 class _Silent:
@@ -36,6 +30,6 @@ class NoProgress:
     """Shows nothing."""
 
     @contextmanager
-    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:  # noqa: ARG002
         """Open a stage that nobody sees."""
         yield _Silent()

@@ -37,7 +37,7 @@ class Population:
     @property
     def size(self) -> int:
         """Number of distinct entities; 1 for a key set without keys that has any row."""
-        return self.entities.num_rows
+        return int(self.entities.num_rows)
 
 
 @dataclass
@@ -53,8 +53,9 @@ class ViewSample:
     unread: int
 
 
-def find_population(keys: KeySet, views: list[ViewPlan], offline: OfflineReader, as_of: int,
-                    progress: Progress) -> Population:
+def find_population(
+    keys: KeySet, views: list[ViewPlan], offline: OfflineReader, as_of: int, progress: Progress
+) -> Population:
     """Find the entities that offline knows of a key set; a view whose source cannot be read is noted and left out."""
     known: dict[str, Known] = {}
     errors: dict[str, SkewError] = {}

@@ -42,8 +42,9 @@ class Neighbours:
     steps: list[tuple[Moment, Moment]]
 
 
-def find_neighbours(measured: ViewMeasurement, features: Sequence[FeaturePlan], offline: OfflineReader,
-                    progress: Progress) -> Neighbours | None:
+def find_neighbours(
+    measured: ViewMeasurement, features: Sequence[FeaturePlan], offline: OfflineReader, progress: Progress
+) -> Neighbours | None:
     """Find the neighbours of the unaligned entities that have an earlier offline row; None when there are none."""
     rows = measured.rows
     positions = np.flatnonzero(rows.unaligned & (rows.before != NO_INSTANT))[:MOST_ENTITIES]
@@ -64,8 +65,9 @@ def find_neighbours(measured: ViewMeasurement, features: Sequence[FeaturePlan], 
         held = pick_rows(measured.view, features, entities, wanted, offline, stage.advance)
     moments = {role: Moment(found.columns, wanted[role] != NO_INSTANT) for role, found in held.items()}
     take = pa.array(positions)
-    online = Moment({f.name: measured.pairs[f.name].online.take(take) for f in features},
-                    np.ones(len(positions), dtype=bool))
+    online = Moment(
+        {f.name: measured.pairs[f.name].online.take(take) for f in features}, np.ones(len(positions), dtype=bool)
+    )
     chain = [moments["before"], *(moments[f"step{i}"] for i in range(len(earlier)))]
     steps = [(chain[i], chain[i + 1]) for i in range(len(chain) - 1)]
     # The rows around the online instant hold the same days' events: the best yardstick where there is one. Its gap

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.alignment import FAR_FUTURE, NO_INSTANT, Timeline
-from feast_skew.core.equality import equal
+from feast_skew.core.arrays import Mask
+from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
@@ -47,8 +48,14 @@ class ViewMeasurement:
     features: tuple[FeaturePlan, ...] = field(default=())
 
 
-def read_online(view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, online: OnlineReader,
-                progress: Progress, stage_name: str) -> OnlineRows:
+def read_online(
+    view: ViewPlan,
+    features: Sequence[FeaturePlan],
+    entities: pa.Table,
+    online: OnlineReader,
+    progress: Progress,
+    stage_name: str,
+) -> OnlineRows:
     """Read the online rows of all entities, a chunk at a time."""
     parts = []
     with progress.stage(stage_name, entities.num_rows, "entities") as stage:
@@ -59,8 +66,9 @@ def read_online(view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Ta
     return OnlineRows.concat(parts, features)
 
 
-def measure_view(view: ViewPlan, entities: pa.Table, online: OnlineReader, offline: OfflineReader, as_of: int,
-                 progress: Progress) -> ViewMeasurement:
+def measure_view(
+    view: ViewPlan, entities: pa.Table, online: OnlineReader, offline: OfflineReader, as_of: int, progress: Progress
+) -> ViewMeasurement:
     """Measure a view on the given entities: online first, then the offline rows at the same instants.
 
     Wrong entities are read from online once more; those whose row changed meanwhile are aligned anew.
@@ -84,8 +92,9 @@ def measure_view(view: ViewPlan, entities: pa.Table, online: OnlineReader, offli
     return measured
 
 
-def _align(view: ViewPlan, entities: pa.Table, found: OnlineRows, offline: OfflineReader, as_of: int,
-           progress: Progress) -> ViewMeasurement:
+def _align(
+    view: ViewPlan, entities: pa.Table, found: OnlineRows, offline: OfflineReader, as_of: int, progress: Progress
+) -> ViewMeasurement:
     timeline = Timeline(found.instants, as_of)
     index = KeyIndex(entities)
     source_rows = 0
@@ -105,7 +114,7 @@ def _align(view: ViewPlan, entities: pa.Table, found: OnlineRows, offline: Offli
         else:
             result.pairs.update(part.pairs)
             result.older.update(part.older)
-    assert result is not None
+    assert result is not None  # noqa: S101  a view has at least one feature
     result.pairs = {feature.name: result.pairs[feature.name] for feature in view.features}
     return result
 
@@ -120,23 +129,47 @@ def _row_state(view: ViewPlan, timeline: Timeline, within: int, as_of: int) -> R
     # Within the tolerance of alignment a row counts as the same one, so it is neither late nor early for it.
     near = (aligned != NO_INSTANT) & (aligned == latest)
     return RowState(
-        online=online, latest=latest, before=timeline.before,
-        after=np.where(timeline.after == FAR_FUTURE, NO_INSTANT, timeline.after), aligned=aligned,
-        has_offline=timeline.has_offline, stale=both & (online < latest) & ~near,
-        ahead=both & (online > latest) & ~near, expired=expired,
+        online=online,
+        latest=latest,
+        before=timeline.before,
+        after=np.where(timeline.after == FAR_FUTURE, NO_INSTANT, timeline.after),
+        aligned=aligned,
+        has_offline=timeline.has_offline,
+        stale=both & (online < latest) & ~near,
+        ahead=both & (online > latest) & ~near,
+        expired=expired,
     )
 
 
-def _pair_up(view: ViewPlan, features: tuple[FeaturePlan, ...], entities: pa.Table, found: OnlineRows,
-             timeline: Timeline, within: int, offline: OfflineReader, as_of: int, source_rows: int,
-             progress: Progress) -> ViewMeasurement:
+def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of its own
+    view: ViewPlan,
+    features: tuple[FeaturePlan, ...],
+    entities: pa.Table,
+    found: OnlineRows,
+    timeline: Timeline,
+    within: int,
+    offline: OfflineReader,
+    as_of: int,
+    source_rows: int,
+    progress: Progress,
+) -> ViewMeasurement:
     rows = _row_state(view, timeline, within, as_of)
-    held_at = np.where(rows.aligned != NO_INSTANT, rows.aligned,
-                       np.where(rows.before != NO_INSTANT, rows.before, rows.latest))
+    held_at = np.where(
+        rows.aligned != NO_INSTANT, rows.aligned, np.where(rows.before != NO_INSTANT, rows.before, rows.latest)
+    )
     with progress.stage(f"{view.name}: offline values", source_rows or None, "rows") as stage:
         held = pick_rows(view, features, entities, {"held": held_at}, offline, stage.advance)["held"]
-    measured = ViewMeasurement(view, entities, rows, {}, held.older_positions, held.older,
-                               ties=int(held.tied.sum()), source_rows=source_rows, features=features)
+    measured = ViewMeasurement(
+        view,
+        entities,
+        rows,
+        {},
+        held.older_positions,
+        held.older,
+        ties=int(held.tied.sum()),
+        source_rows=source_rows,
+        features=features,
+    )
     _compare(measured, features, held, found)
     _ask_training(measured, features, held, found, offline, held_at)
     return measured
@@ -145,13 +178,24 @@ def _pair_up(view: ViewPlan, features: tuple[FeaturePlan, ...], entities: pa.Tab
 def _compare(measured: ViewMeasurement, features: Sequence[FeaturePlan], held: HeldRows, found: OnlineRows) -> None:
     for feature in features:
         off, on = held.columns[feature.name], found.columns[feature.name]
-        classes = classify(measured.rows, equal(off, on, feature.tolerance), np.asarray(pc.is_null(off)),
-                           np.asarray(pc.is_null(on)), found.corrupt[feature.name])
+        classes = classify(
+            measured.rows,
+            equal(off, on, feature.tolerance),
+            np.asarray(pc.is_null(off)),
+            np.asarray(pc.is_null(on)),
+            found.corrupt[feature.name],
+        )
         measured.pairs[feature.name] = FeaturePairs(off, on, classes)
 
 
-def _ask_training(measured: ViewMeasurement, features: tuple[FeaturePlan, ...], held: HeldRows, found: OnlineRows,
-                  offline: OfflineReader, held_at: np.ndarray) -> None:
+def _ask_training(
+    measured: ViewMeasurement,
+    features: tuple[FeaturePlan, ...],
+    held: HeldRows,
+    found: OnlineRows,
+    offline: OfflineReader,
+    held_at: np.ndarray,
+) -> None:
     """Hold the rows of the source against what `get_historical_features` gives for the same instants.
 
     Where a source has several rows at one instant only the retrieval knows which one training takes. Of the other
@@ -165,8 +209,12 @@ def _ask_training(measured: ViewMeasurement, features: tuple[FeaturePlan, ...], 
         wrong |= pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE, PairClass.NULL_ONLINE)
     usual = np.empty(0, dtype=np.int64)
     if measured.source_rows <= _PROBE_ROWS:
-        usual = np.concatenate([np.flatnonzero(wrong & aligned & ~held.tied_and_differ)[:_PROBED_WRONG],
-                                np.flatnonzero(~wrong & aligned & ~held.tied_and_differ)[:_PROBED_RIGHT]])
+        usual = np.concatenate(
+            [
+                np.flatnonzero(wrong & aligned & ~held.tied_and_differ)[:_PROBED_WRONG],
+                np.flatnonzero(~wrong & aligned & ~held.tied_and_differ)[:_PROBED_RIGHT],
+            ]
+        )
     asked = np.concatenate([tied, usual])
     if not len(asked):
         return
@@ -179,12 +227,13 @@ def _ask_training(measured: ViewMeasurement, features: tuple[FeaturePlan, ...], 
         theirs = answer[feature.name]
         both_null = np.asarray(pc.is_null(ours)) & np.asarray(pc.is_null(theirs))
         differs |= ~(equal(ours, theirs, feature.tolerance) | both_null)
-    of_usual = differs[len(tied):]
+    of_usual = differs[len(tied) :]
     measured.retrained = float(of_usual.mean()) if len(of_usual) else None
     if of_usual.any():
         asked = np.flatnonzero(aligned)
-        answer = offline.training_values(measured.view, features, measured.entities.take(pa.array(asked)),
-                                         held_at[asked])
+        answer = offline.training_values(
+            measured.view, features, measured.entities.take(pa.array(asked)), held_at[asked]
+        )
         if answer is None:
             return
     elif not differs.any():
@@ -203,14 +252,12 @@ def put(column: pa.Array, positions: np.ndarray, values: pa.Array) -> pa.Array:
     return pa.concat_arrays([column, values]).take(pa.array(take))
 
 
-def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features: Sequence[FeaturePlan]) -> np.ndarray:
-    changed = first.instants[again] != second.instants
+def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features: Sequence[FeaturePlan]) -> Mask:
+    changed: Mask = first.instants[again] != second.instants
     for feature in features:
         before = first.columns[feature.name].take(pa.array(again))
         after = second.columns[feature.name]
         both_null = np.asarray(pc.is_null(before)) & np.asarray(pc.is_null(after))
-        from feast_skew.core.equality import EXACT
-
         changed |= ~(equal(before, after, EXACT) | both_null)
         changed |= first.corrupt[feature.name][again] != second.corrupt[feature.name]
     return changed
@@ -218,8 +265,11 @@ def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features:
 
 def _take_rows(rows: OnlineRows, positions: np.ndarray) -> OnlineRows:
     take = pa.array(positions)
-    return OnlineRows(rows.instants[positions], {name: column.take(take) for name, column in rows.columns.items()},
-                      {name: mask[positions] for name, mask in rows.corrupt.items()})
+    return OnlineRows(
+        rows.instants[positions],
+        {name: column.take(take) for name, column in rows.columns.items()},
+        {name: mask[positions] for name, mask in rows.corrupt.items()},
+    )
 
 
 def _splice(measured: ViewMeasurement, renewed: ViewMeasurement, positions: np.ndarray) -> None:
@@ -233,5 +283,9 @@ def _splice(measured: ViewMeasurement, renewed: ViewMeasurement, positions: np.n
         new = renewed.pairs[name]
         classes = pairs.classes.copy()
         classes[positions] = new.classes
-        measured.pairs[name] = replace(pairs, offline=put(pairs.offline, positions, new.offline),
-                                       online=put(pairs.online, positions, new.online), classes=classes)
+        measured.pairs[name] = replace(
+            pairs,
+            offline=put(pairs.offline, positions, new.offline),
+            online=put(pairs.online, positions, new.online),
+            classes=classes,
+        )

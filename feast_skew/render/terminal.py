@@ -8,8 +8,13 @@ from collections.abc import Sequence
 from feast_skew.render.base import renderer
 from feast_skew.report import Cause, Example, FeatureResult, SkewReport, Verdict
 
-_COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "31;1", Verdict.INCONCLUSIVE: "35",
-            Verdict.ERROR: "31;1"}
+_COLOURS = {
+    Verdict.PASS: "32",
+    Verdict.WARN: "33",
+    Verdict.FAIL: "31;1",
+    Verdict.INCONCLUSIVE: "35",
+    Verdict.ERROR: "31;1",
+}
 _WORDS = {
     Verdict.PASS: "serving agrees with the offline store at the sampled rows",
     Verdict.WARN: "inside the limits, with things to know",
@@ -67,22 +72,17 @@ def _headline(report: SkewReport, paint: _Paint) -> list[str]:
         tally[feature.verdict] += 1
     counted = ", ".join(f"{count} {word.value}" for word in Verdict if (count := tally[word]))
     sample = report.sample
-    return [
-        f"{paint.verdict(verdict, verdict.value.upper())}  {clean(report.project)}: {_WORDS[verdict]}",
-        f"      {len(report.features)} features: {counted}; {sample['entities']:,} of {sample['population']:,} entities, "
-        f"as of {report.as_of}",
-    ]
+    counts = f"{len(report.features)} features: {counted}; "
+    entities = f"{sample['entities']:,} of {sample['population']:,} entities, as of {report.as_of}"
+    head = f"{paint.verdict(verdict, verdict.value.upper())}  {clean(report.project)}: {_WORDS[verdict]}"
+    return [head, " " * 6 + counts + entities]
 
 
 def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:
-    rows = [("verdict", "feature", "wrong", "at most", "absent", "unaligned", "PSI", "first cause")]
-    for feature in features:
-        rows.append((
-            feature.verdict.value, clean(f"{feature.view}:{feature.feature}"), _rate(feature, "mismatch_rate", "value"),
-            _rate(feature, "mismatch_rate", "high"), _rate(feature, "presence_rate", "value"),
-            f"{feature.counts['unaligned']:,}" if feature.counts["unaligned"] else "-", _number(feature, "psi"),
-            feature.causes[0].code if feature.causes else "-",
-        ))
+    rows: list[tuple[str, ...]] = [
+        ("verdict", "feature", "wrong", "at most", "absent", "unaligned", "PSI", "first cause")
+    ]
+    rows.extend(_row(feature) for feature in features)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     numeric = {2, 3, 4, 5, 6}
     lines = []
@@ -93,6 +93,19 @@ def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:
         text = "  ".join(cells).rstrip()
         lines.append(paint.bold(text) if not number else text)
     return lines
+
+
+def _row(feature: FeatureResult) -> tuple[str, ...]:
+    return (
+        feature.verdict.value,
+        clean(f"{feature.view}:{feature.feature}"),
+        _rate(feature, "mismatch_rate", "value"),
+        _rate(feature, "mismatch_rate", "high"),
+        _rate(feature, "presence_rate", "value"),
+        f"{feature.counts['unaligned']:,}" if feature.counts["unaligned"] else "-",
+        _number(feature, "psi"),
+        feature.causes[0].code if feature.causes else "-",
+    )
 
 
 def _rate(feature: FeatureResult, name: str, part: str) -> str:
@@ -126,7 +139,9 @@ def _detail(group: Sequence[FeatureResult], paint: _Paint, width: int) -> list[s
     head = f"{paint.verdict(first.verdict, first.verdict.value.upper())}  {clean(first.view)}: {names}"
     lines = [head]
     if first.owner:
-        lines.append(f"  owner    {clean(first.owner)}" + (f"   runbook {clean(first.runbook)}" if first.runbook else ""))
+        lines.append(
+            f"  owner    {clean(first.owner)}" + (f"   runbook {clean(first.runbook)}" if first.runbook else "")
+        )
     for reason in first.reasons:
         lines.extend(_wrapped(clean(reason), width, "  why      ", " " * 11))
     for cause in _leading(first.causes):

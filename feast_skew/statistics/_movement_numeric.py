@@ -185,7 +185,8 @@ def _limit(
     if name == "both_ways":
         return rules.slack(steps) * size_high
     if name == "scatter":
-        return None if high is None else rules.scatter_slack(steps) * high
+        scatter_high = high if high is not None else size_high
+        return max(rules.scatter_slack(steps) * scatter_high, rules.RELEVANT_SCATTER * spread)
     if name == "size":
         return max(rules.push_slack(steps) * size_high, rules.RELEVANT * spread)
     if steps < rules.SPREAD_STEPS or yardstick is None or high is None:

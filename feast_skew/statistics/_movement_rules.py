@@ -9,7 +9,8 @@ together, and one or two earlier steps cannot show how bad days get. So four thi
 * ``size``: a one-sided difference (offset, scale) has to be ``PUSH_SLACK`` times the yardstick and
   at least ``RELEVANT`` of the spread among entities.
 * ``scatter``: the size around the median difference, against the same of the steps, from
-  ``SCATTER_SLACK`` on. It sees another definition through a push that all entities share.
+  ``SCATTER_SLACK`` on and at least ``RELEVANT_SCATTER`` of the spread. It sees another definition
+  through a push that all entities share; a push on online instants hours apart scatters a little too.
 * ``mean``, ``variance``, ``psi``: follow a common push as well, so they decide only once
   ``SPREAD_STEPS`` steps show how much they scatter, and only where relevant: a storm in twenty days is
   mostly not among them. They are always reported.
@@ -25,12 +26,13 @@ from feast_skew.statistics._special import beta_quantile
 FEWEST = 30
 SMALL_SHARE = 0.001
 RELEVANT = 0.5  # of the spread among entities
+RELEVANT_SCATTER = 0.15  # of the same
 RELEVANT_PSI = 0.24  # the PSI of deciles that such a shift of a normal gives
 RELEVANT_VARIANCE = 0.41  # log of a ratio of 1.5
 SPREAD_STEPS = 5
 SPREAD_FACTOR = 6.0
 _SLACK = {1: 2.0, 2: 1.75}
-_SCATTER_SLACK = {1: 5.0, 2: 4.0}
+_SCATTER_SLACK = {1: 5.0, 2: 4.5}
 _PUSH_SLACK = {1: 6.0, 2: 5.0}
 MEAN_SLACK = 2.0
 
@@ -47,7 +49,7 @@ def push_slack(steps: int) -> float:
 
 def scatter_slack(steps: int) -> float:
     """Give how many times its yardstick the movement around the median may be."""
-    return _SCATTER_SLACK.get(steps, 3.0)
+    return _SCATTER_SLACK.get(steps, 4.0)
 
 
 @dataclass(frozen=True)

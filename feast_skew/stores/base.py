@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Instants, Mask
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 
 
@@ -21,7 +22,7 @@ class OnlineRows:
     view; `columns` hold the values in their declared types; `corrupt` marks, by feature, values that cannot be decoded.
     """
 
-    instants: np.ndarray
+    instants: Instants
     columns: dict[str, pa.Array]
     corrupt: dict[str, np.ndarray]
 
@@ -41,9 +42,10 @@ class OnlineRows:
         )
 
     @property
-    def present(self) -> np.ndarray:
+    def present(self) -> Mask:
         """Entities with an online row."""
-        return self.instants != NO_INSTANT
+        found: Mask = self.instants != NO_INSTANT
+        return found
 
 
 @dataclass

@@ -41,8 +41,10 @@ def _to_table(given: Any) -> pa.Table:
     try:
         return pa.Table.from_pandas(given, preserve_index=False)
     except (TypeError, AttributeError) as error:
-        raise InputError(f"entities of type {type(given).__name__} cannot be read",
-                         hint="give an Arrow table, a pandas frame or a mapping of lists") from error
+        raise InputError(
+            f"entities of type {type(given).__name__} cannot be read",
+            hint="give an Arrow table, a pandas frame or a mapping of lists",
+        ) from error
 
 
 def _read_file(path: Path) -> pa.Table:
@@ -73,14 +75,17 @@ def match_key_sets(table: pa.Table, key_sets: Sequence[KeySet], *, distinct: boo
     for keys in dict.fromkeys(key_sets):
         missing = [name for name in keys.names if name not in table.column_names]
         if missing:
-            raise InputError(f"the entities lack join key {missing[0]!r}",
-                             hint=f"needed: {keys}; there are: {', '.join(table.column_names)}")
+            raise InputError(
+                f"the entities lack join key {missing[0]!r}",
+                hint=f"needed: {keys}; there are: {', '.join(table.column_names)}",
+            )
         try:
             cast, complete = cast_keys(table, keys)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             declared = ", ".join(f"{key.name} {key.declared.name}" for key in keys.keys)
-            raise InputError(f"the entities' ids do not fit the registry's {declared}",
-                             hint=" ".join(str(error).split())[:200]) from error
+            raise InputError(
+                f"the entities' ids do not fit the registry's {declared}", hint=" ".join(str(error).split())[:200]
+            ) from error
         if not distinct:
             if not complete.all():
                 raise InputError("the entities hold null join keys", hint="leave such rows out")

@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 from feast import FeatureStore
 from feast.data_source import DataSource
-from feast.infra.offline_stores.file_source import FileSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from google.protobuf import json_format
 
@@ -82,8 +81,10 @@ class FeastOfflineReader:
         except SkewError:
             raise
         except Exception as error:
-            raise SourceUnreadable(f"offline source {source.name} cannot be read: {type(error).__name__}",
-                                   hint=" ".join(str(error).split())[:300]) from error
+            raise SourceUnreadable(
+                f"offline source {source.name} cannot be read: {type(error).__name__}",
+                hint=" ".join(str(error).split())[:300],
+            ) from error
         self._pulled = (view.handle, table)
         return table
 
@@ -136,7 +137,7 @@ class FeastOfflineReader:
             handle = copy.copy(view.handle)
             handle.batch_source = source
             earlier = replace(view, handle=handle)
-            if isinstance(source, FileSource) and is_parquet(source):
+            if is_parquet(source):
                 dataset, where = open_parquet(source, self._store.repo_path)
                 names = set(dataset.schema.names)
                 kept = tuple(f for f in view.features if source_columns(earlier, [f.name]).features[f.name] in names)
@@ -145,6 +146,23 @@ class FeastOfflineReader:
             return earlier
         except Exception:  # noqa: BLE001  an earlier source may be gone in as many ways as there are stores
             return None
+
+
+def describe_source(store: FeatureStore, view: ViewPlan) -> str:
+    """Say what a run reads of a view's source, from metadata alone.
+
+    Raises
+    ------
+    SourceUnreadable
+        When a Parquet source is missing or lacks a column.
+    """
+    source = _source(view)
+    columns = source_columns(view, [feature.name for feature in view.features])
+    if not is_parquet(source):
+        return f"{source.name}, all rows of {len(columns.needed())} columns, once"
+    dataset, where = open_parquet(source, store.repo_path)
+    columns.check(dataset.schema.names, where)
+    return f"{source.path}, {dataset.count_rows():,} rows, {len(columns.needed())} columns"
 
 
 def _source(view: ViewPlan) -> DataSource:

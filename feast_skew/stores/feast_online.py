@@ -25,8 +25,13 @@ from feast_skew.stores.feast_values import decode_column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
-_KEY_FIELDS = {"Int32": "int32_val", "Int64": "int64_val", "String": "string_val", "Bytes": "bytes_val",
-               "UnixTimestamp": "unix_timestamp_val"}
+_KEY_FIELDS = {
+    "Int32": "int32_val",
+    "Int64": "int64_val",
+    "String": "string_val",
+    "Bytes": "bytes_val",
+    "UnixTimestamp": "unix_timestamp_val",
+}
 _RETRIES = (0.2, 1.0, 3.0)
 _Row = tuple[datetime | None, dict[str, Value] | None]
 
@@ -75,8 +80,9 @@ class FeastOnlineReader:
         columns, corrupt = {}, {}
         empty = Value()
         for feature in features:
-            undecodable = np.array([feature.name in values and values[feature.name] is _BROKEN for values in present],
-                                   dtype=bool)
+            undecodable = np.array(
+                [feature.name in values and values[feature.name] is _BROKEN for values in present], dtype=bool
+            )
             cells = [empty if undecodable[i] else values.get(feature.name, empty) for i, values in enumerate(present)]
             columns[feature.name], wrong_type = decode_column(cells, feature.declared)
             corrupt[feature.name] = undecodable | wrong_type | broken_rows

@@ -110,7 +110,9 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings) ->
         if reason:
             skipped.append(Skipped(name, reason))
             continue
-        plans.append(_view_plan(store, views[name], features, settings, used_by.get(name, ())))
+        view = views[name]
+        assert isinstance(view, FeatureView)  # noqa: S101  _not_comparable has turned away everything else
+        plans.append(_view_plan(store, view, features, settings, used_by.get(name, ())))
     if not plans:
         if not views:
             raise ConfigError(f"project {project} has no feature view", hint="run `feast apply` first")
@@ -125,12 +127,15 @@ def _check_named(settings: Settings, views: dict[str, Any]) -> None:
         if view not in views:
             raise UnknownName(f"{origin}: {section}: no view {view!r}", hint=suggestion(view, views))
         if feature and feature not in {field.name for field in views[view].features}:
-            raise UnknownName(f"{origin}: {section}: no feature {feature!r} in view {view}",
-                              hint=suggestion(feature, [field.name for field in views[view].features]))
+            raise UnknownName(
+                f"{origin}: {section}: no feature {feature!r} in view {view}",
+                hint=suggestion(feature, [field.name for field in views[view].features]),
+            )
 
 
-def _wanted(selection: Selection, views: dict[str, Any], services: dict[str, Any]
-            ) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+def _wanted(
+    selection: Selection, views: dict[str, Any], services: dict[str, Any]
+) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
     wanted: dict[str, dict[str, None]] = {}
     used_by: dict[str, list[str]] = {}
 
@@ -141,33 +146,34 @@ def _wanted(selection: Selection, views: dict[str, Any], services: dict[str, Any
         for projection in service.feature_view_projections:
             used_by.setdefault(projection.name, []).append(service.name)
     for name in selection.services:
-        if name not in services:
-            raise UnknownName(f"no feature service {name!r}", hint=suggestion(name, services))
-        for projection in services[name].feature_view_projections:
+        for projection in _named(services, name, "feature service").feature_view_projections:
             if projection.name in views:
                 want(projection.name, [field.name for field in projection.features])
     for name in selection.views:
-        if name not in views:
-            raise UnknownName(f"no feature view {name!r}", hint=suggestion(name, views))
-        want(name, [field.name for field in views[name].features])
+        want(name, [field.name for field in _named(views, name, "feature view").features])
     for ref in selection.features:
         view, separator, feature = ref.partition(":")
         if not separator:
             raise ConfigError(f"--feature {ref!r} names no feature", hint="write it as view:feature")
-        if view not in views:
-            raise UnknownName(f"no feature view {view!r}", hint=suggestion(view, views))
-        names = [field.name for field in views[view].features]
-        if feature not in names:
-            raise UnknownName(f"no feature {feature!r} in view {view}", hint=suggestion(feature, names))
+        fields = {field.name: field for field in _named(views, view, "feature view").features}
+        _named(fields, feature, f"feature in view {view}:")
         want(view, [feature])
     if selection.is_everything:
         for name, view in views.items():
             want(name, [field.name for field in view.features])
-    return ({view: list(features) for view, features in sorted(wanted.items())},
-            {view: tuple(sorted(set(names))) for view, names in used_by.items()})
+    return (
+        {view: list(features) for view, features in sorted(wanted.items())},
+        {view: tuple(sorted(set(names))) for view, names in used_by.items()},
+    )
 
 
-def _not_comparable(view: Any) -> str:
+def _named(known: dict[str, Any], name: str, what: str) -> Any:
+    if name not in known:
+        raise UnknownName(f"no {what} {name!r}", hint=suggestion(name, known))
+    return known[name]
+
+
+def _not_comparable(view: Any) -> str:  # noqa: PLR0911  one line per reason
     """Say why a view cannot be compared; empty when it can."""
     kind = type(view).__name__
     if kind == "LabelView":
@@ -191,47 +197,57 @@ def _not_comparable(view: Any) -> str:
     return ""
 
 
-def _view_plan(store: FeatureStore, view: FeatureView, features: Sequence[str], settings: Settings,
-               services: tuple[str, ...]) -> ViewPlan:
+def _view_plan(
+    store: FeatureStore, view: FeatureView, features: Sequence[str], settings: Settings, services: tuple[str, ...]
+) -> ViewPlan:
     fields = {field.name: field for field in view.features}
-    keys = tuple(JoinKey(column.name, declared_type(str(column.dtype)))
-                 for column in sorted(view.entity_columns, key=lambda column: column.name)
-                 if column.name != DUMMY_ENTITY_ID)
+    keys = tuple(
+        JoinKey(column.name, declared_type(str(column.dtype)))
+        for column in sorted(view.entity_columns, key=lambda column: column.name)
+        if column.name != DUMMY_ENTITY_ID
+    )
     planned = []
     for name in features:
         field = fields[name]
         asked = settings.feature(view.name, name, view.tags or {}, field.tags or {})
         declared = declared_type(str(field.dtype))
-        tolerance = (Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance
-                     else default_tolerance(declared))
-        planned.append(FeaturePlan(
-            view=view.name, name=name, declared=declared, tolerance=tolerance,
-            limits=Limits(
-                mismatch_budget=asked.mismatch_budget, presence_budget=asked.presence_budget, max_lag=asked.max_lag,
-                align_within=asked.align_within, psi=asked.psi, mean=asked.mean, variance=asked.variance,
-                null_rate=asked.null_rate,
-                ignored=f"ignored until {asked.ignore.until}: {asked.ignore.reason}" if asked.ignore else None,
-                ignored_until=asked.ignore.until if asked.ignore else None,
-            ),
-            owner=asked.owner or view.owner or "", runbook=asked.runbook or "", feast_type=field.dtype,
-        ))
+        tolerance = (
+            Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)
+        )
+        planned.append(
+            FeaturePlan(
+                view=view.name,
+                name=name,
+                declared=declared,
+                tolerance=tolerance,
+                limits=Limits.asked(asked),
+                owner=asked.owner or view.owner or "",
+                runbook=asked.runbook or "",
+                feast_type=field.dtype,
+            )
+        )
     ttl = int(view.ttl.total_seconds() * 10**9) if view.ttl and view.ttl.total_seconds() > 0 else None
     online = store.config.online_store
     source = view.batch_source
-    assert source is not None
+    assert source is not None  # noqa: S101  such views are not comparable
     return ViewPlan(
-        name=view.name, keys=KeySet(keys), features=tuple(planned), ttl=ttl,
+        name=view.name,
+        keys=KeySet(keys),
+        features=tuple(planned),
+        ttl=ttl,
         materialized=bool(view.materialization_intervals),
         keeps_newer=type(online).__name__.startswith("Redis") and not getattr(online, "skip_dedup", False),
         source_changed=_source_changed(store, view),
         has_created=bool(source.created_timestamp_column),
-        version=source_version(view), services=services, handle=view,
+        version=source_version(view),
+        services=services,
+        handle=view,
     )
 
 
 def _source_changed(store: FeatureStore, view: FeatureView) -> str:
     """Tell from the registry's own dates whether the source was changed after the view was first applied."""
-    assert view.batch_source is not None
+    assert view.batch_source is not None  # noqa: S101  such views are not comparable
     try:
         source = store.registry.get_data_source(view.batch_source.name, store.project)
         created, updated = _utc(source.created_timestamp), _utc(source.last_updated_timestamp)
@@ -252,7 +268,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 def source_version(view: FeatureView) -> SourceVersion:
     """Give the semantic fingerprint of a view, with its source: what changes its numbers, and nothing else."""
-    assert view.batch_source is not None
+    assert view.batch_source is not None  # noqa: S101  such views are not comparable
     source = json_format.MessageToDict(view.batch_source.to_proto())
     meaning = {key: value for key, value in source.items() if key not in (*_SOURCE_BOOKKEEPING, "name")}
     content = {
@@ -286,13 +302,15 @@ def selection_of(features: Any) -> Selection:
         When it is none of these.
     """
     if hasattr(features, "feature_view_projections"):
-        return Selection(features=tuple(f"{p.name}:{field.name}" for p in features.feature_view_projections
-                                        for field in p.features))
+        return Selection(
+            features=tuple(f"{p.name}:{field.name}" for p in features.feature_view_projections for field in p.features)
+        )
     names = [features] if isinstance(features, str) else list(features)
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError("features must be a feature service, view names, or references such as view:feature")
-    return Selection(views=tuple(name for name in names if ":" not in name),
-                     features=tuple(name for name in names if ":" in name))
+    return Selection(
+        views=tuple(name for name in names if ":" not in name), features=tuple(name for name in names if ":" in name)
+    )
 
 
 def feast_version() -> str:
@@ -300,3 +318,11 @@ def feast_version() -> str:
     from importlib.metadata import version
 
     return version("feast")
+
+
+def store_types(store: FeatureStore) -> tuple[str, str]:
+    """Give the types of the online and the offline store as feature_store.yaml names them."""
+    return (
+        str(getattr(store.config.online_store, "type", "unknown")),
+        str(getattr(store.config.offline_store, "type", "unknown")),
+    )

@@ -24,8 +24,13 @@ _ACCEPTED = {
     Kind.TIMESTAMP: {"unix_timestamp_val", "int64_val"},
 }
 _LISTS = {
-    "Int32": "int32_list_val", "Int64": "int64_list_val", "Float32": "float_list_val", "Float64": "double_list_val",
-    "Bool": "bool_list_val", "String": "string_list_val", "Bytes": "bytes_list_val",
+    "Int32": "int32_list_val",
+    "Int64": "int64_list_val",
+    "Float32": "float_list_val",
+    "Float64": "double_list_val",
+    "Bool": "bool_list_val",
+    "String": "string_list_val",
+    "Bytes": "bytes_list_val",
     "UnixTimestamp": "unix_timestamp_list_val",
 }
 

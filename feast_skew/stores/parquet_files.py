@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -16,7 +17,7 @@ from feast_skew.errors import SourceUnreadable
 _BATCH_ROWS = 262_144
 
 
-def is_parquet(source: DataSource) -> bool:
+def is_parquet(source: DataSource) -> TypeGuard[FileSource]:
     """Tell whether a source is Parquet on a file system that Arrow can open without extra credentials."""
     if not isinstance(source, FileSource):
         return False
@@ -38,7 +39,9 @@ def open_parquet(source: FileSource, repo_path: Path | None) -> tuple[ds.Dataset
     shown = where if str(path) in where else f"{where} ({path})"
     try:
         if filesystem is None and "://" not in path and not Path(path).exists():
-            raise SourceUnreadable(f"{shown} does not exist", hint="write the file, or correct the path in the repository")
+            raise SourceUnreadable(
+                f"{shown} does not exist", hint="write the file, or correct the path in the repository"
+            )
         dataset = ds.dataset(path, filesystem=filesystem, format="parquet", partitioning="hive")
         if not dataset.schema.names:
             raise SourceUnreadable(f"{shown} holds no Parquet file", hint="write one, or correct the path")

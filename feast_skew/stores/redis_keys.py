@@ -15,14 +15,19 @@ from feast_skew.errors import StoreUnavailable
 from feast_skew.stores.base import KeyScan
 
 _STEP = 1000
-_FIELDS = {"Int32": "int32_val", "Int64": "int64_val", "String": "string_val", "Bytes": "bytes_val",
-           "UnixTimestamp": "unix_timestamp_val"}
+_FIELDS = {
+    "Int32": "int32_val",
+    "Int64": "int64_val",
+    "String": "string_val",
+    "Bytes": "bytes_val",
+    "UnixTimestamp": "unix_timestamp_val",
+}
 SOCKET_TIMEOUT = 30.0
 
 
 def client(store: FeatureStore) -> Any:
     """Give Feast's own Redis client, with time-outs where the user has set none, so that a dead host cannot hang a run."""
-    online: Any = store._get_provider().online_store  # type: ignore[attr-defined]
+    online: Any = store._get_provider().online_store
     connection = online._get_client(store.config.online_store)
     pool = getattr(connection, "connection_pool", None)
     if pool is not None:
@@ -63,12 +68,18 @@ def is_wrong_type(error: Exception) -> bool:
 def unavailable(name: str, error: Exception) -> StoreUnavailable:
     """Make the error of a store that does not answer; passwords and addresses with them are left out."""
     if isinstance(error, redis.exceptions.AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-        return StoreUnavailable(f"the online store ({name}) refused the password",
-                                hint="check the connection string in feature_store.yaml or its environment variable")
+        return StoreUnavailable(
+            f"the online store ({name}) refused the password",
+            hint="check the connection string in feature_store.yaml or its environment variable",
+        )
     if isinstance(error, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, ConnectionError)):
-        return StoreUnavailable(f"the online store ({name}) does not answer: {_reason(error)}",
-                                hint="check that it runs and that feature_store.yaml points to it")
-    return StoreUnavailable(f"the online store ({name}) failed: {_reason(error)}", hint="run again with --debug for more")
+        return StoreUnavailable(
+            f"the online store ({name}) does not answer: {_reason(error)}",
+            hint="check that it runs and that feature_store.yaml points to it",
+        )
+    return StoreUnavailable(
+        f"the online store ({name}) failed: {_reason(error)}", hint="run again with --debug for more"
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -107,8 +118,13 @@ def scan(store: FeatureStore, keys: KeySet, limit: int, seconds: float) -> KeySc
         if isinstance(error, redis.exceptions.NoPermissionError):
             return KeyScan(None, reason="this user may not SCAN")
         raise unavailable("redis", error) from error
-    columns = [pa.array(found[key.name], pa.int64() if "int" in fields[key.name] or "unix" in fields[key.name]
-                        else key.declared.arrow).cast(key.declared.arrow) for key in keys.keys]
+    columns = [
+        pa.array(
+            found[key.name],
+            pa.int64() if "int" in fields[key.name] or "unix" in fields[key.name] else key.declared.arrow,
+        ).cast(key.declared.arrow)
+        for key in keys.keys
+    ]
     table = pa.table(columns, schema=keys.schema)
     return KeyScan(table.group_by(table.column_names).aggregate([]), scanned, complete, reason)
 

@@ -57,8 +57,9 @@ def offline_batch(table: pa.Table, columns: SourceColumns, keys: KeySet, where: 
         cast, complete = cast_keys(by_name, keys)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         declared = ", ".join(f"{key.name} {key.declared.name}" for key in keys.keys)
-        raise SourceUnreadable(f"{where} holds ids that do not fit the registry's {declared}",
-                               hint=" ".join(str(error).split())[:200]) from error
+        raise SourceUnreadable(
+            f"{where} holds ids that do not fit the registry's {declared}", hint=" ".join(str(error).split())[:200]
+        ) from error
     instants, dated = to_instants(table.column(columns.timestamp), f"{where}: {columns.timestamp}")
     created = None
     if columns.created:

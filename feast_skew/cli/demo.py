@@ -1,0 +1,175 @@
+"""`feast-skew demo`: the story in one process, each step said before it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from feast_skew.cli.outputs import terminal_width, use_colour
+from feast_skew.cli.progress import progress_for
+from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, ConfigError
+from feast_skew.measuring.progress import Progress
+
+if TYPE_CHECKING:
+    from feast_skew.demo.flights import FlightsRepository
+    from feast_skew.report import SkewReport
+
+SERVICE = "departure_delay_model"
+VIEW = "plane_delays"
+FEATURE = "avg_dep_delay"
+USUAL_PSI_ALARM = 0.2
+
+
+def run_demo(options: Mapping[str, Any]) -> int:
+    """Tell the story; give 0 when every chapter ended as it should."""
+    keep = Path(options["keep"]) if options["keep"] else None
+    if keep is not None and keep.exists():
+        raise ConfigError(f"--keep {keep} is already there", hint="name a new directory")
+    scratch = Path(tempfile.mkdtemp(prefix="feast-skew-demo-"))
+    try:
+        return _Story(keep or scratch / "feature_repo", progress_for(not options["no_progress"])).tell()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Story:
+    def __init__(self, directory: Path, progress: Progress) -> None:
+        self._directory = directory
+        self._progress = progress
+        self._begin = time.monotonic()
+        self._chapter = 0
+
+    def tell(self) -> int:
+        from feast_skew.demo.flights import FlightsRepository, redis_named
+
+        self._say(
+            "A Feast repository on the 336,776 flights out of New York in 2013",
+            f"model {SERVICE} learns {FEATURE}, the mean departure delay of a plane over 30 days",
+        )
+        with self._step("copying it and computing its features"):
+            repository = FlightsRepository(self._directory)
+            repository.build(30)
+        with self._redis() as address, redis_named(address):
+            self._load_feast()
+            with self._step("feast apply"):
+                repository.apply()
+            with self._step("feast materialize 2013-01-01 2014-01-02"):
+                repository.materialize()
+            clean = self._validate("feast-skew validate, on the fresh repository")
+            broken = self._change(repository)
+            healed = self._repair(repository, broken)
+        verdicts = [report.verdict.value for report in (clean, broken, healed)]
+        seconds = time.monotonic() - self._begin
+        if verdicts == ["pass", "fail", "pass"]:
+            click.echo(
+                f"\nDone in {seconds:.0f} s: passed when clean, failed on the silent change, passed after repair."
+            )
+            if self._directory.is_dir() and "feast-skew-demo-" not in str(self._directory):
+                click.echo(
+                    f"The repository is in {self._directory}; set FEAST_SKEW_REDIS to a server of yours to go on."
+                )
+            return EXIT_PASS
+        click.echo(f"\nThe story did not go as it should: {', '.join(verdicts)} instead of pass, fail, pass.", err=True)
+        return EXIT_NOT_MEASURED
+
+    def _change(self, repository: FlightsRepository) -> SkewReport:
+        self._say(
+            "Somebody shortens the window, under the same feature name",
+            "Feast's Redis store never overwrites a row with one that is not newer",
+        )
+        before, after = repository.set_window(30, 7)
+        click.echo(f"    sources.py\n    - {before}\n    + {after}")
+        with self._step("computing the 7-day features"):
+            repository.build(7)
+        with self._step("feast apply"):
+            repository.apply()
+        with self._step("feast materialize 2013-01-01 2014-01-02"):
+            printed = repository.materialize()
+        for line in printed.splitlines():
+            if line.startswith("Materializing"):
+                click.echo(f"    Feast says: {click.unstyle(line)}")
+        click.echo("    No error, no warning.")
+        report = self._validate("feast-skew validate, again")
+        self._compare_with_psi(report)
+        return report
+
+    def _compare_with_psi(self, report: SkewReport) -> None:
+        feature = next(f for f in report.features if (f.view, f.feature) == (VIEW, FEATURE))
+        wrong, psi = feature.metrics["mismatch_rate"].value, feature.metrics["psi"].value
+        if wrong is not None and psi is not None and psi < USUAL_PSI_ALARM < wrong:
+            click.echo(
+                f"\n    {FEATURE} is wrong for {wrong:.0%} of the planes at a PSI of {psi:.2f}: "
+                f"an alarm at {USUAL_PSI_ALARM} would have stayed silent."
+            )
+
+    def _repair(self, repository: FlightsRepository, broken: SkewReport) -> SkewReport:
+        remedy = next((cause.remedy for feature in broken.features for cause in feature.causes), "")
+        self._say("The remedy", remedy)
+        with self._step(f"feast materialize --views {VIEW}, with skip_dedup: true"):
+            repository.materialize([VIEW], skip_dedup=True)
+        return self._validate("feast-skew validate, after the repair")
+
+    def _validate(self, title: str) -> SkewReport:
+        from feast_skew import api
+        from feast_skew.demo.flights import END
+        from feast_skew.render.terminal import render_text
+
+        self._say(title, f"--service {SERVICE} --as-of {END:%Y-%m-%d} --show-entities")
+        report = api.validate(
+            self._directory, services=[SERVICE], as_of=END, progress=self._progress, settings={"show_entities": True}
+        )
+        text = render_text(report, colour=use_colour(), width=terminal_width() - 4)
+        click.echo("\n" + "\n".join(f"    {line}".rstrip() for line in text.splitlines()))
+        return report
+
+    @contextlib.contextmanager
+    def _redis(self) -> Iterator[str]:
+        from feast_skew.demo.flights import REDIS_VARIABLE
+        from feast_skew.embedded.redis_server import EmbeddedRedis
+
+        named = os.environ.get(REDIS_VARIABLE)
+        if named:
+            click.echo(f"    using the server that {REDIS_VARIABLE} names")
+            yield named
+            return
+        with self._step("starting a Redis-compatible server"):
+            server = EmbeddedRedis()
+            server.start()
+        try:
+            yield server.connection_string
+        finally:
+            server.stop()
+
+    def _load_feast(self) -> None:
+        with self._step("loading Feast"):
+            from feast_skew import api  # noqa: F401
+            from feast_skew.stores import feast_online, feast_registry  # noqa: F401
+
+    def _say(self, title: str, detail: str) -> None:
+        self._chapter += 1
+        head = f"{self._chapter}. {title}"
+        click.echo("\n" + (click.style(head, bold=True) if use_colour() else head))
+        import textwrap
+
+        click.echo(textwrap.fill(detail, terminal_width(), initial_indent="    ", subsequent_indent="    "))
+
+    @contextlib.contextmanager
+    def _step(self, text: str) -> Iterator[None]:
+        click.echo(f"    {text} ... ", nl=False)
+        sys.stdout.flush()
+        start = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            click.echo("")
+            raise
+        click.echo(f"{time.monotonic() - start:.1f} s")
