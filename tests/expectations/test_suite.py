@@ -159,8 +159,12 @@ def test_a_condition_that_no_row_meets_shows_in_its_count(validate: Any) -> None
         "kwargs": {
             "column": "psi",
             "max_value": 0,
-            "row_condition": 'feature == "avg_dep_dealy"',
-            "condition_parser": "pandas",
+            "row_condition": {
+                "type": "comparison",
+                "column": {"name": "feature"},
+                "operator": "==",
+                "parameter": "avg_dep_dealy",
+            },
         },
     }
     (found,) = validate(metrics(), {"name": "typo", "expectations": [limit]}).results
