@@ -56,7 +56,8 @@ def numeric_statistics(
     exponent = _exponent([online, before, *(side for step in steps for side in step)])
     y, b = np.ldexp(online, -exponent), np.ldexp(before, -exponent)
     scaled = [(np.ldexp(new, -exponent), np.ldexp(old, -exponent)) for new, old in steps]
-    tight = math.ldexp(atol, -exponent) if exponent > -1000 else atol
+    room = _unscaled(atol, -exponent)
+    tight = math.inf if room is None else room
     eligible = np.isfinite(y) & np.isfinite(b)
     usable = [s for s in scaled if np.sum(eligible & _finite(s)) >= rules.FEWEST]
     measured = np.zeros_like(eligible)

@@ -46,10 +46,10 @@ class Side:
         """
         column = _column(values)
         there = np.ones(column.shape, bool) if present is None else np.asarray(present, bool)
-        whole = there & (_not_null(column) if valid is None else np.asarray(valid, bool))
-        if not column.shape == there.shape == whole.shape:
+        filled = _not_null(column) if valid is None else np.asarray(valid, bool)
+        if not column.shape == there.shape == filled.shape:
             raise ValueError("values, valid and present must be equally long")
-        return cls(column, whole, there)
+        return cls(column, there & filled, there)
 
 
 def state(side: Side, numeric: bool) -> NDArray[np.int8]:

@@ -199,5 +199,5 @@ def test_bad_input_is_refused():
         lambda: null_rate_difference(3, -1, 1, 1, 0.95),
         lambda: null_rate_difference(3, 1, 1, 1, 1.0),
     ):
-        with pytest.raises(ValueError, match="pairs need|confidence|do not fit"):
+        with pytest.raises(ValueError, match=r"pairs need|confidence|do not fit"):
             call()

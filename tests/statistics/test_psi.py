@@ -158,5 +158,5 @@ def test_empty_and_infinite_are_none():
     ],
 )
 def test_bad_input_is_refused(call):
-    with pytest.raises(ValueError, match="must|need"):
+    with pytest.raises(ValueError, match=r"must|need"):
         call()
