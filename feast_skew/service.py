@@ -13,27 +13,25 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.config import RunSettings
-from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.keys import KeyIndex, KeySet
-from feast_skew.core.model import FeaturePlan, Plan, SourceVersion, ViewPlan
-from feast_skew.diagnosis.base import Case, Earlier, Orphans
+from feast_skew.core.keys import KeySet
+from feast_skew.core.model import Plan, SourceVersion, ViewPlan
+from feast_skew.diagnosis.base import Case
+from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
 from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
+from feast_skew.judging.findings import findings_of
 from feast_skew.judging.unaligned import judge_unaligned
-from feast_skew.measuring.history import pick_rows
+from feast_skew.measuring.orphans import count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
 from feast_skew.measuring.steps import find_neighbours
-from feast_skew.measuring.view import ViewMeasurement, measure_view, read_online
+from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_ORPHANS_READ = 5_000
-SCAN_KEYS = 200_000
-SCAN_SECONDS = 10.0
 
 
 @dataclass
@@ -127,7 +125,7 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
             _note_error(gathered, view, population.errors[view.name])
     views = [view for view in views if view.name in population.views]
     samples = _samples(job, keys, views, population)
-    scan = _scan(job, views, population)
+    scan = scan_keys(views[0], job.online, job.progress) if job.scan and views and keys.keys else None
     taken = max((sample.entities.num_rows for sample in samples.values()), default=0)
     gathered.key_sets.append(
         {
@@ -145,17 +143,6 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
             {"join_keys": list(keys.names), "scanned": scan.scanned, "complete": scan.complete, "reason": scan.reason}
         )
     for view in views:
-        known = population.views[view.name]
-        if known.null_keys:
-            gathered.findings.append(
-                Finding(
-                    "FS203",
-                    "info",
-                    view.name,
-                    f"{known.null_keys:,} offline rows have a null join key and were left out",
-                    "drop such rows in the pipeline: Feast cannot serve them",
-                )
-            )
         try:
             _run_view(job, view, samples[view.name], scan, population, gathered)
             gathered.measured_views += 1
@@ -176,31 +163,20 @@ def _samples(job: Job, keys: KeySet, views: list[ViewPlan], population: Populati
     return draw(population, job.settings.sample, job.settings.seed)
 
 
-def _scan(job: Job, views: list[ViewPlan], population: Population) -> KeyScan | None:
-    if not job.scan or not views or not views[0].keys.keys:
-        return None
-    try:
-        with job.progress.stage(f"keys online ({population.keys})", None, "keys") as stage:
-            found = job.online.scan_keys(views[0], SCAN_KEYS, SCAN_SECONDS)
-            stage.advance(found.scanned)
-        return found
-    except SkewError as error:
-        return KeyScan(None, reason=error.one_line())
-
-
 def _run_view(
     job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population, gathered: _Run
 ) -> None:
     as_of = to_nanoseconds(job.as_of)
     measured = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
-    orphans = _orphans(job, view, scan, population)
-    gathered.findings.extend(_findings(measured, orphans))
+    known = population.views[view.name]
+    orphans = count_orphans(view, scan, known, job.online, job.progress)
+    gathered.findings.extend(findings_of(measured, known, orphans))
     drafts = [
         draft_feature(measured, feature, sample, job.settings.confidence, job.settings.show_entities)
         for feature in view.features
     ]
     _judge_unaligned(job, measured, drafts)
-    ask_earlier = _EarlierValues(job, measured)
+    ask_earlier = EarlierValues(measured, _other_versions(job, view), job.offline, job.progress)
     for draft in drafts:
         name = draft.feature.name
         case = Case(
@@ -253,102 +229,3 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
 def _other_versions(job: Job, view: ViewPlan) -> tuple[SourceVersion, ...]:
     now = view.version.fingerprint if view.version else None
     return tuple(entry for entry in job.earlier.get(view.name, ()) if entry.fingerprint != now)
-
-
-class _EarlierValues:
-    """Reads, at most once per view, what earlier definitions give at the aligned instants."""
-
-    def __init__(self, job: Job, measured: ViewMeasurement) -> None:
-        self._job = job
-        self._measured = measured
-        self._found: list[tuple[SourceVersion, dict[str, pa.Array]]] | None = None
-
-    def __call__(self, feature: FeaturePlan) -> list[Earlier]:
-        if self._found is None:
-            self._found = self._read()
-        return [Earlier(version, columns[feature.name]) for version, columns in self._found if feature.name in columns]
-
-    def _read(self) -> list[tuple[SourceVersion, dict[str, pa.Array]]]:
-        found = []
-        job, measured = self._job, self._measured
-        for earlier_version in reversed(_other_versions(job, measured.view)):
-            view = job.offline.earlier(measured.view, earlier_version)
-            if view is None:
-                continue
-            try:
-                with job.progress.stage(f"{view.name}: earlier definition", None, "rows") as stage:
-                    held = pick_rows(
-                        view,
-                        view.features,
-                        measured.entities,
-                        {"held": measured.rows.aligned},
-                        job.offline,
-                        stage.advance,
-                    )["held"]
-                found.append((earlier_version, held.columns))
-            except SkewError:
-                continue  # an earlier source that broke since then proves nothing
-        return found
-
-
-def _orphans(job: Job, view: ViewPlan, scan: KeyScan | None, population: Population) -> Orphans | None:
-    """Read the scanned keys that offline does not know, to tell which of them hold a row of this view."""
-    if scan is None or scan.entities is None:
-        return None
-    known = population.views[view.name].entities
-    unknown = np.flatnonzero(KeyIndex(known).positions(scan.entities) < 0)
-    if not len(unknown):
-        return Orphans(scan.scanned, 0, scan.complete)
-    chosen = scan.entities.take(pa.array(unknown[:_ORPHANS_READ]))
-    rows = read_online(view, view.features[:1], chosen, job.online, job.progress, f"{view.name}: keys unknown offline")
-    complete = scan.complete and len(unknown) <= _ORPHANS_READ
-    return Orphans(scan.scanned, int(np.count_nonzero(rows.instants != NO_INSTANT)), complete)
-
-
-def _findings(measured: ViewMeasurement, orphans: Orphans | None) -> list[Finding]:
-    view = measured.view
-    found = []
-    if measured.retrained:
-        found.append(
-            Finding(
-                "FS201",
-                "warn",
-                view.name,
-                f"get_historical_features gives other values than the source's rows at the same instant for "
-                f"{measured.retrained:.1%} of the probed entities; training's values were compared",
-                "look for integers with nulls, colliding keys, or a time zone in the offline store",
-            )
-        )
-    if measured.ties:
-        found.append(
-            Finding(
-                "FS202",
-                "warn",
-                view.name,
-                f"{measured.ties:,} entities have several offline rows with the same timestamp, none of them newer",
-                "add a created timestamp to the source, or keep one row per entity and timestamp",
-            )
-        )
-    if orphans is not None and orphans.found:
-        reach = "" if orphans.complete else "; not all keys were looked at"
-        found.append(
-            Finding(
-                "FS204",
-                "warn",
-                view.name,
-                f"{orphans.found:,} of {orphans.scanned:,} scanned keys hold a row of an entity that offline does not "
-                f"know{reach}",
-                "delete these keys online, or restore the offline rows",
-            )
-        )
-    if measured.moved:
-        found.append(
-            Finding(
-                "FS205",
-                "info",
-                view.name,
-                f"{measured.moved:,} entities changed online while they were compared; their new rows were taken",
-                "nothing to do",
-            )
-        )
-    return found

@@ -62,8 +62,8 @@ class Timeline:
 
     @property
     def has_offline(self) -> Mask:
-        """Entities of which offline has any row up to `as_of`, or a row at exactly the online instant."""
-        found: Mask = (self.latest != NO_INSTANT) | (self.before != NO_INSTANT)
+        """Entities of which offline has any row up to `as_of`, or one that the online row could be held against."""
+        found: Mask = (self.latest != NO_INSTANT) | (self.before != NO_INSTANT) | (self.after != FAR_FUTURE)
         return found
 
     def aligned(self, within: int) -> Instants:

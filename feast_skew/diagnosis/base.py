@@ -17,6 +17,7 @@ from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.types import floats
+from feast_skew.measuring.orphans import Orphans
 from feast_skew.report import Cause
 
 FEWEST_ROWS = 5
@@ -34,15 +35,6 @@ class Earlier:
     values: pa.Array
 
 
-@dataclass(frozen=True)
-class Orphans:
-    """What a scan of the online store's keys found for the view: rows of entities that offline does not know."""
-
-    scanned: int
-    found: int
-    complete: bool
-
-
 @dataclass
 class Case:
     """One feature with everything that rules may look at; arrays have one element per entity of the sample."""
@@ -55,7 +47,6 @@ class Case:
     older: pa.Array | None
     ask_earlier: Callable[[], list[Earlier]]
     orphans: Orphans | None = None
-    sibling_present: np.ndarray | None = None
     changed_versions: tuple[SourceVersion, ...] = field(default=())
 
     @cached_property

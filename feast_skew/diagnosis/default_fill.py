@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.pairs import PairClass
+from feast_skew.core.plain import plain
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.judging.examples import plain
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.1

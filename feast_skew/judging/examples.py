@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import render_key
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
+from feast_skew.core.plain import instant_text, plain
 from feast_skew.core.types import Kind, floats
 from feast_skew.report import Example
 
 SHOWN = 5
 MASK = "***"
-_LONGEST = 200
 
 
 def worst_examples(
@@ -81,26 +78,3 @@ def _example(i: int, pairs: FeaturePairs, rows: RowState, entities: pa.Table, sh
         instant_text(int(rows.online[i])),
         PairClass(int(pairs.classes[i])).key,
     )
-
-
-def plain(value: Any) -> Any:
-    """Give a value as plain JSON: times and bytes as text, non-finite numbers by name, long texts cut."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, bytes):
-        value = value.hex()
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value[:20]]
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-
-
-def instant_text(instant: int) -> str | None:
-    """Write an instant as UTC ISO 8601 text with as many digits as it needs; None for no instant."""
-    if instant == NO_INSTANT:
-        return None
-    text = str(np.datetime64(instant // 1000, "us"))
-    whole, _, fraction = text.partition(".")
-    return whole + ("." + fraction.rstrip("0") if fraction.strip("0") else "") + "Z"

@@ -17,12 +17,15 @@ from feast_skew.stores.base import OfflineReader
 
 @dataclass
 class Known:
-    """The entities that offline knows of one view, up to the instant of the run."""
+    """The entities that offline knows of one view up to the instant of the run.
+
+    `later` holds those with rows behind that instant, None when there are none; `rows` counts all rows of the source.
+    """
 
     entities: pa.Table
     rows: int
     null_keys: int
-    any_row: bool
+    later: pa.Table | None = None
 
 
 @dataclass
@@ -78,20 +81,24 @@ def _no_columns(rows: int) -> pa.Table:
 
 
 def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progress) -> Known:
-    distinct = DistinctEntities(view.keys)
+    distinct, later = DistinctEntities(view.keys), DistinctEntities(view.keys)
     rows = null_keys = 0
-    any_row = False
-    with progress.stage(f"{view.name}: entities offline", None, "rows") as stage:
+    any_row = any_later = False
+    with progress.stage(f"{view.name}: entities offline", offline.row_count(view), "rows") as stage:
         for batch in offline.scan(view, ()):
             in_time = batch.instants <= as_of
             any_row = any_row or bool(in_time.any())
-            if view.keys.keys:
-                distinct.add(batch.keys if in_time.all() else batch.keys.filter(pa.array(in_time)))
+            if in_time.all():
+                distinct.add(batch.keys)
+            else:
+                any_later = True
+                distinct.add(batch.keys.filter(pa.array(in_time)))
+                later.add(batch.keys.filter(pa.array(~in_time)))
             rows += len(batch.instants)
             null_keys += batch.null_keys
             stage.advance(len(batch.instants))
     entities = distinct.table() if view.keys.keys else _no_columns(1 if any_row else 0)
-    return Known(entities, rows, null_keys, any_row)
+    return Known(entities, rows, null_keys, later.table() if any_later and view.keys.keys else None)
 
 
 def draw(population: Population, wanted: int, seed: int) -> Mapping[str, ViewSample]:

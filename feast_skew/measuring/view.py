@@ -98,7 +98,7 @@ def _align(
     timeline = Timeline(found.instants, as_of)
     index = KeyIndex(entities)
     source_rows = 0
-    with progress.stage(f"{view.name}: offline timestamps", None, "rows") as stage:
+    with progress.stage(f"{view.name}: offline timestamps", offline.row_count(view), "rows") as stage:
         for batch in offline.scan(view, ()):
             timeline.add(index.positions(batch.keys), batch.instants)
             source_rows += len(batch.instants)

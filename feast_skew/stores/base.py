@@ -106,6 +106,9 @@ class OfflineReader(Protocol):
             When the source is missing, lacks a column, or holds ids or timestamps of another type.
         """
 
+    def row_count(self, view: ViewPlan) -> int | None:
+        """Give the number of rows of the view's source where it costs nothing to know, for progress; else None."""
+
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values as the source stores them into the feature's declared type."""
 

@@ -88,6 +88,13 @@ class FeastOfflineReader:
         self._pulled = (view.handle, table)
         return table
 
+    def row_count(self, view: ViewPlan) -> int | None:
+        """Give the number of rows from the files' own metadata; see `OfflineReader.row_count`."""
+        source = _source(view)
+        if not (self._direct and is_parquet(source)):
+            return None
+        return int(open_parquet(source, self._store.repo_path)[0].count_rows())
+
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values of the source into the declared type; see `OfflineReader.declare`."""
         try:

@@ -47,6 +47,10 @@ class TableOfflineReader:
         )
         yield offline_batch(self._table.select(columns.needed()), columns, view.keys, "the offline table")
 
+    def row_count(self, view: ViewPlan) -> int | None:
+        """Give the number of rows."""
+        return int(self._table.num_rows)
+
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values into the type that both tables can be held in."""
         return _declare(feature, values, "offline")

@@ -1,0 +1,62 @@
+"""What earlier definitions of a view give at the instants that were compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from feast_skew.core.model import FeaturePlan, SourceVersion
+from feast_skew.diagnosis.base import Earlier
+from feast_skew.errors import SkewError
+from feast_skew.measuring.history import pick_rows
+from feast_skew.measuring.progress import Progress
+from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.stores.base import OfflineReader
+
+
+class EarlierValues:
+    """Reads, at most once per view, what earlier definitions give at the aligned instants."""
+
+    def __init__(
+        self,
+        measured: ViewMeasurement,
+        versions: Sequence[SourceVersion],
+        offline: OfflineReader,
+        progress: Progress,
+    ) -> None:
+        self._measured = measured
+        self._versions = versions
+        self._offline = offline
+        self._progress = progress
+        self._found: list[tuple[SourceVersion, dict[str, pa.Array]]] | None = None
+
+    def __call__(self, feature: FeaturePlan) -> list[Earlier]:
+        """Give the earlier values of one feature, latest definition first."""
+        if self._found is None:
+            self._found = self._read()
+        return [Earlier(version, columns[feature.name]) for version, columns in self._found if feature.name in columns]
+
+    def _read(self) -> list[tuple[SourceVersion, dict[str, pa.Array]]]:
+        found = []
+        measured = self._measured
+        for earlier_version in reversed(self._versions):
+            view = self._offline.earlier(measured.view, earlier_version)
+            if view is None:
+                continue
+            try:
+                with self._progress.stage(
+                    f"{view.name}: earlier definition", self._offline.row_count(view), "rows"
+                ) as stage:
+                    held = pick_rows(
+                        view,
+                        view.features,
+                        measured.entities,
+                        {"held": measured.rows.aligned},
+                        self._offline,
+                        stage.advance,
+                    )["held"]
+                found.append((earlier_version, held.columns))
+            except SkewError:
+                continue  # an earlier source that broke since then proves nothing
+        return found

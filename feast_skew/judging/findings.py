@@ -1,0 +1,68 @@
+"""What users should know of a view beside the verdicts of its features."""
+
+from __future__ import annotations
+
+from feast_skew.measuring.orphans import Orphans
+from feast_skew.measuring.sampling import Known
+from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.report import Finding
+
+
+def findings_of(measured: ViewMeasurement, known: Known, orphans: Orphans | None) -> list[Finding]:
+    """Give the findings of one view, in the order of their codes."""
+    view = measured.view
+    found = []
+    if measured.retrained:
+        found.append(
+            Finding(
+                "FS201",
+                "warn",
+                view.name,
+                f"get_historical_features gives other values than the source's rows at the same instant for "
+                f"{measured.retrained:.1%} of the probed entities; training's values were compared",
+                "look for integers with nulls, colliding keys, or a time zone in the offline store",
+            )
+        )
+    if measured.ties:
+        found.append(
+            Finding(
+                "FS202",
+                "warn",
+                view.name,
+                f"{measured.ties:,} entities have several offline rows with the same timestamp, none of them newer",
+                "add a created timestamp to the source, or keep one row per entity and timestamp",
+            )
+        )
+    if known.null_keys:
+        found.append(
+            Finding(
+                "FS203",
+                "info",
+                view.name,
+                f"{known.null_keys:,} offline rows have a null join key and were left out",
+                "drop such rows in the pipeline: Feast cannot serve them",
+            )
+        )
+    if orphans is not None and orphans.found:
+        reach = "" if orphans.complete else "; not all keys were looked at"
+        found.append(
+            Finding(
+                "FS204",
+                "warn",
+                view.name,
+                f"{orphans.found:,} of {orphans.scanned:,} scanned keys hold a row of an entity that offline does not "
+                f"know{reach}",
+                "delete these keys online, or restore the offline rows",
+            )
+        )
+    if measured.moved:
+        found.append(
+            Finding(
+                "FS205",
+                "info",
+                view.name,
+                f"{measured.moved:,} entities changed online while they were compared; their new rows were taken",
+                "nothing to do",
+            )
+        )
+    return found
