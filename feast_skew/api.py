@@ -138,7 +138,8 @@ def _prepare(
     config: str | Path | None,
     flags: dict[str, Any],
 ) -> tuple[FeatureStore, Plan, RunSettings]:
-    from feast_skew.stores.feast_registry import Selection, build_plan, open_store, settings_block
+    from feast_skew.stores.feast_registry import Selection, build_plan
+    from feast_skew.stores.feast_repository import open_store, settings_block
 
     store = open_store(path)
     layers = Settings()

@@ -205,19 +205,41 @@ def read_config_file(path: Path) -> dict[str, Any]:
     ConfigError
         When the file is missing, is no YAML, or holds no mapping.
     """
+    if path.is_dir():
+        raise ConfigError(f"configuration file {path} is a directory", hint="give a file to --config")
+    if not path.exists():
+        raise ConfigError(f"configuration file {path} does not exist", hint="give another path to --config")
+    return read_yaml(path, "configuration file")
+
+
+def read_yaml(path: Path, what: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; an empty file is an empty one.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, is no YAML, or holds no mapping.
+    """
     try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"configuration file {path} does not exist", hint="give another path to --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration file {path} cannot be read", hint=str(error)) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"configuration file {path} is no YAML", hint=" ".join(str(error).split())) from None
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{what} {path} cannot be read", hint=error.strerror or str(error)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{what} {path} is no text in UTF-8", hint=f"byte {error.start} is {error.reason}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{what} {path} is no YAML", hint=_yaml_trouble(error)) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"configuration file {path} must hold settings by name", hint="for example `sample: 5000`")
+        raise ConfigError(f"{what} {path} must hold settings by name", hint="for example `sample: 5000`")
     return content
+
+
+def _yaml_trouble(error: Exception) -> str:
+    """Say what is wrong and where, without the lines around it: one may hold a password."""
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark is not None else problem
 
 
 def unknown_key(origin: str, key: str, known: Iterable[str]) -> ConfigError:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from feast import FeatureStore
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.infra.provider import get_provider
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError
@@ -41,7 +42,8 @@ class FeastOnlineReader:
 
     def __init__(self, store: FeatureStore, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
-        self._provider = store._get_provider()
+        # Connections of our own: time-outs are set on them, and the user's store is left as it is.
+        self._provider = get_provider(store.config)
         self._sleep = sleep
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
         self.name = str(getattr(store.config.online_store, "type", "online store"))
@@ -55,7 +57,7 @@ class FeastOnlineReader:
             With what the store said, without any part of its connection string.
         """
         if self.is_redis:
-            redis_keys.check(self._store)
+            redis_keys.check(self._provider, self._store.config)
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities; see `OnlineReader.read`."""
@@ -149,7 +151,7 @@ class FeastOnlineReader:
             return KeyScan(None, reason=f"keys of a {self.name} store cannot be listed")
         if not view.keys.keys:
             return KeyScan(None, reason="a view without entities has one row")
-        return redis_keys.scan(self._store, view.keys, limit, seconds)
+        return redis_keys.scan(self._provider, self._store.config, view.keys, limit, seconds)
 
 
 class _Undecodable(Exception):

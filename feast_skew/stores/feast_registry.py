@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from feast import FeatureStore
@@ -23,7 +20,6 @@ from feast_skew.core.model import FeaturePlan, Limits, Plan, Skipped, SourceVers
 from feast_skew.core.types import declared_type
 from feast_skew.errors import ConfigError, UnknownName
 
-YAML_NAME = "feature_store.yaml"
 _SOURCE_BOOKKEEPING = ("meta", "description", "owner", "tags", "project")
 _APPLY_TAKES = timedelta(seconds=5)
 
@@ -42,47 +38,8 @@ class Selection:
         return not (self.services or self.views or self.features)
 
 
-def open_store(repo: Path) -> FeatureStore:
-    """Open a Feast repository with a fresh registry.
-
-    Raises
-    ------
-    ConfigError
-        When there is no repository, its feature_store.yaml is broken, or nothing was applied yet.
-    """
-    file = repo / YAML_NAME
-    if not file.is_file():
-        hint = "give the directory that holds it to --repo" if repo.is_dir() else "that directory does not exist"
-        raise ConfigError(f"no {YAML_NAME} in {repo}", hint=hint)
-    logging.getLogger("feast").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="feast")
-    try:
-        store = FeatureStore(repo_path=str(repo))
-        store.config.online_store  # noqa: B018  the stores' own settings are only parsed when first asked for
-        store.config.offline_store  # noqa: B018
-    except Exception as error:
-        raise ConfigError(f"{file} cannot be used", hint=_short(error)) from error
-    try:
-        store.refresh_registry()
-    except FileNotFoundError as error:
-        raise ConfigError(f"{repo} has no registry yet", hint="run `feast apply` there first") from error
-    except Exception as error:
-        raise ConfigError(f"the registry of {repo} cannot be read", hint=_short(error)) from error
-    return store
-
-
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def settings_block(store: FeatureStore) -> dict[str, Any]:
-    """Give the `feast_skew:` block of feature_store.yaml, empty when there is none."""
-    block = getattr(store.config, "feast_skew", None)
-    if block is None:
-        return {}
-    if not isinstance(block, dict):
-        raise ConfigError(f"feast_skew: in {YAML_NAME} must hold settings by name")
-    return block
 
 
 def build_plan(store: FeatureStore, selection: Selection, settings: Settings) -> Plan:
@@ -152,11 +109,7 @@ def _wanted(
     for name in selection.views:
         want(name, [field.name for field in _named(views, name, "feature view").features])
     for ref in selection.features:
-        view, separator, feature = ref.partition(":")
-        if not separator:
-            raise ConfigError(f"--feature {ref!r} names no feature", hint="write it as view:feature")
-        fields = {field.name: field for field in _named(views, view, "feature view").features}
-        _named(fields, feature, f"feature in view {view}:")
+        view, feature = _one_feature(ref, views)
         want(view, [feature])
     if selection.is_everything:
         for name, view in views.items():
@@ -165,6 +118,16 @@ def _wanted(
         {view: list(features) for view, features in sorted(wanted.items())},
         {view: tuple(sorted(set(names))) for view, names in used_by.items()},
     )
+
+
+def _one_feature(ref: str, views: dict[str, Any]) -> tuple[str, str]:
+    view, _, feature = ref.partition(":")
+    if not (view and feature):
+        raise ConfigError(f"--feature {ref!r} names no feature", hint="write it as view:feature")
+    fields = [field.name for field in _named(views, view, "feature view").features]
+    if feature not in fields:
+        raise UnknownName(f"no feature {feature!r} in view {view}", hint=suggestion(feature, fields))
+    return view, feature
 
 
 def _named(known: dict[str, Any], name: str, what: str) -> Any:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 import pyarrow as pa
 import redis
-from feast import FeatureStore
+from feast import FeatureStore, RepoConfig
 from feast.infra.key_encoding_utils import deserialize_entity_key, serialize_entity_key_prefix
+from feast.infra.provider import Provider
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from feast_skew.core.keys import KeySet
-from feast_skew.errors import StoreUnavailable
+from feast_skew.errors import ConfigError, StoreUnavailable
 from feast_skew.stores.base import KeyScan
 
 _STEP = 1000
@@ -22,35 +26,77 @@ _FIELDS = {
     "Bytes": "bytes_val",
     "UnixTimestamp": "unix_timestamp_val",
 }
-SOCKET_TIMEOUT = 30.0
+SOCKET_TIMEOUT = 10.0
+_ADDRESS = "write connection_string as host:port,option=value, for example localhost:6379,db=0"
 
 
-def client(store: FeatureStore) -> Any:
-    """Give Feast's own Redis client, with time-outs where the user has set none, so that a dead host cannot hang a run."""
-    online: Any = store._get_provider().online_store
-    connection = online._get_client(store.config.online_store)
+def check_address(store: FeatureStore, where: str) -> None:
+    """Make sure that the connection string can be read, without opening a connection.
+
+    Raises
+    ------
+    ConfigError
+        That names the part in which something is wrong, and never its text: it may be a password.
+    """
+    text = store.config.online_store.connection_string
+    parts = [part for part in text.split(",") if "=" not in part]
+    for number, part in enumerate(parts, start=1):
+        host, _, port = part.partition(":")
+        if not host or not port.isdigit():
+            raise ConfigError(
+                f"{where}: connection_string: part {number} of {len(parts)} without a = is no host:port", hint=_ADDRESS
+            )
+    if not parts:
+        raise ConfigError(f"{where}: connection_string names no host:port", hint=_ADDRESS)
+
+
+def client(provider: Provider, config: RepoConfig) -> Any:
+    """Give the Redis client of a provider, with time-outs where the user has set none, so that no dead host hangs a run.
+
+    redis-py's own retries are left out: reads are repeated above it, where a silent server costs one time-out each.
+    """
+    online: Any = provider.online_store
+    try:
+        connection = online._get_client(config.online_store)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _bad_option(error) from error
     pool = getattr(connection, "connection_pool", None)
     if pool is not None:
         for option in ("socket_timeout", "socket_connect_timeout"):
             if pool.connection_kwargs.get(option) is None:
                 pool.connection_kwargs[option] = SOCKET_TIMEOUT
+        pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
     return connection
 
 
-def check(store: FeatureStore) -> None:
+def check(provider: Provider, config: RepoConfig) -> None:
     """Ask Redis for a sign of life.
 
     Raises
     ------
     StoreUnavailable
         With the kind of trouble, never with the connection string.
+    ConfigError
+        When the connection string holds an option that redis-py cannot use.
     """
+    connection = client(provider, config)
     try:
-        client(store).ping()
+        connection.ping()
     except redis.exceptions.NoPermissionError:
         return  # A user that may read but not PING is welcome.
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _bad_option(error) from error
     except Exception as error:
         raise unavailable("redis", error) from error
+
+
+def _bad_option(error: Exception) -> ConfigError:
+    """Name the option where redis-py does; the text of other errors repeats values."""
+    named = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    what = (
+        f"redis knows no option {named.group(1)!r}" if named else f"an option cannot be used ({type(error).__name__})"
+    )
+    return ConfigError(f"connection_string in feature_store.yaml: {what}", hint=_ADDRESS)
 
 
 def is_transient(error: Exception) -> bool:
@@ -87,16 +133,16 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
-def scan(store: FeatureStore, keys: KeySet, limit: int, seconds: float) -> KeyScan:
+def scan(provider: Provider, config: RepoConfig, keys: KeySet, limit: int, seconds: float) -> KeyScan:
     """Step through the keys of one entity key set with SCAN until done, a limit of keys, or a budget of time.
 
     Only keys that parse exactly under serialization version 3 and end in the project's name are taken; SCAN may give
     a key twice, which does no harm.
     """
-    if store.config.entity_key_serialization_version < 3:
+    if config.entity_key_serialization_version < 3:
         return KeyScan(None, reason="keys below serialization version 3 cannot be parsed")
-    connection = client(store)
-    project = store.config.project.encode()
+    connection = client(provider, config)
+    project = config.project.encode()
     names = sorted(keys.names)
     prefix = serialize_entity_key_prefix(names)
     found: dict[str, list[Any]] = {name: [] for name in names}

@@ -1,0 +1,136 @@
+"""Opens a Feast repository, and says plainly what is wrong with one that cannot be opened."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureStore
+from feast.repo_config import OFFLINE_STORE_CLASS_FOR_TYPE, ONLINE_STORE_CLASS_FOR_TYPE
+
+from feast_skew.config import read_yaml, suggestion
+from feast_skew.errors import ConfigError
+from feast_skew.stores import redis_keys
+
+YAML_NAME = "feature_store.yaml"
+_REFERENCE = re.compile(r"\$\{(\w+)\}|^\$(\w+)$")
+_READ = ("project", "provider", "registry", "online_store", "offline_store")
+_STORES = {
+    "online_store": (ONLINE_STORE_CLASS_FOR_TYPE, "OnlineStore"),
+    "offline_store": (OFFLINE_STORE_CLASS_FOR_TYPE, "OfflineStore"),
+}
+
+
+def open_store(repo: Path) -> FeatureStore:
+    """Open a Feast repository with a fresh registry.
+
+    Raises
+    ------
+    ConfigError
+        When there is no repository, its feature_store.yaml is broken, or nothing was applied yet.
+    """
+    file = repo / YAML_NAME
+    if not repo.is_dir():
+        what = "is a file" if repo.exists() else "does not exist"
+        raise ConfigError(f"the directory {repo} {what}", hint=f"give the one that holds {YAML_NAME} to --repo")
+    if not file.is_file():
+        raise ConfigError(f"there is no {YAML_NAME} in {repo}", hint="give the directory that holds it to --repo")
+    content = _check_yaml(file)
+    logging.getLogger("feast").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="feast")
+    try:
+        store = FeatureStore(repo_path=str(repo))
+        online = store.config.online_store  # the stores' own settings are only parsed when first asked for
+        store.config.offline_store  # noqa: B018
+        store._get_provider()
+    except Exception as error:
+        raise ConfigError(f"{file} cannot be used", hint=_told(error, content)) from error
+    if type(online).__name__.startswith("Redis"):
+        redis_keys.check_address(store, str(file))
+    _open_registry(store, repo)
+    return store
+
+
+def _open_registry(store: FeatureStore, repo: Path) -> None:
+    """Read the registry; a file that is not there is not asked for, as Feast would make an empty one."""
+    settings = store.config.registry
+    path = str(getattr(settings, "path", "") or "")
+    kind = getattr(settings, "registry_type", "file")
+    if path and "://" not in path and kind == "file" and getattr(settings, "registry_store_type", None) is None:
+        file = Path(path) if Path(path).is_absolute() else repo / path
+        if not file.is_file() or not file.stat().st_size:
+            raise ConfigError(f"{repo} has no registry yet", hint=f"run `feast apply` there first, it writes {file}")
+    try:
+        store.refresh_registry()
+    except FileNotFoundError as error:
+        raise ConfigError(f"{repo} has no registry yet", hint="run `feast apply` there first") from error
+    except Exception as error:
+        raise ConfigError(f"the registry of {repo} cannot be read", hint=_told(error)) from error
+
+
+def settings_block(store: FeatureStore) -> dict[str, Any]:
+    """Give the `feast_skew:` block of feature_store.yaml, empty when there is none."""
+    block = getattr(store.config, "feast_skew", None)
+    if block is None:
+        return {}
+    if not isinstance(block, dict):
+        raise ConfigError(f"feast_skew: in {YAML_NAME} must hold settings by name", hint="for example `sample: 5000`")
+    return block
+
+
+def _check_yaml(file: Path) -> dict[str, Any]:
+    """Find what Feast would only meet in the middle of something, or report with the values around it."""
+    content = read_yaml(file, "repository file")
+    if not content:
+        raise ConfigError(f"{file} is empty", hint="`feast init` writes one to begin with")
+    for place, text in _texts({name: content.get(name) for name in _READ}):
+        for match in _REFERENCE.finditer(text):
+            name = match.group(1) or match.group(2)
+            if name not in os.environ:
+                raise ConfigError(
+                    f"{file}: {place} needs the environment variable {name}, which is not set",
+                    hint=f"export {name}=... and run again",
+                )
+    for section, (known, suffix) in _STORES.items():
+        settings = content.get(section)
+        named = settings.get("type") if isinstance(settings, dict) else settings
+        if isinstance(named, str) and not named.endswith(suffix):
+            kind = os.path.expandvars(named)
+            if kind not in known and not kind.endswith(suffix):
+                raise ConfigError(f"{file}: {section}: Feast has no type {kind!r}", hint=suggestion(kind, known))
+    return content
+
+
+def _texts(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner, place)
+
+
+def _told(error: Exception, content: Mapping[str, Any] | None = None) -> str:
+    """Give what an error of Feast says, without the values that its validation repeats: one may be a password."""
+    found: Any = error.args[0] if error.args and hasattr(error.args[0], "errors") else error
+    if not hasattr(found, "errors"):
+        return " ".join(str(found).split())[:300] or type(found).__name__
+    first = found.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    for section in _STORES:
+        # Feast reports a store's own settings without saying where they stand.
+        settings = (content or {}).get(section)
+        if place and isinstance(settings, Mapping) and place[0] in settings:
+            place.insert(0, section)
+            break
+    return f"{'.'.join(place) or 'settings'}: {_WORDS.get(first['type'], first['msg'])}"
+
+
+_WORDS = {"missing": "missing, add it", "extra_forbidden": "Feast knows no such key, remove or correct it"}
