@@ -29,7 +29,7 @@ slow: $(VENV)/.dev  ## only the slow tests
 	@$(BIN)/python -m pytest -n $(WORKERS) -q -m slow
 
 bench: $(VENV)/.dev  ## the measurements, one after another
-	@$(BIN)/python -m pytest -q -m bench -s
+	@$(BIN)/python benchmarks/validate_memory.py
 
 lint: $(VENV)/.dev  ## style, and whether the code is formatted
 	@$(BIN)/ruff check .
