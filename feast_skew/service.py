@@ -23,7 +23,7 @@ from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
 from feast_skew.judging.unaligned import judge_unaligned
-from feast_skew.measuring.orphans import count_orphans, scan_keys
+from feast_skew.measuring.orphans import Orphans, count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
 from feast_skew.measuring.steps import find_neighbours
@@ -167,13 +167,20 @@ def _run_view(
     job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population, gathered: _Run
 ) -> None:
     as_of = to_nanoseconds(job.as_of)
-    measured = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
+    parts = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
     known = population.views[view.name]
     orphans = count_orphans(view, scan, known, job.online, job.progress)
-    gathered.findings.extend(findings_of(measured, known, orphans))
+    gathered.findings.extend(findings_of(parts, known, orphans))
+    for measured in parts:
+        gathered.drafts.extend(_drafts(job, measured, sample, orphans))
+
+
+def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample, orphans: Orphans | None) -> list[Draft]:
+    """Count, describe and explain the features of one measurement."""
+    view = measured.view
     drafts = [
         draft_feature(measured, feature, sample, job.settings.confidence, job.settings.show_entities)
-        for feature in view.features
+        for feature in measured.features
     ]
     _judge_unaligned(job, measured, drafts)
     ask_earlier = EarlierValues(measured, _other_versions(job, view), job.offline, job.progress)
@@ -192,7 +199,7 @@ def _run_view(
         )
         if not draft.not_measured:
             draft.causes = explain(case)
-    gathered.drafts.extend(drafts)
+    return drafts
 
 
 def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft]) -> None:

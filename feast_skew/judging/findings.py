@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from feast_skew.measuring.orphans import Orphans
 from feast_skew.measuring.sampling import Known
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding
 
 
-def findings_of(measured: ViewMeasurement, known: Known, orphans: Orphans | None) -> list[Finding]:
-    """Give the findings of one view, in the order of their codes."""
-    view = measured.view
+def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans | None) -> list[Finding]:
+    """Give the findings of one view, measured in one or more parts, in the order of their codes."""
+    view = parts[0].view
+    retrained = max(part.retrained or 0.0 for part in parts)
+    ties, moved = max(part.ties for part in parts), max(part.moved for part in parts)
     found = []
-    if measured.retrained:
+    if retrained:
         found.append(
             Finding(
                 "FS201",
                 "warn",
                 view.name,
                 f"get_historical_features gives other values than the source's rows at the same instant for "
-                f"{measured.retrained:.1%} of the probed entities; training's values were compared",
+                f"{retrained:.1%} of the probed entities; training's values were compared",
                 "look for integers with nulls, colliding keys, or a time zone in the offline store",
             )
         )
-    if measured.ties:
+    if ties:
         found.append(
             Finding(
                 "FS202",
                 "warn",
                 view.name,
-                f"{measured.ties:,} entities have several offline rows with the same timestamp, none of them newer",
+                f"{ties:,} entities have several offline rows with the same timestamp, none of them newer",
                 "add a created timestamp to the source, or keep one row per entity and timestamp",
             )
         )
@@ -55,13 +59,13 @@ def findings_of(measured: ViewMeasurement, known: Known, orphans: Orphans | None
                 "delete these keys online, or restore the offline rows",
             )
         )
-    if measured.moved:
+    if moved:
         found.append(
             Finding(
                 "FS205",
                 "info",
                 view.name,
-                f"{measured.moved:,} entities changed online while they were compared; their new rows were taken",
+                f"{moved:,} entities changed online while they were compared; their new rows were taken",
                 "nothing to do",
             )
         )

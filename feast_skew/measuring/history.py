@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ class HeldRows:
     tied: np.ndarray
     tied_and_differ: np.ndarray
     older_positions: np.ndarray
-    older: dict[str, pa.Array] = field(default_factory=dict)
+    older: dict[str, pa.Array]
 
 
 @dataclass
@@ -60,8 +60,7 @@ class RowPicker:
         size = len(self._wanted)
         if not self._parts:
             nothing = {feature.name: pa.nulls(size, feature.declared.arrow) for feature in features}
-            none = np.zeros(size, dtype=bool)
-            return HeldRows(nothing, none, none.copy(), np.empty(0, dtype=np.int64))
+            return _held(nothing, size, features)
         positions = np.concatenate([part.positions for part in self._parts])
         created = None
         if self._parts[0].created is not None:
@@ -77,7 +76,7 @@ class RowPicker:
         chosen[positions[last]] = order[last]
         take = pa.array(chosen, mask=chosen < 0)
         columns = {f.name: offline.declare(f, values.column(f.name).take(take)) for f in features}
-        held = HeldRows(columns, np.zeros(size, dtype=bool), np.zeros(size, dtype=bool), np.empty(0, dtype=np.int64))
+        held = _held(columns, size, features)
         others = ~last
         if others.any():
             self._note_others(held, positions, order, others, created, values, features, offline)
@@ -111,6 +110,13 @@ class RowPicker:
         older = pa.array(~tie)
         held.older_positions = other_positions[~tie]
         held.older = {name: column.filter(older) for name, column in declared.items()}
+
+
+def _held(columns: dict[str, pa.Array], size: int, features: Sequence[FeaturePlan]) -> HeldRows:
+    """Give rows of which each is the only one at its instant."""
+    none = np.zeros(size, dtype=bool)
+    older = {feature.name: pa.nulls(0, feature.declared.arrow) for feature in features}
+    return HeldRows(columns, none, none.copy(), np.empty(0, dtype=np.int64), older)
 
 
 def _same(one: pa.Array, other: pa.Array) -> Mask:

@@ -28,7 +28,7 @@ _PROBE_ROWS = 3_000_000
 
 @dataclass
 class ViewMeasurement:
-    """What was read of one view: row states, and per feature the pairs with their classes.
+    """What was read of one view, or of those of its features that align alike: row states, and pairs by feature.
 
     `moved` counts entities whose online row changed while the run looked, `ties` those with several offline rows at one
     instant, `retrained` the share of probed entities for which `get_historical_features` gave another value than the
@@ -68,16 +68,18 @@ def read_online(
 
 def measure_view(
     view: ViewPlan, entities: pa.Table, online: OnlineReader, offline: OfflineReader, as_of: int, progress: Progress
-) -> ViewMeasurement:
+) -> list[ViewMeasurement]:
     """Measure a view on the given entities: online first, then the offline rows at the same instants.
 
-    Wrong entities are read from online once more; those whose row changed meanwhile are aligned anew.
+    Features that align alike share a measurement. Wrong entities are read from online once more; those whose row
+    changed meanwhile are aligned anew.
     """
     first = read_online(view, view.features, entities, online, progress, f"{view.name}: online")
-    measured = _align(view, entities, first, offline, as_of, progress)
+    parts = _align(view, entities, first, offline, as_of, progress)
     doubtful = np.zeros(entities.num_rows, dtype=bool)
-    for pairs in measured.pairs.values():
-        doubtful |= pairs.wrong | pairs.mask(PairClass.OFFLINE_ONLY)
+    for part in parts:
+        for pairs in part.pairs.values():
+            doubtful |= pairs.wrong | pairs.mask(PairClass.OFFLINE_ONLY)
     if doubtful.any():
         again = np.flatnonzero(doubtful)
         suspects = entities.take(pa.array(again))
@@ -87,14 +89,14 @@ def measure_view(
             moved = again[changed]
             rows = _take_rows(second, np.flatnonzero(changed))
             renewed = _align(view, entities.take(pa.array(moved)), rows, offline, as_of, progress)
-            _splice(measured, renewed, moved)
-            measured.moved = len(moved)
-    return measured
+            for part, new in zip(parts, renewed, strict=True):
+                _splice(part, new, moved)
+    return parts
 
 
 def _align(
     view: ViewPlan, entities: pa.Table, found: OnlineRows, offline: OfflineReader, as_of: int, progress: Progress
-) -> ViewMeasurement:
+) -> list[ViewMeasurement]:
     timeline = Timeline(found.instants, as_of)
     index = KeyIndex(entities)
     source_rows = 0
@@ -106,17 +108,10 @@ def _align(
     groups: dict[int, list[FeaturePlan]] = {}
     for feature in view.features:
         groups.setdefault(feature.limits.align_within, []).append(feature)
-    result: ViewMeasurement | None = None
-    for within, features in groups.items():
-        part = _pair_up(view, tuple(features), entities, found, timeline, within, offline, as_of, source_rows, progress)
-        if result is None:
-            result = part
-        else:
-            result.pairs.update(part.pairs)
-            result.older.update(part.older)
-    assert result is not None  # noqa: S101  a view has at least one feature
-    result.pairs = {feature.name: result.pairs[feature.name] for feature in view.features}
-    return result
+    return [
+        _pair_up(view, tuple(features), entities, found, timeline, within, offline, as_of, source_rows, progress)
+        for within, features in groups.items()
+    ]
 
 
 def _row_state(view: ViewPlan, timeline: Timeline, within: int, as_of: int) -> RowState:
@@ -245,11 +240,17 @@ def _ask_training(
 
 def put(column: pa.Array, positions: np.ndarray, values: pa.Array) -> pa.Array:
     """Give a column with the values at some positions replaced."""
-    if column.type != values.type:
-        column, values = column.cast(pa.float64()), values.cast(pa.float64())
     take = np.arange(len(column), dtype=np.int64)
     take[positions] = len(column) + np.arange(len(positions))
-    return pa.concat_arrays([column, values]).take(pa.array(take))
+    return _joined(column, values).take(pa.array(take))
+
+
+def _joined(one: pa.Array, other: pa.Array) -> pa.Array:
+    """Put two columns of a feature after one another; integers that came with fractions on one side are doubles."""
+    if one.type != other.type:
+        wide = pa.list_(pa.float64()) if pa.types.is_list(one.type) else pa.float64()
+        one, other = one.cast(wide, safe=False), other.cast(wide, safe=False)
+    return pa.concat_arrays([one, other])
 
 
 def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features: Sequence[FeaturePlan]) -> Mask:
@@ -279,6 +280,11 @@ def _splice(measured: ViewMeasurement, renewed: ViewMeasurement, positions: np.n
         whole[positions] = getattr(renewed.rows, name)
         arrays[name] = whole
     measured.rows = RowState(**arrays)
+    measured.moved = len(positions)
+    kept = ~np.isin(measured.older_positions, positions)
+    measured.older_positions = np.concatenate([measured.older_positions[kept], positions[renewed.older_positions]])
+    for name, versions in measured.older.items():
+        measured.older[name] = _joined(versions.filter(pa.array(kept)), renewed.older[name])
     for name, pairs in measured.pairs.items():
         new = renewed.pairs[name]
         classes = pairs.classes.copy()
