@@ -14,7 +14,7 @@ from feast_skew.config import Settings, read_config_file
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import DistinctEntities, JoinKey, KeySet, cast_keys
 from feast_skew.core.model import FeaturePlan, Limits, Plan, ViewPlan
-from feast_skew.core.types import declared_from_arrow, wider_type
+from feast_skew.core.types import shared_type
 from feast_skew.errors import InputError
 from feast_skew.report import SkewReport
 from feast_skew.service import Job, run
@@ -126,13 +126,13 @@ def _view(left: pa.Table, right: pa.Table, keys: list[str], settings: Settings) 
     shared = [name for name in left.column_names if name in right.column_names and name not in special]
     if not shared:
         raise InputError("the tables share no feature", hint="a feature is a column of the same name in both")
-    join_keys = []
-    for name in sorted(keys):
-        one, other = (declared_from_arrow(table.schema.field(name).type) for table in (left, right))
-        join_keys.append(JoinKey(name, wider_type(one, other)))
+    types = {
+        name: shared_type(left.schema.field(name).type, right.schema.field(name).type) for name in (*keys, *shared)
+    }
+    join_keys = [JoinKey(name, types[name]) for name in sorted(keys)]
     features = []
     for name in shared:
-        declared = wider_type(*(declared_from_arrow(table.schema.field(name).type) for table in (left, right)))
+        declared = types[name]
         asked = settings.feature(VIEW, name, {}, {})
         tolerance = (
             Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)

@@ -18,11 +18,12 @@ NO_INSTANT = np.iinfo(np.int64).min
 
 FAR_FUTURE = np.iinfo(np.int64).max
 _TICK = 1000
+_FIRST = -(FAR_FUTURE // _TICK * _TICK)
 
 
 def microseconds(instants: Instants) -> Instants:
     """Cut instants to whole microseconds, keeping them in nanoseconds; `NO_INSTANT` stays what it is."""
-    cut = instants // _TICK * _TICK
+    cut = np.maximum(instants, _FIRST) // _TICK * _TICK  # below the first one there is no room to cut down
     return np.where(instants == NO_INSTANT, NO_INSTANT, cut)
 
 
@@ -71,12 +72,13 @@ class Timeline:
 
         `within` is the largest distance in nanoseconds; at equal distance the earlier row is taken.
         """
-        with_row = self.before != NO_INSTANT
-        back = np.where(with_row, self.online - np.where(with_row, self.before, 0), FAR_FUTURE)
-        has_after = self.after != FAR_FUTURE
-        ahead = np.where(has_after, np.where(has_after, self.after, 0) - self.online, FAR_FUTURE)
-        chosen = np.where(back <= ahead, self.before, np.where(has_after, self.after, NO_INSTANT))
-        near = np.minimum(back, ahead) <= within
+        has_before, has_after = self.before != NO_INSTANT, self.after != FAR_FUTURE
+        far = np.iinfo(np.uint64).max
+        # Unsigned: two instants can lie further apart than int64 holds.
+        back = np.where(has_before, (self.online - self.before).view(np.uint64), far)
+        ahead = np.where(has_after, (self.after - self.online).view(np.uint64), far)
+        chosen = np.where(back <= ahead, self.before, self.after)
+        near = (np.minimum(back, ahead) <= within) & (has_before | has_after)
         return np.where(near & (self.online != NO_INSTANT), chosen, NO_INSTANT)
 
 

@@ -69,7 +69,7 @@ def cast_keys(table: pa.Table, keys: KeySet) -> tuple[pa.Table, np.ndarray]:
 
 
 class KeyIndex:
-    """Answers at which position of a table of distinct entities a key stands.
+    """Answers at which position of a table of distinct entities a key stands; rows with a null key stand nowhere.
 
     Each key column is replaced by the code of its value, and codes of several columns are folded pairwise into one
     and numbered again, so that composite keys can never run into each other as concatenated texts do.
@@ -88,21 +88,22 @@ class KeyIndex:
             self._values.append(values)
             if codes is None:
                 codes = code
-            else:
-                combined = codes * len(values) + code
-                known = np.unique(combined)
-                self._folds.append((known, len(values)))
-                codes = np.searchsorted(known, combined)
-        self._position = np.full(0 if codes is None or not len(codes) else int(codes.max()) + 1, -1, dtype=np.int64)
+                continue
+            combined = _fold(codes, code, len(values))
+            known = np.unique(combined[combined >= 0])
+            self._folds.append((known, len(values)))
+            codes = _place(known, combined)
+        self._position = np.full(0 if codes is None else int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
         if codes is not None:
-            # The first of repeated keys keeps the place.
-            self._position[codes[::-1]] = np.arange(self.size)[::-1]
+            # The first of repeated keys keeps the place; a null is nobody's key.
+            whole = np.flatnonzero(codes >= 0)[::-1]
+            self._position[codes[whole]] = whole
 
     def positions(self, table: pa.Table) -> Positions:
         """Give for each row of a table the position of its entity, or -1 (also for null keys)."""
         if not self._names:
             return np.zeros(table.num_rows, dtype=np.int64) if self.size else np.full(table.num_rows, -1, np.int64)
-        if not self.size:
+        if not len(self._position):
             return np.full(table.num_rows, -1, dtype=np.int64)
         codes: np.ndarray | None = None
         for i, name in enumerate(self._names):
@@ -111,11 +112,22 @@ class KeyIndex:
                 codes = code
                 continue
             known, width = self._folds[i - 1]
-            combined = np.where((codes < 0) | (code < 0), -1, codes * width + code)
-            place = np.minimum(np.searchsorted(known, combined), len(known) - 1)
-            codes = np.where(known[place] == combined, place, -1)
+            codes = _place(known, _fold(codes, code, width))
         assert codes is not None  # noqa: S101  there is at least one name
         return np.where(codes >= 0, self._position[codes], -1)
+
+
+def _fold(codes: np.ndarray, code: np.ndarray, width: int) -> np.ndarray:
+    """Make one number of two codes; -1 where either is missing."""
+    return np.where((codes < 0) | (code < 0), -1, codes * width + code)
+
+
+def _place(known: np.ndarray, combined: np.ndarray) -> np.ndarray:
+    """Give the place of each number among the sorted known ones, -1 where it is none of them."""
+    if not len(known):
+        return np.full(len(combined), -1, dtype=np.int64)
+    place = np.minimum(np.searchsorted(known, combined), len(known) - 1)
+    return np.where(known[place] == combined, place, -1)
 
 
 def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:

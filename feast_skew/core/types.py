@@ -106,6 +106,8 @@ def wider_type(one: DeclaredType, other: DeclaredType) -> DeclaredType:
     """Give the type in which two columns of one feature can both be held; text when nothing else fits."""
     if one == other:
         return one
+    if one.item is not None and other.item is not None:
+        return declared_type(f"Array({wider_type(one.item, other.item).name})")
     order = ["Bool", "Int32", "Int64", "Float32", "Float64"]
     if one.name in order and other.name in order:
         names = {one.name, other.name}
@@ -115,12 +117,24 @@ def wider_type(one: DeclaredType, other: DeclaredType) -> DeclaredType:
     return declared_type("String")
 
 
+def shared_type(one: pa.DataType, other: pa.DataType) -> DeclaredType:
+    """Give the declared type in which two Arrow columns can both be held; one of nulls alone follows the other."""
+    if _is_void(one) or _is_void(other):
+        one = other = other if _is_void(one) else one
+    return wider_type(declared_from_arrow(one), declared_from_arrow(other))
+
+
+def _is_void(arrow: pa.DataType) -> bool:
+    """Tell whether a type can hold nothing but nulls, or lists of them."""
+    return bool(pa.types.is_null(arrow) or (pa.types.is_list(arrow) and pa.types.is_null(arrow.value_type)))
+
+
 def to_declared(  # noqa: PLR0911  one line per kind reads best
     values: pa.Array | pa.ChunkedArray, declared: DeclaredType
 ) -> pa.Array:
     """Bring a column into its declared type the way Feast writes it online.
 
-    NaN becomes null (Feast stores both as an empty value), timestamps are cut to whole seconds and read as UTC when
+    NaN becomes null, in lists too (Feast stores both as an empty value), timestamps are cut to whole seconds and read as UTC when
     they carry no zone, doubles that hold whole numbers become integers again. Integers that were declared but arrive
     with fractions stay doubles, so that the difference is seen rather than rounded away.
 
@@ -146,10 +160,10 @@ def to_declared(  # noqa: PLR0911  one line per kind reads best
         return array.cast(pa.float32(), safe=False)
     if declared.kind in (Kind.FLOAT32, Kind.FLOAT64) and not pa.types.is_floating(array.type):
         return _nan_to_null(array.cast(pa.float64(), safe=False)).cast(declared.arrow, safe=False)
-    if array.type == declared.arrow:
-        return array
     if declared.kind is Kind.LIST and declared.item is not None:
         return _list_to_declared(array, declared.item)
+    if array.type == declared.arrow:
+        return array
     if declared.kind is Kind.TEXT and not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         return pa.array([None if v is None else repr(v) for v in array.to_pylist()], pa.string())
     return array.cast(declared.arrow)
@@ -194,8 +208,6 @@ def _list_to_declared(array: pa.Array, item: DeclaredType) -> pa.Array:
     lengths = pc.fill_null(pc.list_value_length(array), 0)
     offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))]).astype(np.int32)
     flat = to_declared(array.flatten(), item)
-    if flat.type != item.arrow:
-        flat = flat.cast(item.arrow, safe=False)
     return pa.ListArray.from_arrays(pa.array(offsets), flat, mask=pc.is_null(array))
 
 
