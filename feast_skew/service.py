@@ -15,6 +15,7 @@ import pyarrow as pa
 from feast_skew.config import RunSettings
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion, ViewPlan
+from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import Case
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
@@ -22,13 +23,13 @@ from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
-from feast_skew.judging.unaligned import judge_unaligned
+from feast_skew.judging.unaligned import Apart, judge_unaligned
 from feast_skew.measuring.orphans import Orphans, count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
 from feast_skew.measuring.steps import find_neighbours
 from feast_skew.measuring.view import ViewMeasurement, measure_view
-from feast_skew.report import Finding, SkewReport, iso
+from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -195,6 +196,7 @@ def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample, orphans: Or
             measured.older.get(name),
             partial(ask_earlier, draft.feature),
             orphans,
+            draft.apart,
             changed_versions=_other_versions(job, view),
         )
         if not draft.not_measured:
@@ -220,11 +222,14 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
         draft.unaligned = found
         if found.metrics:
             draft.metrics, draft.quantiles = found.metrics, found.quantiles
+        kind = draft.feature.declared.kind
+        if found.verdict is Verdict.FAIL and neighbours is not None and (kind.is_number or kind is Kind.TIMESTAMP):
+            draft.apart = Apart(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
         if neighbours is not None:
             wanted = np.zeros(measured.entities.num_rows, dtype=bool)
             wanted[neighbours.positions] = True
             draft.examples = worst_examples(
-                draft.feature.declared.kind,
+                kind,
                 measured.pairs[draft.feature.name],
                 measured.rows,
                 measured.entities,

@@ -17,6 +17,7 @@ from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.types import floats
+from feast_skew.judging.unaligned import Apart
 from feast_skew.measuring.orphans import Orphans
 from feast_skew.report import Cause
 
@@ -37,7 +38,10 @@ class Earlier:
 
 @dataclass
 class Case:
-    """One feature with everything that rules may look at; arrays have one element per entity of the sample."""
+    """One feature with everything that rules may look at; arrays have one element per entity of the sample.
+
+    `apart` is there when the feature failed by its unaligned rows: then these entities are the wrong ones.
+    """
 
     view: ViewPlan
     feature: FeaturePlan
@@ -47,11 +51,14 @@ class Case:
     older: pa.Array | None
     ask_earlier: Callable[[], list[Earlier]]
     orphans: Orphans | None = None
+    apart: Apart | None = None
     changed_versions: tuple[SourceVersion, ...] = field(default=())
 
     @cached_property
     def wrong(self) -> Mask:
-        """Entities whose aligned values differ, nulls and unreadable values included."""
+        """Entities whose aligned values differ, nulls and unreadable values included; or the unaligned ones that fail."""
+        if self.apart is not None:
+            return self.pairs.wrong | self.rows.unaligned
         return self.pairs.wrong
 
     @cached_property

@@ -14,7 +14,7 @@ _LEAST_SHARE = 0.5
 @rule("definition_not_landed", kind="how")
 def definition_not_landed(case: Case) -> Explanation | None:
     """Claim wrong pairs whose online value is what an earlier definition of the view gives at the same instant."""
-    positions = np.flatnonzero(case.wrong)
+    positions = np.flatnonzero(case.pairs.wrong)
     if not len(positions):
         return None
     best: tuple[int, np.ndarray, Earlier] | None = None

@@ -6,7 +6,8 @@ import numpy as np
 
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.scale import LEAST_SHARE, outstanding
+from feast_skew.diagnosis.scale import FEWEST_APART, LEAST_SHARE, outstanding
+from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
 _RELATIVE = 1e-9
@@ -18,6 +19,8 @@ def offset(case: Case) -> Explanation | None:
     kind = case.feature.declared.kind
     if not (kind.is_number or kind is Kind.TIMESTAMP):
         return None
+    if case.apart is not None:
+        return _offset_apart(case, case.apart)
     positions, off, on = case.numbers
     if len(positions) < FEWEST_ROWS:
         return None
@@ -54,6 +57,35 @@ def offset(case: Case) -> Explanation | None:
             0.99,
             f"online is offline plus {constant:.8g}{unit} for {share_text(count, wrong)} of the wrong values",
             {"offset": constant, "entities": count},
+            "find the side that adds it, and compute the feature once for both stores",
+            parameters=1,
+        ),
+        explained,
+    )
+
+
+def _offset_apart(case: Case, apart: Apart) -> Explanation | None:
+    """Claim rows that never align when taking one constant away brings them within offline's own movement."""
+    if len(apart.positions) < FEWEST_APART:
+        return None
+    difference = apart.online - apart.before
+    constant = float(np.median(difference))
+    # Most rows must have moved the same way and about as far: another definition scatters around zero instead.
+    spread = float(np.quantile(np.abs(difference - constant), 0.8))
+    if constant == 0 or spread > abs(constant) / 2 or not apart.explained_by(apart.online - constant):
+        return None
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[apart.positions] = True
+    count = int(explained.sum())
+    return Explanation(
+        Cause(
+            "offset",
+            "what",
+            count / int(case.wrong.sum()),
+            0.7,
+            f"less about {constant:.4g}, online differs from offline by no more than offline itself moves "
+            f"({count:,} entities)",
+            {"offset": constant, "entities": count, "exact": False},
             "find the side that adds it, and compute the feature once for both stores",
             parameters=1,
         ),

@@ -19,7 +19,7 @@ def restated(case: Case) -> Explanation | None:
     Proof needs a created timestamp: then the source still has the version that was written online. Without one, the
     pattern alone (same timestamp, other value, a store that keeps what is not older) is said as a possibility.
     """
-    wrong = int(case.wrong.sum())
+    wrong = int(case.pairs.wrong.sum())
     if not wrong:
         return None
     proven = _equal_to_earlier_version(case)
@@ -65,7 +65,7 @@ def restated(case: Case) -> Explanation | None:
             },
             remedy,
         ),
-        case.wrong.copy(),
+        case.pairs.wrong.copy(),
     )
 
 
@@ -73,13 +73,13 @@ def _equal_to_earlier_version(case: Case) -> np.ndarray:
     proven = np.zeros(len(case.wrong), dtype=bool)
     if case.older is None or not len(case.older_positions):
         return proven
-    same = case.online_equals(case.older, case.older_positions) & case.wrong[case.older_positions]
+    same = case.online_equals(case.older, case.older_positions) & case.pairs.wrong[case.older_positions]
     proven[case.older_positions[same]] = True
     return proven
 
 
 def _covers(case: Case, values: pa.Array) -> bool:
-    positions = np.flatnonzero(case.wrong)
+    positions = np.flatnonzero(case.pairs.wrong)
     same = case.online_equals(values.take(pa.array(positions)), positions)
     return bool(same.mean() >= _EXPLAINED_BY_HISTORY)
 

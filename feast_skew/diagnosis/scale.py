@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
 LEAST_SHARE = 0.05
 """A constant that fits fewer of the wrong values is taken for chance."""
 
+FEWEST_APART = 30
+_NEAR = 0.15
 _TIMES_SECOND = 3
 _WIDTH = 1e-6
+# The commoner of two near ones stands first.
 _UNITS = {
     1000.0: "thousands (kilo)",
     100.0: "percent and share",
@@ -40,6 +44,8 @@ def scale(case: Case) -> Explanation | None:
     """Claim pairs whose ratio, online over offline, is one and the same positive number."""
     if not case.feature.declared.kind.is_number:
         return None
+    if case.apart is not None:
+        return _scale_apart(case, case.apart)
     positions, off, on = case.numbers
     usable = (off != 0) & (on != 0) & (np.sign(off) == np.sign(on))
     positions, off, on = positions[usable], off[usable], on[usable]
@@ -71,6 +77,36 @@ def scale(case: Case) -> Explanation | None:
             0.99,
             detail + (f"; the ratio of {unit}" if unit else ""),
             {"factor": factor, "unit": unit, "entities": count},
+            "bring both pipelines to one unit, and say it in the feature's description",
+            parameters=1,
+        ),
+        explained,
+    )
+
+
+def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
+    """Claim rows that never align when dividing by one factor brings them within offline's own movement."""
+    usable = (apart.before != 0) & (apart.online != 0) & (np.sign(apart.before) == np.sign(apart.online))
+    if usable.sum() < FEWEST_APART:
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        middle = float(np.exp(np.median(np.log(np.abs(apart.online[usable])) - np.log(np.abs(apart.before[usable])))))
+    known = (unit for each in _UNITS for unit in (each, 1.0 / each) if abs(np.log(unit / middle)) <= _NEAR)
+    factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
+    if factor is None:
+        return None
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[apart.positions] = True
+    count = int(explained.sum())
+    return Explanation(
+        Cause(
+            "scale",
+            "what",
+            count / int(case.wrong.sum()),
+            0.8,
+            f"divided by {factor:.8g}, online differs from offline by no more than offline itself moves "
+            f"({count:,} entities; a typical ratio is {middle:.4g}; {unit_pair(factor)})",
+            {"factor": factor, "unit": unit_pair(factor), "entities": count, "median_ratio": middle},
             "bring both pipelines to one unit, and say it in the feature's description",
             parameters=1,
         ),

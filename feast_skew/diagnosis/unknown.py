@@ -13,7 +13,9 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
     wrong = int(case.wrong.sum())
     evidence: dict[str, object] = {"entities": int(left.sum())}
     kind = case.feature.declared.kind
-    if kind.is_number:
+    if case.apart is not None:
+        evidence["median_difference"] = float(np.median(case.apart.online - case.apart.before))
+    elif kind.is_number:
         positions, off, on = case.numbers
         inside = left[positions]
         off, on = off[inside], on[inside]
@@ -30,7 +32,8 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
         "what",
         int(left.sum()) / wrong,
         0.0,
-        f"{share_text(int(left.sum()), wrong)} of the wrong values fit no rule",
+        f"{share_text(int(left.sum()), wrong)} of the {'unaligned' if case.apart is not None else 'wrong'} values fit no "
+        f"rule",
         evidence,
         "compare the code of both pipelines for the example entities",
     )

@@ -14,7 +14,7 @@ from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass
 from feast_skew.judging.distributions import describe, metrics_of
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.limits import Share, settle
-from feast_skew.judging.unaligned import Unaligned
+from feast_skew.judging.unaligned import Apart, Unaligned
 from feast_skew.measuring.sampling import ViewSample
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Cause, Example, FeatureResult, Metric, Verdict, worst
@@ -50,6 +50,7 @@ class Draft:
     causes: tuple[Cause, ...] = ()
     reasons: list[str] = field(default_factory=list)
     unaligned: Unaligned | None = None
+    apart: Apart | None = None
     not_measured: str = ""
     error: str = ""
 

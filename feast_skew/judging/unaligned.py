@@ -42,7 +42,8 @@ def judge_unaligned(feature: FeaturePlan, neighbours: Neighbours | None, confide
     found = describe(feature, neighbours.before.columns[name], neighbours.online.columns[name], confidence)
     metrics = metrics_of(found, feature, confidence, yardsticks)
     verdict = _VERDICTS[movement.verdict]
-    deciding = next((s for s in movement.statistics if s.verdict == movement.verdict), None)
+    agreeing = [s for s in movement.statistics if s.verdict == movement.verdict]
+    deciding = max(agreeing, key=lambda s: s.ratio or 0.0, default=None)
     chosen = deciding or statistics.get("size") or statistics.get("changed")
     extra = {
         "entities": movement.entities,
@@ -77,6 +78,47 @@ def judge_unaligned(feature: FeaturePlan, neighbours: Neighbours | None, confide
     else:
         reason = f"unaligned rows cannot decide: {movement.reason}"
     return Unaligned(verdict, reason, metric, metrics, dict(found.quantiles))
+
+
+class Apart:
+    """Numbers of unaligned entities, to ask which change of the online values would bring them within offline's movement.
+
+    `positions` are places in the sample; `online` and `before` are finite, one per position.
+    """
+
+    def __init__(self, feature: FeaturePlan, neighbours: Neighbours, confidence: float, seed: int) -> None:
+        self._feature = feature
+        self._confidence = confidence
+        self._seed = seed
+        name = feature.name
+        online, known_online = floats(neighbours.online.columns[name])
+        before, known_before = floats(neighbours.before.columns[name])
+        usable = known_online & known_before & np.isfinite(online) & np.isfinite(before)
+        self.positions = neighbours.positions[usable]
+        self.online, self.before = online[usable], before[usable]
+        self._steps = []
+        for newer, older in neighbours.steps:
+            new, known_new = floats(newer.columns[name])
+            old, known_old = floats(older.columns[name])
+            self._steps.append(
+                (
+                    Side.of(new[usable], known_new[usable], newer.present[usable]),
+                    Side.of(old[usable], known_old[usable], older.present[usable]),
+                )
+            )
+
+    def explained_by(self, online: np.ndarray) -> bool:
+        """Tell whether these online values, one per position, differ by no more than offline moves."""
+        sides = Side.of(online), Side.of(self.before)
+        movement = judge_movement(
+            *sides,
+            self._steps,
+            confidence=self._confidence,
+            seed=self._seed,
+            rtol=self._feature.tolerance.rtol,
+            atol=self._feature.tolerance.atol,
+        )
+        return movement.verdict == "within"
 
 
 def _movement(feature: FeaturePlan, neighbours: Neighbours, confidence: float, seed: int) -> Movement:
