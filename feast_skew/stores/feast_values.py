@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import pyarrow as pa
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 from feast.types import FeastType
-from google.protobuf import json_format
 
 from feast_skew.core.types import NULL_TIMESTAMP_SECONDS, DeclaredType, Kind, to_declared
 
@@ -80,21 +80,80 @@ def _column(plain: list[Any], declared: DeclaredType, wrong: np.ndarray) -> pa.A
 
 
 def canonical_text(value: Value) -> str:
-    """Give a value as text that is the same for equal contents: keys sorted, sets in order."""
-    content = json_format.MessageToDict(value)
-    for name, inner in content.items():
-        if name.endswith("SetVal") and isinstance(inner, dict) and isinstance(inner.get("val"), list):
-            inner["val"] = sorted(inner["val"], key=repr)
-    return _dump(content)
+    """Give a value as JSON text that is the same for equal contents: keys and sets in order, 1.0 written as 1.
+
+    A text stands for itself, without quotes.
+    """
+    content = _content(value)
+    return content if isinstance(content, str) else _dump(content)
 
 
 def _dump(content: Any) -> str:
-    import json
-
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _content(value: Any) -> Any:
+    which = value.WhichOneof("val")
+    if which is None or which == "null_val":
+        return None
+    inner = getattr(value, which)
+    read: Callable[[Any], Any] = _READ.get(which, _items if hasattr(inner, "val") else _plain)
+    content = read(inner)
+    return sorted(content, key=_dump) if which.endswith("set_val") else content
+
+
+def _mapping(given: Any) -> dict[str, Any]:
+    return {key: _content(one) for key, one in given.val.items()}
+
+
+def _parsed(text: str) -> Any:
+    """Read JSON, so that white space and the order of keys make no difference; what is none stays the text it is."""
+    try:
+        return _plain(json.loads(text))
+    except ValueError:
+        return text
+
+
+def _plain(content: Any) -> Any:
+    """Give bytes as hex and whole doubles as integers: pandas turns integers beside a null into doubles."""
+    if isinstance(content, bytes):
+        return content.hex()
+    if isinstance(content, float):
+        return int(content) if content.is_integer() else content
+    if isinstance(content, list):
+        return [_plain(one) for one in content]
+    if isinstance(content, dict):
+        return {key: _plain(one) for key, one in content.items()}
+    return content
+
+
+def _items(given: Any) -> list[Any]:
+    return [_plain(one) for one in given.val]
+
+
+def _pairs(given: Any) -> list[Any]:
+    pairs = [[_plain(getattr(one.key, one.key.WhichOneof("key"))), _content(one.value)] for one in given.val]
+    return sorted(pairs, key=_dump)
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "map_val": _mapping,
+    "struct_val": _mapping,
+    "map_list_val": lambda given: [_mapping(one) for one in given.val],
+    "struct_list_val": lambda given: [_mapping(one) for one in given.val],
+    "scalar_map_val": _pairs,
+    "zoned_timestamp_val": lambda given: [given.unix_timestamp, given.zone],
+    "json_val": _parsed,
+    "json_list_val": lambda given: [_parsed(one) for one in given.val],
+    "list_val": lambda given: [_content(one) for one in given.val],
+    "set_val": lambda given: [_content(one) for one in given.val],
+}
 
 
 def source_text(values: pa.ChunkedArray, feast_type: FeastType) -> pa.Array:
     """Bring a source column of a type without an Arrow form to the text that its online value would have."""
-    protos = python_values_to_proto_values(values.to_pylist(), feast_type.to_value_type())
+    plain = values.to_pylist()
+    if pa.types.is_map(values.type):
+        plain = [None if pairs is None else dict(pairs) for pairs in plain]
+    protos = python_values_to_proto_values(plain, feast_type.to_value_type())
     return pa.array([None if p.WhichOneof("val") is None else canonical_text(p) for p in protos], pa.string())
