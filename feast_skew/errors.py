@@ -61,3 +61,9 @@ class SourceUnreadable(StoreUnavailable):
     """An offline source is missing or lacks a column."""
 
     code = "source"
+
+
+class UnwritableOutput(SkewError):
+    """A report was made and could not be written where it was wanted."""
+
+    code = "output"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -27,7 +29,19 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
         context.exit()
 
 
-@click.group(context_settings=_CONTEXT)
+class _Commands(click.Group):
+    """Ends an interrupted command with its one line; click would put an empty one before it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                click.echo(err=True)  # the terminal shows ^C where the cursor stands
+            _stop("interrupted", EXIT_INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.option(
     "--version",
     is_flag=True,
@@ -104,26 +118,39 @@ def demo(**options: Any) -> None:
 def main() -> None:
     """Run the command line; every error that a user can act on is one line and an exit code."""
     debug = "--debug" in sys.argv
+    with contextlib.suppress(ValueError):  # signals belong to the main thread
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, _interrupt)
     try:
         result = cli.main(standalone_mode=False, prog_name="feast-skew")
         sys.exit(result if isinstance(result, int) else 0)
-    except click.exceptions.Abort:
-        _stop("interrupted", EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted", EXIT_INTERRUPTED)
     except click.ClickException as error:
         _stop(" ".join(error.format_message().split()) + _usage_hint(error), EXIT_USAGE)
     except SkewError as error:
-        if debug:
-            raise
+        _trace(debug)
         _stop(error.one_line(), error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
-        _stop(
-            f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]} (--debug shows where)",
-            EXIT_NOT_MEASURED,
-        )
+    except MemoryError:
+        _trace(debug)
+        _stop("out of memory: lower --sample, or name fewer views with --view", EXIT_NOT_MEASURED)
+    except Exception as error:  # noqa: BLE001  whatever it is, the user gets one line and an exit code
+        _trace(debug)
+        text = " ".join(str(error).split())[:300]
+        step = "" if debug else "; run again with --debug to see where"
+        _stop(f"unexpected {type(error).__name__}: {text}{step}", EXIT_NOT_MEASURED)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    """End on SIGTERM and a closed terminal as on Ctrl-C: servers stopped, nothing half-written."""
+    raise KeyboardInterrupt
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
 
 
 def _usage_hint(error: click.ClickException) -> str:
@@ -131,7 +158,7 @@ def _usage_hint(error: click.ClickException) -> str:
     return f" (see {context.command_path} --help)" if context is not None else ""
 
 
-def _stop(message: str, code: int) -> None:
+def _stop(message: str, code: int) -> NoReturn:
     from feast_skew.render.terminal import clean
 
     click.echo(f"feast-skew: {clean(message)}", err=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW, ConfigError
+from feast_skew.config import suggestion
+from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW, ConfigError, UnwritableOutput
 from feast_skew.files import check_writable, write_whole
 from feast_skew.render.base import load_renderers
 from feast_skew.render.terminal import render_text
@@ -35,37 +38,85 @@ def parse_outputs(wanted: Sequence[str]) -> list[Output]:
         For unknown formats, missing paths, and places that cannot be written.
     """
     known = load_renderers()
-    outputs = []
+    outputs: list[Output] = []
     for text in wanted:
         form, separator, path = text.partition("=")
-        if form not in known or not separator or not path:
-            raise ConfigError(
-                f"--output {text!r} is not FORMAT=PATH",
-                hint=f"formats: {', '.join(sorted(known))}; for example json=report.json",
-            )
-        output = Output(form, None if path == "-" else Path(path))
+        if not separator or not form or not path:
+            raise ConfigError(f"--output {text!r} is not FORMAT=PATH", hint="write it as json=report.json")
+        if form not in known:
+            raise ConfigError(f"--output {text!r}: there is no format {form!r}", hint=suggestion(form, known))
+        output = Output(form, None if path == "-" else Path(path).expanduser())
         if output.path is not None:
             check_writable(output.path)
         outputs.append(output)
     if sum(output.path is None for output in outputs) > 1:
         raise ConfigError("only one --output can go to standard output", hint="write the others to files")
+    files = [output.path.resolve() for output in outputs if output.path is not None]
+    twice = next((path for path in files if files.count(path) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two --output would write {twice}", hint="give each a file of its own")
     return outputs
 
 
 def deliver(report: SkewReport, outputs: Sequence[Output], *, quiet: bool) -> None:
-    """Write the report to its files and to standard output, the table too unless quiet or replaced by `-`."""
+    """Write the report to its files and to standard output, the table too unless quiet or replaced by `-`.
+
+    What cannot be written does not keep the rest from being told.
+
+    Raises
+    ------
+    UnwritableOutput
+        After everything else was delivered.
+    """
     renderers = load_renderers()
+    trouble: UnwritableOutput | None = None
     for output in outputs:
-        if output.path is not None:
-            try:
-                write_whole(output.path, renderers[output.form](report))
-            except OSError as error:
-                raise ConfigError(f"output {output.path} cannot be written", hint=str(error.strerror)) from error
+        if output.path is None:
+            continue
+        try:
+            write_whole(output.path, renderers[output.form](report))
+        except OSError as error:
+            trouble = UnwritableOutput(
+                f"the run is {report.verdict.value}, but output {output.path} cannot be written",
+                hint=f"{error.strerror or error}; name another file",
+            )
     piped = next((output for output in outputs if output.path is None), None)
     if piped is not None:
-        click.echo(renderers[piped.form](report), nl=False)
+        say(renderers[piped.form](report), encoding="utf-8")
     elif not quiet:
-        click.echo(render_text(report, colour=use_colour(), width=terminal_width()), nl=False)
+        say(render_text(report, colour=use_colour(), width=terminal_width()))
+    if trouble is not None:
+        raise trouble
+
+
+def say(text: str, encoding: str | None = None) -> None:
+    """Print to standard output; nobody listening is no trouble, a full disk is.
+
+    A character that the terminal cannot show never ends a run: it is written as its code.
+
+    Raises
+    ------
+    UnwritableOutput
+        When standard output cannot be written.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    try:
+        click.echo(text, nl=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        raise UnwritableOutput(
+            "standard output cannot be written", hint=f"{error.strerror or error}; use --output FORMAT=PATH"
+        ) from error
+
+
+def _close_stdout() -> None:
+    """Let what is still buffered go nowhere, so that the end of the process does not complain once more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def use_colour() -> bool:

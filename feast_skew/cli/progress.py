@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from feast_skew.measuring.progress import NoProgress, Progress, Stage
+from feast_skew.render.terminal import clean
 
 
 class _Bar:
@@ -30,7 +31,7 @@ class Bars:
         """Open a bar."""
         with tqdm(
             total=total,
-            desc=name,
+            desc=clean(name),
             unit=f" {unit}",
             unit_scale=True,
             leave=False,

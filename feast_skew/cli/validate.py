@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-import click
-
-from feast_skew.cli.outputs import deliver, exit_code, parse_outputs
+from feast_skew.cli.outputs import deliver, exit_code, parse_outputs, say
 from feast_skew.cli.progress import progress_for
 from feast_skew.errors import ConfigError
 
@@ -56,7 +54,7 @@ def run_validate(options: Mapping[str, Any]) -> int:
         "settings": settings,
     }
     if options["dry_run"]:
-        click.echo(api.dry_run(**common), nl=False)
+        say(api.dry_run(**common))
         return 0
     report = api.validate(engine=options["engine"], as_of=as_of, progress=progress, **common)
     deliver(report, outputs, quiet=options["quiet"])

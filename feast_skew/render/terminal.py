@@ -24,6 +24,7 @@ _WORDS = {
 }
 _DETAILED = 8
 _EXAMPLES = 3
+_LONGEST_NAME = 60
 
 
 @renderer("text")
@@ -46,7 +47,7 @@ def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
         lines.extend(_wrapped(f"skipped {entry['view']}: {entry['reason']}", width, "", "  "))
     while lines and not lines[-1]:
         lines.pop()
-    return "\n".join(clean(line) if not colour else line for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 class _Paint:
@@ -65,6 +66,12 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def short(name: str) -> str:
+    """Give a name that is harmless and leaves room for others on its line."""
+    name = clean(name)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
+
+
 def _headline(report: SkewReport, paint: _Paint) -> list[str]:
     verdict = report.verdict
     tally: dict[Verdict, int] = defaultdict(int)
@@ -74,7 +81,7 @@ def _headline(report: SkewReport, paint: _Paint) -> list[str]:
     sample = report.sample
     counts = f"{len(report.features)} features: {counted}; "
     entities = f"{sample['entities']:,} of {sample['population']:,} entities, as of {report.as_of}"
-    head = f"{paint.verdict(verdict, verdict.value.upper())}  {clean(report.project)}: {_WORDS[verdict]}"
+    head = f"{paint.verdict(verdict, verdict.value.upper())}  {short(report.project)}: {_WORDS[verdict]}"
     return [head, " " * 6 + counts + entities]
 
 
@@ -98,13 +105,13 @@ def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:
 def _row(feature: FeatureResult) -> tuple[str, ...]:
     return (
         feature.verdict.value,
-        clean(f"{feature.view}:{feature.feature}"),
+        f"{short(feature.view)}:{short(feature.feature)}",
         _rate(feature, "mismatch_rate", "value"),
         _rate(feature, "mismatch_rate", "high"),
         _rate(feature, "presence_rate", "value"),
         f"{feature.counts['unaligned']:,}" if feature.counts["unaligned"] else "-",
         _number(feature, "psi"),
-        feature.causes[0].code if feature.causes else "-",
+        short(feature.causes[0].code) if feature.causes else "-",
     )
 
 
@@ -135,18 +142,19 @@ def _grouped(features: Sequence[FeatureResult]) -> list[list[FeatureResult]]:
 
 def _detail(group: Sequence[FeatureResult], paint: _Paint, width: int) -> list[str]:
     first = group[0]
-    names = ", ".join(clean(feature.feature) for feature in group)
-    head = f"{paint.verdict(first.verdict, first.verdict.value.upper())}  {clean(first.view)}: {names}"
-    lines = [head]
+    word = first.verdict.value.upper()
+    names = ", ".join(short(feature.feature) for feature in group)
+    wrapped = _wrapped(f"{short(first.view)}: {names}", width, f"{word}  ", " " * (len(word) + 2))
+    lines = [paint.verdict(first.verdict, word) + wrapped[0][len(word) :], *wrapped[1:]]
     if first.owner:
         lines.append(
-            f"  owner    {clean(first.owner)}" + (f"   runbook {clean(first.runbook)}" if first.runbook else "")
+            f"  owner    {short(first.owner)}" + (f"   runbook {short(first.runbook)}" if first.runbook else "")
         )
     for reason in first.reasons:
-        lines.extend(_wrapped(clean(reason), width, "  why      ", " " * 11))
+        lines.extend(_wrapped(reason, width, "  why      ", " " * 11))
     for cause in _leading(first.causes):
-        lines.extend(_wrapped(clean(f"{cause.code}: {cause.detail}"), width, "  cause    ", " " * 11))
-        lines.extend(_wrapped(clean(cause.remedy), width, "  remedy   ", " " * 11))
+        lines.extend(_wrapped(f"{cause.code}: {cause.detail}", width, "  cause    ", " " * 11))
+        lines.extend(_wrapped(cause.remedy, width, "  remedy   ", " " * 11))
     shown = first.examples[:_EXAMPLES]
     if shown:
         lines.append(f"  worst    {'entity':<22}{'offline':>16}{'online':>16}   at (online)")
@@ -180,4 +188,6 @@ def _value(value: object) -> str:
 def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, width=max(60, width), initial_indent=first, subsequent_indent=rest) or [first.rstrip()]
+    return textwrap.wrap(
+        clean(" ".join(text.split())), width=max(60, width), initial_indent=first, subsequent_indent=rest
+    ) or [first.rstrip()]

@@ -45,6 +45,7 @@ class FeastOnlineReader:
         # Connections of our own: time-outs are set on them, and the user's store is left as it is.
         self._provider = get_provider(store.config)
         self._sleep = sleep
+        self._given_up = False
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
         self.name = str(getattr(store.config.online_store, "type", "online store"))
 
@@ -128,10 +129,12 @@ class FeastOnlineReader:
         return None
 
     def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
-        for wait in (*_RETRIES, None):
+        # Once the store has been given up it is asked once per question: another view must not wait through it all again.
+        for wait in (*(() if self._given_up else _RETRIES), None):
             try:
                 # A copy of the names: the Redis store appends to the list that it is given.
                 answer: list[_Row] = self._provider.online_read(self._store.config, view.handle, keys, list(names))
+                self._given_up = False
                 return answer
             except (DecodeError, OverflowError, UnicodeDecodeError) as error:
                 raise _Undecodable from error
@@ -141,6 +144,7 @@ class FeastOnlineReader:
                 if redis_keys.is_wrong_type(error):
                     raise _Undecodable from error
                 if wait is None or not redis_keys.is_transient(error):
+                    self._given_up = True
                     raise redis_keys.unavailable(self.name, error) from error
                 self._sleep(wait)
         raise StoreUnavailable(f"the online store ({self.name}) did not answer")

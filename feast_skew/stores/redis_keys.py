@@ -124,7 +124,8 @@ def unavailable(name: str, error: Exception) -> StoreUnavailable:
             hint="check that it runs and that feature_store.yaml points to it",
         )
     return StoreUnavailable(
-        f"the online store ({name}) failed: {_reason(error)}", hint="run again with --debug for more"
+        f"the online store ({name}) failed: {_reason(error)}",
+        hint="check that online_store in feature_store.yaml names the right server, database and options",
     )
 
 
