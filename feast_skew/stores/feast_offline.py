@@ -17,6 +17,7 @@ from feast.data_source import DataSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from google.protobuf import json_format
 
+from feast_skew.core.alignment import microseconds
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.types import Kind, to_declared
 from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
@@ -27,6 +28,7 @@ from feast_skew.stores.rows import SourceColumns, offline_batch
 
 _START = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _END = datetime(2200, 1, 1, tzinfo=timezone.utc)
+_REST_OF_MICROSECOND = 999
 ROW_ID = "__feast_skew_row"
 
 
@@ -41,22 +43,31 @@ class FeastOfflineReader:
         self._store = store
         self._direct = direct
         self._pulled: tuple[Any, pa.Table] | None = None
+        self._finer: set[str] = set()
         self.name = str(getattr(store.config.offline_store, "type", "offline store"))
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield all rows of the view's source; see `OfflineReader.scan`."""
-        source = _source(view)
         columns = source_columns(view, [feature.name for feature in features])
+        for table, where in self._tables(view, columns):
+            batch = offline_batch(table, columns, view.keys, where)
+            if (batch.instants != microseconds(batch.instants)).any():
+                self._finer.add(view.name)
+            yield batch
+
+    def _tables(self, view: ViewPlan, columns: SourceColumns) -> Iterator[tuple[pa.Table, str]]:
+        """Yield the source's own columns, with a name of the source for messages."""
+        source = _source(view)
         if self._direct and is_parquet(source):
             dataset, where = open_parquet(source, self._store.repo_path)
             columns.check(dataset.schema.names, where)
             for table in batches(dataset, columns.needed(), where):
-                yield offline_batch(table, columns, view.keys, where)
+                yield table, where
             return
         table = self._pull(view)
         where = f"offline source {source.name}"
         columns.check(table.column_names, where)
-        yield offline_batch(table.select(columns.needed()), columns, view.keys, where)
+        yield table.select(columns.needed()), where
 
     def _pull(self, view: ViewPlan) -> pa.Table:
         """Pull all rows of a view once with all that may be asked of it, and keep the last pull."""
@@ -119,7 +130,9 @@ class FeastOfflineReader:
         for key in view.keys.keys:
             if key.declared.kind is Kind.TIMESTAMP:
                 frame[key.name] = frame[key.name].dt.tz_localize(None)
-        frame["event_timestamp"] = pd.to_datetime(instants, utc=True)
+        # Rows finer than a microsecond are asked for at its end; only then, as not every store takes nanoseconds.
+        finer = _REST_OF_MICROSECOND if view.name in self._finer else 0
+        frame["event_timestamp"] = pd.to_datetime(microseconds(instants) + finer, utc=True)
         frame[ROW_ID] = np.arange(len(instants))
         refs = [feature.ref for feature in features]
         try:
