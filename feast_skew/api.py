@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from feast_skew.config import RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
@@ -18,7 +19,7 @@ from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, run
-from feast_skew.stores.entity_files import match_key_sets, read_entities
+from feast_skew.stores.entity_files import match_key_sets, origin_of, read_entities
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -93,9 +94,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     store, plan, run_settings = _prepare(
         path, services, views, features, config, {**(settings or {}), **_given(sample=sample, seed=seed)}
     )
-    chosen = None
-    if entities is not None:
-        chosen = match_key_sets(read_entities(entities), [view.keys for view in plan.views])
+    chosen = _chosen(plan, entities)
     online = FeastOnlineReader(store)
     online.check()
     remembered = StateFile(Path(run_settings.state) if run_settings.state else path / DEFAULT_NAME)
@@ -124,6 +123,13 @@ def validate(  # noqa: PLR0913  the options of the contract
         except ConfigError as error:
             trouble = error
     return report if trouble is None else _with_finding(report, trouble)
+
+
+def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> dict[KeySet, pa.Table] | None:
+    if entities is None:
+        return None
+    key_sets = [view.keys for view in plan.views]
+    return match_key_sets(read_entities(entities, key_sets), key_sets, origin=origin_of(entities))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -179,9 +185,9 @@ def dry_run(
     )
     online_type, offline_type = store_types(store)
     lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
-    given = read_entities(entities).num_rows if entities is not None else None
+    chosen = _chosen(plan, entities)
     for view in plan.views:
-        most = given if given is not None else run_settings.sample if view.keys.keys else 1
+        most = chosen[view.keys].num_rows if chosen is not None else run_settings.sample if view.keys.keys else 1
         lines += [
             f"{view.name}: {', '.join(feature.name for feature in view.features)}",
             f"  offline ({offline_type}): {describe_source(store, view)}",

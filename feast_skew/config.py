@@ -93,8 +93,8 @@ class FeatureSettings(_Strict):
 class RunSettings(_Strict):
     """What is asked of a run."""
 
-    sample: int = Field(10_000, ge=1)
-    seed: int = 0
+    sample: int = Field(10_000, ge=1, lt=2**31)
+    seed: int = Field(0, ge=-(2**63), lt=2**63)
     confidence: float = Field(0.95, gt=0.5, lt=1.0)
     fail_on: Literal["warn", "fail"] = "fail"
     allow_inconclusive: bool = False

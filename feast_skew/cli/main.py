@@ -155,7 +155,8 @@ def _trace(debug: bool) -> None:
 
 def _usage_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
-    return f" (see {context.command_path} --help)" if context is not None else ""
+    command = context.command_path if context is not None else " ".join(["feast-skew", *sys.argv[1:2]])
+    return f" (see {command} --help)"
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -31,7 +31,7 @@ def parse_moment(text: str) -> datetime:
 def run_validate(options: Mapping[str, Any]) -> int:
     """Validate and deliver; give the exit code."""
     outputs = parse_outputs(options["outputs"])
-    as_of = parse_moment(options["as_of"]) if options["as_of"] else None
+    as_of = parse_moment(options["as_of"]) if options["as_of"] is not None else None
     settings: dict[str, Any] = {}
     if options["fail_on"]:
         settings["fail_on"] = options["fail_on"]
