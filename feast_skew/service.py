@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
 import pyarrow as pa
 
 from feast_skew.config import RunSettings
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion, ViewPlan
+from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import Case
 from feast_skew.diagnosis.earlier import EarlierValues
@@ -209,10 +209,7 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
     open_ones = [
         draft
         for draft in drafts
-        if draft.counts["unaligned"]
-        and not draft.not_measured
-        and draft.mismatch is not None
-        and not draft.mismatch.decided(job.settings.confidence)
+        if draft.counts["unaligned"] and not draft.not_measured and not _aligned_decide(draft, job.settings.confidence)
     ]
     if not open_ones:
         return
@@ -220,13 +217,13 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
     for draft in open_ones:
         found = judge_unaligned(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
         draft.unaligned = found
-        if found.metrics:
+        if found.metrics and draft.mismatch is not None and draft.mismatch.checked < draft.counts["unaligned"]:
             draft.metrics, draft.quantiles = found.metrics, found.quantiles
         kind = draft.feature.declared.kind
         if found.verdict is Verdict.FAIL and neighbours is not None and (kind.is_number or kind is Kind.TIMESTAMP):
             draft.apart = Apart(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
         if neighbours is not None:
-            wanted = np.zeros(measured.entities.num_rows, dtype=bool)
+            wanted = measured.pairs[draft.feature.name].mask(PairClass.MISMATCH)
             wanted[neighbours.positions] = True
             draft.examples = worst_examples(
                 kind,
@@ -236,6 +233,14 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
                 job.settings.show_entities,
                 wanted,
             )
+
+
+def _aligned_decide(draft: Draft, confidence: float) -> bool:
+    """Tell whether the aligned rows would decide if the unaligned ones were rows that nobody read."""
+    share = draft.mismatch
+    if share is None:
+        return False
+    return replace(share, population=share.population + draft.counts["unaligned"]).decided(confidence)
 
 
 def _other_versions(job: Job, view: ViewPlan) -> tuple[SourceVersion, ...]:

@@ -89,8 +89,12 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     usable = (apart.before != 0) & (apart.online != 0) & (np.sign(apart.before) == np.sign(apart.online))
     if usable.sum() < FEWEST_APART:
         return None
-    with np.errstate(over="ignore", under="ignore"):
-        middle = float(np.exp(np.median(np.log(np.abs(apart.online[usable])) - np.log(np.abs(apart.before[usable])))))
+    ratios = np.log(np.abs(apart.online[usable])) - np.log(np.abs(apart.before[usable]))
+    middle = float(np.exp(np.median(ratios)))
+    # Most rows must have moved by about one factor: another definition scatters widely around a ratio of its own.
+    spread = float(np.quantile(np.abs(ratios - np.log(middle)), 0.8))
+    if spread > abs(np.log(middle)) / 2:
+        return None
     known = (unit for each in _UNITS for unit in (each, 1.0 / each) if abs(np.log(unit / middle)) <= _NEAR)
     factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
     if factor is None:

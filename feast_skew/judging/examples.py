@@ -36,19 +36,20 @@ def worst_examples(
         order.extend(np.flatnonzero(pairs.mask(other))[:2].tolist())
     if not order:
         order.extend(np.flatnonzero(rows.stale)[:2].tolist())
-    chosen = order[:SHOWN] if len(order) <= SHOWN else _mixed(order, pairs)
-    return tuple(_example(i, pairs, rows, entities, show) for i in chosen)
+    return tuple(_example(i, pairs, rows, entities, show) for i in _mixed(order, pairs))
 
 
 def _mixed(order: list[int], pairs: FeaturePairs) -> list[int]:
-    """Keep the first ones, but no class out when it has a row among the candidates."""
-    chosen = order[:SHOWN]
-    seen = {int(pairs.classes[i]) for i in chosen}
-    for i in order[SHOWN:]:
-        if int(pairs.classes[i]) not in seen and len(chosen) > 2:
-            seen.add(int(pairs.classes[i]))
-            chosen = [*chosen[: SHOWN - 1], i]
-    return chosen
+    """Keep one of each class among the candidates, filled up with the first ones, in their order."""
+    firsts: dict[int, int] = {}
+    for i in order:
+        firsts.setdefault(int(pairs.classes[i]), i)
+    chosen = set(firsts.values())
+    for i in order:
+        if len(chosen) >= SHOWN:
+            break
+        chosen.add(i)
+    return [i for i in dict.fromkeys(order) if i in chosen]
 
 
 def _largest(kind: Kind, pairs: FeaturePairs, candidates: np.ndarray) -> list[int]:
