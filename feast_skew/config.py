@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -25,6 +26,8 @@ _UNITS = {
 }
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)\s*$")
 
+_LONGEST = 200 * 365 * _UNITS["d"]
+
 TAG_PREFIX = "skew."
 
 
@@ -35,23 +38,41 @@ def parse_duration(value: object) -> int:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is no duration; write a number with a unit, such as 90s, 15m, 12h or 30d")
-    return int(float(match.group(1)) * _UNITS[match.group(2)])
+    length = int(float(match.group(1)) * _UNITS[match.group(2)])
+    if length > _LONGEST:
+        raise ValueError(f"{value!r} is longer than 200 years")
+    return length
+
+
+def _number(value: object) -> object:
+    """Turn away what Python takes for a number and nobody means as one."""
+    if isinstance(value, bool):
+        raise ValueError("write a number")  # noqa: TRY004  pydantic collects ValueErrors
+    return value
+
+
+def _limit(value: object) -> object:
+    if value == "auto" or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf):
+        return value
+    raise ValueError("write a number, 0 or more, or auto")
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Limit = Annotated[float, Field(ge=0.0)] | Literal["auto"]
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number)]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0.0, le=1.0)]
+Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ToleranceSetting(_Strict):
     """How far two numbers may lie apart and still be the same."""
 
-    rtol: float = Field(0.0, ge=0.0)
-    atol: float = Field(0.0, ge=0.0)
+    rtol: Number = Field(0.0, ge=0.0)
+    atol: Number = Field(0.0, ge=0.0)
 
 
 class IgnoreSetting(_Strict):
@@ -93,9 +114,9 @@ class FeatureSettings(_Strict):
 class RunSettings(_Strict):
     """What is asked of a run."""
 
-    sample: int = Field(10_000, ge=1, lt=2**31)
-    seed: int = Field(0, ge=-(2**63), lt=2**63)
-    confidence: float = Field(0.95, gt=0.5, lt=1.0)
+    sample: Whole = Field(10_000, ge=1, lt=2**31)
+    seed: Whole = Field(0, ge=-(2**63), lt=2**63)
+    confidence: Number = Field(0.95, gt=0.5, lt=1.0)
     fail_on: Literal["warn", "fail"] = "fail"
     allow_inconclusive: bool = False
     show_entities: bool = False
@@ -134,13 +155,17 @@ class Settings:
         sections = {name: content[name] or {} for name in _SECTIONS if name in content}
         for name, section in sections.items():
             if not isinstance(section, Mapping):
-                raise ConfigError(f"{origin}: {name} must hold settings by name")
+                raise ConfigError(f"{origin}: {name} must hold settings by name", hint=f"got {section!r}")
         _check(FeatureSettings, origin + ": defaults", sections.get("defaults", {}))
         for name in ("views", "features"):
             for target, values in sections.get(name, {}).items():
                 if name == "features" and ":" not in str(target):
                     raise ConfigError(
                         f"{origin}: features: {target!r} names no feature", hint="write it as view:feature"
+                    )
+                if not isinstance(values or {}, Mapping):
+                    raise ConfigError(
+                        f"{origin}: {name}: {target} must hold settings by name", hint="for example `psi: 0.1`"
                     )
                 _check(FeatureSettings, f"{origin}: {name}: {target}", values or {})
         run = {key: value for key, value in content.items() if key not in _SECTIONS}
@@ -209,10 +234,22 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"configuration file {path} is a directory", hint="give a file to --config")
     if not path.exists():
         raise ConfigError(f"configuration file {path} does not exist", hint="give another path to --config")
-    return read_yaml(path, "configuration file")
+    return read_yaml(path, "configuration file", _OnceLoader)
 
 
-def read_yaml(path: Path, what: str) -> dict[str, Any]:
+class _OnceLoader(yaml.SafeLoader):
+    """Turns away a key that is written twice, where YAML would silently drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is written twice", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, what: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; an empty file is an empty one.
 
     Raises
@@ -221,13 +258,13 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         When the file cannot be read, is no YAML, or holds no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506  a SafeLoader
     except OSError as error:
         raise ConfigError(f"{what} {path} cannot be read", hint=error.strerror or str(error)) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{what} {path} is no text in UTF-8", hint=f"byte {error.start} is {error.reason}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{what} {path} is no YAML", hint=_yaml_trouble(error)) from None
+        raise ConfigError(f"{what} {path} cannot be read as YAML", hint=_yaml_trouble(error)) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -260,13 +297,19 @@ def _check(model: type[BaseModel], origin: str, values: object) -> None:
     try:
         model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        noise = ("float", "literal['auto']", "constrained-float")
-        where = ".".join(str(part) for part in first["loc"] if part not in noise)
+        # A misspelt key also leaves the one it was meant for missing: the misspelling is the news.
+        first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+        place = [str(part) for part in first["loc"]]
+        owner = ": ".join([origin, *place[:-1]])
         if first["type"] == "extra_forbidden":
             target: type[BaseModel] = model
-            for part in first["loc"][:-1]:
-                target = _NESTED.get(str(part), target)
-            raise unknown_key(origin, where, target.model_fields) from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{origin}: {where or 'settings'}: {message}", hint=f"got {first.get('input')!r}") from None
+            for part in place[:-1]:
+                target = _NESTED.get(part, target)
+            raise unknown_key(owner, place[-1], target.model_fields) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"{owner}: {place[-1]} is missing", hint="add it") from None
+        where = f"{origin}: {'.'.join(place)}" if place else origin
+        if first["type"] in ("model_type", "dict_type"):
+            raise ConfigError(f"{where} must hold settings by name", hint=f"got {first.get('input')!r}") from None
+        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        raise ConfigError(f"{where}: {message}", hint=f"got {first.get('input')!r}") from None
