@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
@@ -136,12 +137,8 @@ class FeastOnlineReader:
                 answer: list[_Row] = self._provider.online_read(self._store.config, view.handle, keys, list(names))
                 self._given_up = False
                 return answer
-            except (DecodeError, OverflowError, UnicodeDecodeError) as error:
-                raise _Undecodable from error
-            except ValueError as error:
-                raise _Undecodable from error
             except Exception as error:
-                if redis_keys.is_wrong_type(error):
+                if _is_undecodable(error):
                     raise _Undecodable from error
                 if wait is None or not redis_keys.is_transient(error):
                     self._given_up = True
@@ -160,6 +157,13 @@ class FeastOnlineReader:
 
 class _Undecodable(Exception):
     """Something in the answer could not be parsed."""
+
+
+def _is_undecodable(error: Exception) -> bool:
+    """Tell whether the answer came and is broken: no protobuf, a moment out of range, a key that is no hash."""
+    if isinstance(error, OSError):
+        return error.errno == errno.EOVERFLOW
+    return isinstance(error, (DecodeError, OverflowError, ValueError)) or redis_keys.is_wrong_type(error)
 
 
 _BROKEN = Value()
