@@ -1,4 +1,4 @@
-"""The statistics of numeric movement: size, both directions, scatter, mean, variance and PSI."""
+"""The statistics of numeric movement: size, both directions, scatter, mean, variance, PSI and outruns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from feast_skew.statistics import _movement_rules as rules
 from feast_skew.statistics._movement_rules import MovementStatistic
+from feast_skew.statistics._outruns import outruns
 from feast_skew.statistics._resampling import bound, resampled_sums
 from feast_skew.statistics.binning import NumericBins, numeric_bins
 from feast_skew.statistics.psi import paired_psi
@@ -79,7 +80,8 @@ def numeric_statistics(
         counts = [(yard.changed, yard.n) for yard in yards]
         changed = rules.share_statistic("changed", (observed.changed, observed.n), counts, confidence)
         return [changed, *_judged(observed, yards, spread, exponent, decide=False)]
-    return _judged(observed, yards, spread, exponent, decide=True)
+    ranked = outruns(y, b, usable, spread, confidence=confidence, rtol=rtol, atol=tight)
+    return [*_judged(observed, yards, spread, exponent, decide=True), ranked]
 
 
 def _measure(

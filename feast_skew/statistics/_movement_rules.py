@@ -14,6 +14,8 @@ together, and one or two earlier steps cannot show how bad days get. So four thi
 * ``mean``, ``variance``, ``psi``: follow a common push as well, so they decide only once
   ``SPREAD_STEPS`` steps show how much they scatter, and only where relevant: a storm in twenty days is
   mostly not among them. They are always reported.
+* ``outruns`` (in ``_outruns``): the share of entities that move further than in any of their own earlier
+  steps, upwards and downwards alike; a rank test, so tails and units do not matter.
 """
 
 from __future__ import annotations
