@@ -56,7 +56,7 @@ def outruns(
     MovementStatistic
         Shares from 0 to 1; reported only, without a limit, when fewer than 30 entities have three steps.
     """
-    moves = np.array([_difference(new, old, rtol, atol) for new, old in steps]).reshape(len(steps), -1)
+    moves = np.array([_difference(new, old, rtol, atol) for new, old in steps]).reshape(len(steps), online.size)
     known = np.sum(np.isfinite(moves), axis=0) if len(steps) else np.zeros(online.size, dtype=int)
     moved = _difference(online, before, rtol, atol)
     judged = np.isfinite(moved) & (known >= FEWEST_STEPS)
