@@ -97,7 +97,8 @@ def validate(  # noqa: PLR0913  the options of the contract
     chosen = _chosen(plan, entities)
     online = FeastOnlineReader(store)
     online.check()
-    remembered = StateFile(Path(run_settings.state) if run_settings.state else path / DEFAULT_NAME)
+    # A relative path is one in the repository, from wherever the run was started.
+    remembered = StateFile(path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME)
     earlier, trouble = (
         _remembered(remembered, plan.project, [view.name for view in plan.views]) if state else ({}, None)
     )

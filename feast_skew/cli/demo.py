@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +18,8 @@ import click
 
 from feast_skew.cli.outputs import terminal_width, use_colour
 from feast_skew.cli.progress import progress_for
+from feast_skew.demo.flights import REDIS_VARIABLE
+from feast_skew.embedded.redis_server import find_server
 from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, ConfigError
 from feast_skew.measuring.progress import Progress
 
@@ -31,19 +35,40 @@ USUAL_PSI_ALARM = 0.2
 
 def run_demo(options: Mapping[str, Any]) -> int:
     """Tell the story; give 0 when every chapter ended as it should."""
-    keep = Path(options["keep"]) if options["keep"] else None
-    if keep is not None and keep.exists():
-        raise ConfigError(f"--keep {keep} is already there", hint="name a new directory")
+    keep = _new_directory(options["keep"]) if options["keep"] is not None else None
+    if not os.environ.get(REDIS_VARIABLE):
+        find_server()
     scratch = Path(tempfile.mkdtemp(prefix="feast-skew-demo-"))
     try:
-        return _Story(keep or scratch / "feature_repo", progress_for(not options["no_progress"])).tell()
+        return _Story(
+            keep or scratch / "feature_repo", keep is not None, progress_for(not options["no_progress"])
+        ).tell()
+    except BaseException:
+        if keep is not None:
+            shutil.rmtree(keep, ignore_errors=True)
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _new_directory(name: str) -> Path:
+    """Make sure that a directory of that name can be made; the story is told inside it."""
+    path = Path(name).expanduser().absolute()
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"--keep {name} is already there", hint="name a new directory")
+    try:
+        path.mkdir(parents=True)
+        path.rmdir()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"--keep {name} cannot be made", hint=f"{reason}; name another directory") from error
+    return path
+
+
 class _Story:
-    def __init__(self, directory: Path, progress: Progress) -> None:
+    def __init__(self, directory: Path, kept: bool, progress: Progress) -> None:
         self._directory = directory
+        self._kept = kept
         self._progress = progress
         self._begin = time.monotonic()
         self._chapter = 0
@@ -55,27 +80,45 @@ class _Story:
             "A Feast repository on the 336,776 flights out of New York in 2013",
             f"model {SERVICE} learns {FEATURE}, the mean departure delay of a plane over 30 days",
         )
+        theirs = os.environ.get(REDIS_VARIABLE)
+        # In a server of somebody's own, a project name that nobody else has keeps our keys apart from all others.
+        project = f"flights_demo_{secrets.token_hex(4)}" if theirs else None
         with self._step("copying it and computing its features"):
-            repository = FlightsRepository(self._directory)
+            repository = FlightsRepository(self._directory, project)
             repository.build(30)
-        with self._redis() as address, redis_named(address):
+        with self._redis(theirs) as address, redis_named(address):
             self._load_feast()
-            with self._step("feast apply"):
-                repository.apply()
-            with self._step("feast materialize 2013-01-01 2014-01-02"):
-                repository.materialize()
-            clean = self._validate("feast-skew validate, on the fresh repository")
-            broken = self._change(repository)
-            healed = self._repair(repository, broken)
+            repository.check_server()
+            try:
+                with self._step("feast apply"):
+                    repository.apply()
+                with self._step("feast materialize 2013-01-01 2014-01-02"):
+                    repository.materialize()
+                clean = self._validate("feast-skew validate, on the fresh repository")
+                broken = self._change(repository)
+                healed = self._repair(repository, broken)
+            except BaseException:
+                if theirs:
+                    with contextlib.suppress(Exception):
+                        repository.clear_online()
+                raise
+            if theirs and not self._kept:
+                with self._step(f"removing the keys of {project} from your server"):
+                    repository.clear_online()
         verdicts = [report.verdict.value for report in (clean, broken, healed)]
         seconds = time.monotonic() - self._begin
         if verdicts == ["pass", "fail", "pass"]:
             click.echo(
                 f"\nDone in {seconds:.0f} s: passed when clean, failed on the silent change, passed after repair."
             )
-            if self._directory.is_dir() and "feast-skew-demo-" not in str(self._directory):
+            if self._kept and theirs:
                 click.echo(
-                    f"The repository is in {self._directory}; set FEAST_SKEW_REDIS to a server of yours to go on."
+                    f"The repository is in {self._directory}, its rows are in your server under project {project}; "
+                    "`feast teardown` there removes them."
+                )
+            elif self._kept:
+                click.echo(
+                    f"The repository is in {self._directory}; set {REDIS_VARIABLE} to a server of yours to go on."
                 )
             return EXIT_PASS
         click.echo(f"\nThe story did not go as it should: {', '.join(verdicts)} instead of pass, fail, pass.", err=True)
@@ -132,15 +175,13 @@ class _Story:
         return report
 
     @contextlib.contextmanager
-    def _redis(self) -> Iterator[str]:
-        from feast_skew.demo.flights import REDIS_VARIABLE
+    def _redis(self, theirs: str | None) -> Iterator[str]:
+        if theirs:
+            click.echo(f"    using the server that {REDIS_VARIABLE} names")
+            yield theirs
+            return
         from feast_skew.embedded.redis_server import EmbeddedRedis
 
-        named = os.environ.get(REDIS_VARIABLE)
-        if named:
-            click.echo(f"    using the server that {REDIS_VARIABLE} names")
-            yield named
-            return
         with self._step("starting a Redis-compatible server"):
             server = EmbeddedRedis()
             server.start()
@@ -152,14 +193,12 @@ class _Story:
     def _load_feast(self) -> None:
         with self._step("loading Feast"):
             from feast_skew import api  # noqa: F401
-            from feast_skew.stores import feast_online, feast_registry  # noqa: F401
+            from feast_skew.stores import feast_online, feast_repository  # noqa: F401
 
     def _say(self, title: str, detail: str) -> None:
         self._chapter += 1
         head = f"{self._chapter}. {title}"
         click.echo("\n" + (click.style(head, bold=True) if use_colour() else head))
-        import textwrap
-
         click.echo(textwrap.fill(detail, terminal_width(), initial_indent="    ", subsequent_indent="    "))
 
     @contextlib.contextmanager

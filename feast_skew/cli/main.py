@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from feast_skew.cli.streams import abandon_stdout
 from feast_skew.errors import EXIT_INTERRUPTED, EXIT_NOT_MEASURED, EXIT_USAGE, SkewError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -39,6 +40,9 @@ class _Commands(click.Group):
             if sys.stderr.isatty():
                 click.echo(err=True)  # the terminal shows ^C where the cursor stands
             _stop("interrupted", EXIT_INTERRUPTED)
+        except BrokenPipeError:  # whoever read the output has left, as `head` does
+            abandon_stdout()
+            sys.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings=_CONTEXT)
@@ -163,4 +167,8 @@ def _stop(message: str, code: int) -> NoReturn:
     from feast_skew.render.terminal import clean
 
     click.echo(f"feast-skew: {clean(message)}", err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        abandon_stdout()
     sys.exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from feast_skew.cli.streams import abandon_stdout
 from feast_skew.config import suggestion
 from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW, ConfigError, UnwritableOutput
 from feast_skew.files import check_writable, write_whole
@@ -105,18 +105,12 @@ def say(text: str, encoding: str | None = None) -> None:
         click.echo(text, nl=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        _close_stdout()
+        abandon_stdout()
     except OSError as error:
-        _close_stdout()
+        abandon_stdout()
         raise UnwritableOutput(
             "standard output cannot be written", hint=f"{error.strerror or error}; use --output FORMAT=PATH"
         ) from error
-
-
-def _close_stdout() -> None:
-    """Let what is still buffered go nowhere, so that the end of the process does not complain once more."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def use_colour() -> bool:

@@ -43,10 +43,13 @@ def find_repository() -> Path:
 class FlightsRepository:
     """A copy of the flights repository in a directory of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, project: str | None = None) -> None:
         self.directory = directory
-        ignore = shutil.ignore_patterns("features", "__pycache__", "registry.db", ".feast_skew")
+        ignore = shutil.ignore_patterns("features", "__pycache__", "registry.db", ".feast_skew", ".*_cache")
         shutil.copytree(find_repository(), directory, ignore=ignore)
+        if project is not None:
+            settings = directory / "feature_store.yaml"
+            settings.write_text(settings.read_text().replace("project: flights\n", f"project: {project}\n"))
         self._pipeline = _load(directory / "pipeline" / "build_features.py", "feast_skew_demo_pipeline")
 
     def build(self, window_days: int) -> None:
@@ -76,6 +79,27 @@ class FlightsRepository:
         with _as_repository(self.directory), _captured() as printed:
             apply_total(config, self.directory, skip_source_validation=False)
         return printed.getvalue()
+
+    def check_server(self) -> None:
+        """Make sure that the server answers, with an error that names the trouble where it does not."""
+        from feast import FeatureStore
+
+        from feast_skew.stores.feast_online import FeastOnlineReader
+        from feast_skew.stores.redis_keys import check_address
+
+        store = FeatureStore(repo_path=str(self.directory))
+        check_address(store, REDIS_VARIABLE)
+        FeastOnlineReader(store).check()
+
+    def clear_online(self) -> None:
+        """Remove what the repository wrote to its server, and nothing else: the keys that end in its project's name."""
+        from feast import FeatureStore
+        from feast.infra.provider import get_provider
+
+        store = FeatureStore(repo_path=str(self.directory))
+        provider: Any = get_provider(store.config)
+        with _captured():
+            provider.online_store.teardown(store.config, store.list_feature_views(), store.list_entities())
 
     def materialize(self, views: Sequence[str] | None = None, *, skip_dedup: bool = False) -> str:
         """Do what `feast materialize` does over the whole year; give what it printed.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from feast_skew.core.model import SourceVersion
 from feast_skew.errors import ConfigError
@@ -16,6 +18,7 @@ from feast_skew.files import write_whole
 STATE_VERSION = 1
 DEFAULT_NAME = Path(".feast_skew") / "state.json"
 _KEPT_VERSIONS = 20
+_LOCK_SECONDS = 10.0
 
 
 class StateFile:
@@ -32,8 +35,11 @@ class StateFile:
         ConfigError
             When the file is damaged or was written by a newer version of feast-skew.
         """
-        entries = self._read().get("projects", {}).get(project, {}).get(view, [])
-        return tuple(SourceVersion(**entry) for entry in entries)
+        try:
+            entries = self._read().get("projects", {}).get(project, {}).get(view, [])
+            return tuple(SourceVersion(**entry) for entry in entries)
+        except (AttributeError, TypeError) as error:
+            raise self._damaged() from error
 
     def record(self, project: str, versions: Iterable[tuple[str, SourceVersion]], moment: str) -> None:
         """Note that these versions, by view, were seen now; earlier ones stay.
@@ -46,7 +52,7 @@ class StateFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_suffix(".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _take(lock)
                 content = self._read()
                 views = content.setdefault("projects", {}).setdefault(project, {})
                 for view, version in versions:
@@ -54,7 +60,12 @@ class StateFile:
                 content["version"] = STATE_VERSION
                 write_whole(self.path, json.dumps(content, indent=1, sort_keys=True))
         except OSError as error:
-            raise ConfigError(f"state file {self.path} cannot be written", hint=str(error.strerror)) from error
+            raise ConfigError(
+                f"state file {self.path} cannot be written",
+                hint=f"{error.strerror or error}; set `state` to a path that can be",
+            ) from error
+        except (AttributeError, KeyError, TypeError) as error:
+            raise self._damaged() from error
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -62,16 +73,32 @@ class StateFile:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"state file {self.path} cannot be read",
-                hint="move it away to start a new one, or set `state` to another path",
-            ) from error
+            raise self._damaged() from error
         if not isinstance(content, dict) or content.get("version", STATE_VERSION) != STATE_VERSION:
             raise ConfigError(
                 f"state file {self.path} is of another version",
                 hint="update feast-skew, or set `state` to another path",
             )
         return content
+
+    def _damaged(self) -> ConfigError:
+        return ConfigError(
+            f"state file {self.path} cannot be read",
+            hint="move it away to start a new one, or set `state` to another path",
+        )
+
+
+def _take(lock: IO[str]) -> None:
+    """Wait for the other run that writes, but not for ever."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OSError(errno.EAGAIN, f"another run has held it for {_LOCK_SECONDS:g} s") from None
+            time.sleep(0.02)
 
 
 def _with_version(entries: list[dict[str, Any]], version: SourceVersion, moment: str) -> list[dict[str, Any]]:

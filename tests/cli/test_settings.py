@@ -18,7 +18,7 @@ ASKED = ("--as-of", AS_OF, "--output", "json=-")
         ("defaults: {mismatch_buget: 0}\n", ("defaults", "'mismatch_buget'", "mismatch_budget")),
         ("views: {driver_stats: {max_lagg: 1d}}\n", ("driver_stats", "'max_lagg'", "max_lag")),
         ("features: {'driver_stats:rate': {pssi: 0.1}}\n", ("driver_stats:rate", "'pssi'", "psi")),
-        ("defaults: {tolerance: {rtoll: 0.1}}\n", ("tolerance", "'rtoll'", "rtol?")),
+        ("defaults: {tolerance: {rtoll: 0.1}}\n", ("tolerance", "'rtoll'", "did you mean rtol")),
         ("defaults: {ignore: {untill: 2026-01-01, reason: x}}\n", ("ignore", "'untill'", "until")),
         ("defaults: {ignore: {until: 2026-01-01}}\n", ("ignore: reason is missing",)),
         ("defaults: {ignore: {until: soon, reason: x}}\n", ("ignore.until", "'soon'")),
