@@ -42,7 +42,7 @@ def spawn(command: list[str], log: Path) -> tuple[subprocess.Popen[bytes], Calla
 
     def keep() -> None:
         try:
-            with open(log, "wb") as output:
+            with log.open("wb") as output:
                 # A session of its own: Ctrl-C in the terminal reaches the parent alone, which
                 # then cleans up in its own order.
                 process = subprocess.Popen(

@@ -76,7 +76,7 @@ class EmbeddedRedis:
         where = self.unix_socket or f"{self.host}:{self.port}"
         return f"<EmbeddedRedis {where} pid={self.pid if self.running else None}>"
 
-    def __enter__(self) -> EmbeddedRedis:
+    def __enter__(self) -> EmbeddedRedis:  # noqa: PYI034  `Self` is not in typing before Python 3.11
         return self.start()
 
     def __exit__(
@@ -204,7 +204,7 @@ class EmbeddedRedis:
     def _launch(self, binary: Path, directory: Path) -> None:
         settings = directory / "redis.conf"
         settings.unlink(missing_ok=True)
-        with open(os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self._settings(directory))
         command = [str(binary), str(settings)]
         try:

@@ -85,7 +85,7 @@ def plane_rows(flights: pd.DataFrame, window_days: int = WINDOW_DAYS) -> pd.Data
     delays = departed["dep_delay"].to_numpy(np.int64)
     last = windows.order[after - 1]
 
-    landings = Windows(names.get_indexer(arrived["tailnum"]), _minutes(arrived["arrived_at"]))
+    landings = Windows(names.get_indexer(pd.Index(arrived["tailnum"])), _minutes(arrived["arrived_at"]))
     landed = landings.bounds(keys, ends, window_days)
     return pd.DataFrame(
         {
@@ -300,8 +300,8 @@ def _minutes(column: pd.Series) -> np.ndarray:
 
 
 def _utc(moment: pd.Timestamp | str) -> pd.Timestamp:
-    moment = pd.Timestamp(moment)
-    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+    given = pd.Timestamp(moment)
+    return given.tz_localize("UTC") if given.tzinfo is None else given.tz_convert("UTC")
 
 
 def _instants(minutes: np.ndarray) -> pd.DatetimeIndex:

@@ -73,7 +73,7 @@ def _elapsed(raw: pd.DataFrame, departed: pd.Series, airports: pd.DataFrame) -> 
     zones = raw["dest"].map(airports.set_index("faa")["tzone"]).fillna(ZONE_WITHOUT_AIRPORT)
     landed = raw["arr_delay"].notna()
     elapsed = pd.Series(np.nan, index=raw.index)
-    for zone, index in raw.index[landed].groupby(zones[landed]).items():
+    for zone, index in raw[landed].groupby(zones[landed]).groups.items():
         left = departed[index].dt.tz_convert(zone)
         left_minute = left.dt.hour * 60 + left.dt.minute
         arrival = raw.loc[index, "arr_time"]  # local HHMM, without a date; no flight takes a day

@@ -274,8 +274,8 @@ PARENT = """
 import os, signal, sys, time
 from feast_skew.embedded.redis_server import EmbeddedRedis
 server = EmbeddedRedis().start()
-print(server.pid, server.directory, flush=True)
 try:
+    print(server.pid, server.directory, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("answers" if server.client().ping() else "gone", flush=True)
