@@ -23,11 +23,11 @@ from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
-from feast_skew.judging.unaligned import Apart, judge_unaligned
+from feast_skew.judging.unaligned import Apart, Unaligned, judge_unaligned
 from feast_skew.measuring.orphans import Orphans, count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
-from feast_skew.measuring.steps import find_neighbours
+from feast_skew.measuring.steps import Neighbours, find_neighbours
 from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
@@ -205,34 +205,35 @@ def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample, orphans: Or
 
 
 def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft]) -> None:
-    """Judge as populations the features whose aligned rows are too few to decide."""
-    open_ones = [
-        draft
-        for draft in drafts
-        if draft.counts["unaligned"] and not draft.not_measured and not _aligned_decide(draft, job.settings.confidence)
-    ]
+    """Judge unaligned rows as populations: they come from another pipeline, for which the aligned ones do not speak.
+
+    When they cannot decide and the aligned ones can, they stay a warning.
+    """
+    open_ones = [draft for draft in drafts if draft.counts["unaligned"] and not draft.not_measured]
     if not open_ones:
         return
     neighbours = find_neighbours(measured, [draft.feature for draft in open_ones], job.offline, job.progress)
     for draft in open_ones:
         found = judge_unaligned(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
-        draft.unaligned = found
-        if found.metrics and draft.mismatch is not None and draft.mismatch.checked < draft.counts["unaligned"]:
-            draft.metrics, draft.quantiles = found.metrics, found.quantiles
-        kind = draft.feature.declared.kind
-        if found.verdict is Verdict.FAIL and neighbours is not None and (kind.is_number or kind is Kind.TIMESTAMP):
-            draft.apart = Apart(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
-        if neighbours is not None:
-            wanted = measured.pairs[draft.feature.name].mask(PairClass.MISMATCH)
-            wanted[neighbours.positions] = True
-            draft.examples = worst_examples(
-                kind,
-                measured.pairs[draft.feature.name],
-                measured.rows,
-                measured.entities,
-                job.settings.show_entities,
-                wanted,
-            )
+        if found.verdict is not Verdict.INCONCLUSIVE or not _aligned_decide(draft, job.settings.confidence):
+            _take_unaligned(job, measured, draft, found, neighbours)
+
+
+def _take_unaligned(
+    job: Job, measured: ViewMeasurement, draft: Draft, found: Unaligned, neighbours: Neighbours | None
+) -> None:
+    draft.unaligned = found
+    if found.metrics and draft.mismatch is not None and draft.mismatch.checked < draft.counts["unaligned"]:
+        draft.metrics, draft.quantiles = found.metrics, found.quantiles
+    if neighbours is None:
+        return
+    pairs, kind = measured.pairs[draft.feature.name], draft.feature.declared.kind
+    if found.verdict is Verdict.FAIL and (kind.is_number or kind is Kind.TIMESTAMP):
+        draft.apart = Apart(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
+    wanted = pairs.mask(PairClass.MISMATCH)
+    wanted[neighbours.positions] = True
+    show = job.settings.show_entities
+    draft.examples = worst_examples(kind, pairs, measured.rows, measured.entities, show, wanted)
 
 
 def _aligned_decide(draft: Draft, confidence: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from feast_skew.core.arrays import Floats
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
@@ -13,6 +14,7 @@ LEAST_SHARE = 0.05
 
 FEWEST_APART = 30
 _NEAR = 0.15
+_LEEWAY = 1.1
 _TIMES_SECOND = 3
 _WIDTH = 1e-6
 # The commoner of two near ones stands first.
@@ -89,11 +91,10 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     usable = (apart.before != 0) & (apart.online != 0) & (np.sign(apart.before) == np.sign(apart.online))
     if usable.sum() < FEWEST_APART:
         return None
-    ratios = np.log(np.abs(apart.online[usable])) - np.log(np.abs(apart.before[usable]))
-    middle = float(np.exp(np.median(ratios)))
-    # Most rows must have moved by about one factor: another definition scatters widely around a ratio of its own.
-    spread = float(np.quantile(np.abs(ratios - np.log(middle)), 0.8))
-    if spread > abs(np.log(middle)) / 2:
+    middle, spread = _typical_ratio(apart.online, apart.before)
+    # Another definition scatters around a ratio of its own, more than offline does: a sum over a mean by the counts.
+    usual = max((_typical_ratio(*step)[1] for step in apart.steps()), default=0.0)
+    if spread > min(_LEEWAY * usual, abs(np.log(middle)) / 2):
         return None
     known = (unit for each in _UNITS for unit in (each, 1.0 / each) if abs(np.log(unit / middle)) <= _NEAR)
     factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
@@ -116,6 +117,16 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
         ),
         explained,
     )
+
+
+def _typical_ratio(one: Floats, other: Floats) -> tuple[float, float]:
+    """Give the median ratio of numbers of one sign, and how far around it, as a logarithm, four of five lie."""
+    usable = (one != 0) & (other != 0) & (np.sign(one) == np.sign(other))
+    if not usable.any():
+        return 1.0, 0.0
+    ratios = np.log(np.abs(one[usable])) - np.log(np.abs(other[usable]))
+    middle = float(np.median(ratios))
+    return float(np.exp(middle)), float(np.quantile(np.abs(ratios - middle), 0.8))
 
 
 def outstanding(ordered: np.ndarray, width: float) -> tuple[int, int] | None:

@@ -25,7 +25,8 @@ def worst_examples(
     """
     order: list[int] = []
     mismatch = pairs.mask(PairClass.MISMATCH) if wanted is None else wanted
-    order.extend(_largest(kind, pairs, np.flatnonzero(mismatch)))
+    for found in np.unique(pairs.classes[mismatch]):
+        order.extend(_largest(kind, pairs, np.flatnonzero(mismatch & (pairs.classes == found))))
     for other in (
         PairClass.NULL_ONLINE,
         PairClass.NULL_OFFLINE,

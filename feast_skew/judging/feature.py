@@ -156,7 +156,7 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
     reasons = list(draft.reasons)
     verdicts = [Verdict.PASS]
     for name, metric in metrics.items():
-        if name == "mismatch_rate" and draft.unaligned is not None and metric.verdict is not Verdict.FAIL:
+        if name == "mismatch_rate" and draft.unaligned is not None and metric.verdict is Verdict.INCONCLUSIVE:
             continue  # too few rows align: the unaligned ones decide
         verdicts.append(metric.verdict)
         reason = _reason(name, metric)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.arrays import Floats
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.types import Kind, floats
 from feast_skew.judging.distributions import describe, metrics_of
@@ -106,6 +107,14 @@ class Apart:
                     Side.of(old[usable], known_old[usable], older.present[usable]),
                 )
             )
+
+    def steps(self) -> list[tuple[Floats, Floats]]:
+        """Give the newer and the older numbers of each of offline's own steps, for the entities that have both."""
+        found = []
+        for new, old in self._steps:
+            both = new.valid & old.valid & np.isfinite(new.values) & np.isfinite(old.values)
+            found.append((new.values[both], old.values[both]))
+        return found
 
     def explained_by(self, online: np.ndarray) -> bool:
         """Tell whether these online values, one per position, differ by no more than offline moves."""
