@@ -61,7 +61,7 @@ def check_writable(path: Path) -> None:
 
 def _is_special(path: Path) -> bool:
     """Tell what must never be replaced by a file of ours."""
-    return (path.exists() and not path.is_file()) or path.absolute().parts[1:2] in (("dev",), ("proc",))
+    return path.exists() and (not path.is_file() or path.absolute().parts[1:2] == ("dev",))
 
 
 def _open_neighbour(target: Path) -> tuple[int, Path]:

@@ -30,6 +30,8 @@ def parse_moment(text: str) -> datetime:
 
 def run_validate(options: Mapping[str, Any]) -> int:
     """Validate and deliver; give the exit code."""
+    if options["dry_run"] and options["outputs"]:
+        raise ConfigError("--dry-run makes no report to put out", hint="leave out --output, or --dry-run")
     outputs = parse_outputs(options["outputs"])
     as_of = parse_moment(options["as_of"]) if options["as_of"] is not None else None
     settings: dict[str, Any] = {}

@@ -84,6 +84,7 @@ def run_process(*arguments: str | Path, cwd: Path, timeout: float = 120, **chang
         cwd=cwd,
         capture_output=True,
         text=True,
+        errors="replace",
         env=environment(**changes),
         timeout=timeout,
         check=False,
