@@ -6,19 +6,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
-_LEAST_SHARE = 0.1
+_LEAST_SHARE = 0.02
+_MOST = 0.5
 _TIMES_USUAL = 3.0
+_TIMES_SECOND = 3
 
 
 @rule("default_fill", kind="what", parameters=1)
 def default_fill(case: Case) -> Explanation | None:
-    """Claim wrong pairs whose online value is the same one, far more often than that value is found offline."""
+    """Claim wrong pairs whose online value is the same one, far more often than that value is found offline.
+
+    It has to be most of them or stand alone: values that are unrelated have a most frequent one too, but others are
+    nearly as frequent.
+    """
     if case.feature.declared.kind in (Kind.LIST, Kind.TEXT):
         return None
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
@@ -31,10 +38,13 @@ def default_fill(case: Case) -> Explanation | None:
     value, count = tally.field("values")[best], int(counts[best])
     if count < FEWEST_ROWS or not value.is_valid:
         return None
+    second = int(np.sort(counts)[-2]) if len(counts) > 1 else 0
+    if count < _MOST * len(positions) and count < _TIMES_SECOND * second:
+        return None
     offline = case.pairs.offline.drop_null()
-    usual = float(np.mean(np.asarray(pc.equal(offline, value.cast(offline.type))))) if len(offline) else 0.0
+    usual = float(np.mean(equal(offline, pa.repeat(value, len(offline)), EXACT))) if len(offline) else 0.0
     share_here = count / len(positions)
-    if share_here <= max(_LEAST_SHARE, min(0.95, _TIMES_USUAL * usual)) or usual >= 0.5:
+    if share_here <= max(_LEAST_SHARE, min(0.95, _TIMES_USUAL * usual)):
         return None
     hit = positions[np.asarray(pc.fill_null(pc.equal(online, value), False))]
     instead = case.pairs.offline.take(pa.array(hit))

@@ -16,20 +16,25 @@ _SMALLEST_SHARE = 0.005
 def explain(case: Case) -> tuple[Cause, ...]:
     """Give the causes of a feature's differences: largest share first, of equals the one with fewer parameters.
 
-    What no rule explains is said as `unknown`, unless a proven account of how the difference came about covers it.
+    What no rule explains is said as `unknown`, with its own share, unless a proven account of how the difference came
+    about covers it.
     """
     found: list[Explanation] = []
     for rule in load_rules():
         explanation = rule.explain(case)
         if explanation is not None and explanation.cause.share >= _SMALLEST_SHARE:
             found.append(explanation)
-    found.sort(key=lambda entry: (-round(entry.cause.share, 6), entry.cause.parameters, -entry.cause.confidence))
-    causes = [entry.cause for entry in found]
     covered = np.zeros(len(case.wrong), dtype=bool)
     for entry in found:
         if entry.cause.kind == "what" or entry.cause.confidence >= _PROVEN:
             covered |= entry.explained
+    causes = [entry.cause for entry in found]
     left = case.wrong & ~covered
     if case.wrong.any() and left.sum() > _REMAINDER * case.wrong.sum():
         causes.append(unknown_cause(case, left))
-    return tuple(causes)
+    return tuple(sorted(causes, key=_rank))
+
+
+def _rank(cause: Cause) -> tuple[bool | float, ...]:
+    """Put larger shares first, of equals fewer parameters, then surer ones; `unknown` after what explains as much."""
+    return -round(cause.share, 6), cause.code == "unknown", cause.parameters, -cause.confidence
