@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.columns import bare_rows
 from feast_skew.core.types import DeclaredType, Kind, to_declared
 
 Positions = np.ndarray
@@ -64,7 +65,7 @@ def cast_keys(table: pa.Table, keys: KeySet) -> tuple[pa.Table, np.ndarray]:
         complete &= np.asarray(pc.is_valid(column))
         columns.append(column)
     if not columns:
-        return pa.table({"__rows": np.zeros(table.num_rows, np.int8)}).select([]), complete
+        return bare_rows(table.num_rows), complete
     return pa.table(columns, schema=keys.schema), complete
 
 

@@ -13,7 +13,8 @@ from feast_skew.report import Finding
 def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans | None) -> list[Finding]:
     """Give the findings of one view, measured in one or more parts, in the order of their codes."""
     view = parts[0].view
-    retrained = max(part.retrained or 0.0 for part in parts)
+    retrained = max(part.training.retrained or 0.0 for part in parts)
+    outdated = max(part.training.outdated for part in parts)
     ties, moved = max(part.ties for part in parts), max(part.moved for part in parts)
     found = []
     if retrained:
@@ -67,6 +68,17 @@ def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans
                 view.name,
                 f"{moved:,} entities changed online while they were compared; their new rows were taken",
                 "nothing to do",
+            )
+        )
+    if outdated:
+        found.append(
+            Finding(
+                "FS207",
+                "warn",
+                view.name,
+                f"get_historical_features gave an earlier version of the row for {outdated:,} of the probed entities, "
+                f"although offline has a newer one with the same event timestamp; the newest was compared",
+                "this offline store does not heed the created timestamp: keep one row per entity and timestamp",
             )
         )
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import DistinctEntities, KeyIndex, KeySet, key_hashes, smallest
 from feast_skew.core.model import ViewPlan
 from feast_skew.errors import SkewError
@@ -69,15 +70,11 @@ def find_population(
             errors[view.name] = error
     if not keys.keys:
         rows = 1 if known else 0
-        return Population(keys, _no_columns(rows), known, errors)
+        return Population(keys, bare_rows(rows), known, errors)
     union = DistinctEntities(keys)
     for entry in known.values():
         union.add(entry.entities)
     return Population(keys, union.table(), known, errors)
-
-
-def _no_columns(rows: int) -> pa.Table:
-    return pa.table({"__rows": pa.nulls(rows)}).select([])
 
 
 def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progress) -> Known:
@@ -97,7 +94,7 @@ def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progres
             rows += len(batch.instants)
             null_keys += batch.null_keys
             stage.advance(len(batch.instants))
-    entities = distinct.table() if view.keys.keys else _no_columns(1 if any_row else 0)
+    entities = distinct.table() if view.keys.keys else bare_rows(1 if any_row else 0)
     return Known(entities, rows, null_keys, later.table() if any_later and view.keys.keys else None)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, EarlierSteps
+from feast_skew.core.columns import take_rows
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan
 from feast_skew.measuring.history import pick_rows
@@ -50,7 +51,7 @@ def find_neighbours(
     positions = np.flatnonzero(rows.unaligned & (rows.before != NO_INSTANT))[:MOST_ENTITIES]
     if not len(positions):
         return None
-    entities = measured.entities.take(pa.array(positions))
+    entities = take_rows(measured.entities, positions)
     before, after = rows.before[positions], rows.after[positions]
     gap = rows.online[positions] - before
     index = KeyIndex(entities)

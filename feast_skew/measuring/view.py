@@ -11,19 +11,17 @@ import pyarrow.compute as pc
 
 from feast_skew.core.alignment import FAR_FUTURE, NO_INSTANT, Timeline
 from feast_skew.core.arrays import Mask
+from feast_skew.core.columns import joined, put, take_rows
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
 from feast_skew.measuring.history import HeldRows, pick_rows
 from feast_skew.measuring.progress import Progress
+from feast_skew.measuring.training import Question, Training, hold_against_training
 from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows
 
 ONLINE_CHUNK = 1_000
-_PROBED_RIGHT = 100
-_PROBED_WRONG = 200
-_PROBED_TIES = 5_000
-_PROBE_ROWS = 3_000_000
 
 
 @dataclass
@@ -31,8 +29,7 @@ class ViewMeasurement:
     """What was read of one view, or of those of its features that align alike: row states, and pairs by feature.
 
     `moved` counts entities whose online row changed while the run looked, `ties` those with several offline rows at one
-    instant, `retrained` the share of probed entities for which `get_historical_features` gave another value than the
-    source's row (None: not asked).
+    instant; `training` says how `get_historical_features` answers.
     """
 
     view: ViewPlan
@@ -43,7 +40,7 @@ class ViewMeasurement:
     older: dict[str, pa.Array]
     moved: int = 0
     ties: int = 0
-    retrained: float | None = None
+    training: Training = field(default_factory=Training)
     source_rows: int = 0
     features: tuple[FeaturePlan, ...] = field(default=())
 
@@ -60,7 +57,7 @@ def read_online(
     parts = []
     with progress.stage(stage_name, entities.num_rows, "entities") as stage:
         for start in range(0, entities.num_rows, ONLINE_CHUNK):
-            chunk = entities.slice(start, ONLINE_CHUNK)
+            chunk = take_rows(entities, np.arange(start, min(start + ONLINE_CHUNK, entities.num_rows)))
             parts.append(online.read(view, features, chunk))
             stage.advance(chunk.num_rows)
     return OnlineRows.concat(parts, features)
@@ -82,13 +79,13 @@ def measure_view(
             doubtful |= pairs.wrong | pairs.mask(PairClass.OFFLINE_ONLY)
     if doubtful.any():
         again = np.flatnonzero(doubtful)
-        suspects = entities.take(pa.array(again))
+        suspects = take_rows(entities, again)
         second = read_online(view, view.features, suspects, online, progress, f"{view.name}: online, once more")
         changed = _changed(first, second, again, view.features)
         if changed.any():
             moved = again[changed]
             rows = _take_rows(second, np.flatnonzero(changed))
-            renewed = _align(view, entities.take(pa.array(moved)), rows, offline, as_of, progress)
+            renewed = _align(view, take_rows(entities, moved), rows, offline, as_of, progress)
             for part, new in zip(parts, renewed, strict=True):
                 _splice(part, new, moved)
     return parts
@@ -166,7 +163,13 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
         features=features,
     )
     _compare(measured, features, held, found)
-    _ask_training(measured, features, held, found, offline, held_at)
+    wrong = np.zeros(entities.num_rows, dtype=bool)
+    for pairs in measured.pairs.values():
+        wrong |= pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE, PairClass.NULL_ONLINE)
+    question = Question(view, features, entities, held_at, source_rows)
+    measured.training = hold_against_training(question, held, rows.aligned != NO_INSTANT, wrong, offline)
+    if measured.training.replaced:
+        _compare(measured, features, held, found)
     return measured
 
 
@@ -181,76 +184,6 @@ def _compare(measured: ViewMeasurement, features: Sequence[FeaturePlan], held: H
             found.corrupt[feature.name],
         )
         measured.pairs[feature.name] = FeaturePairs(off, on, classes)
-
-
-def _ask_training(
-    measured: ViewMeasurement,
-    features: tuple[FeaturePlan, ...],
-    held: HeldRows,
-    found: OnlineRows,
-    offline: OfflineReader,
-    held_at: np.ndarray,
-) -> None:
-    """Hold the rows of the source against what `get_historical_features` gives for the same instants.
-
-    Where a source has several rows at one instant only the retrieval knows which one training takes. Of the other
-    entities some are probed; when any answer differs, the retrieval's values are taken for all of them, since those
-    are what models learn from.
-    """
-    aligned = measured.rows.aligned != NO_INSTANT
-    tied = np.flatnonzero(held.tied_and_differ & aligned)[:_PROBED_TIES]
-    wrong = np.zeros(len(aligned), dtype=bool)
-    for pairs in measured.pairs.values():
-        wrong |= pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE, PairClass.NULL_ONLINE)
-    usual = np.empty(0, dtype=np.int64)
-    if measured.source_rows <= _PROBE_ROWS:
-        usual = np.concatenate(
-            [
-                np.flatnonzero(wrong & aligned & ~held.tied_and_differ)[:_PROBED_WRONG],
-                np.flatnonzero(~wrong & aligned & ~held.tied_and_differ)[:_PROBED_RIGHT],
-            ]
-        )
-    asked = np.concatenate([tied, usual])
-    if not len(asked):
-        return
-    answer = offline.training_values(measured.view, features, measured.entities.take(pa.array(asked)), held_at[asked])
-    if answer is None:
-        return
-    differs = np.zeros(len(asked), dtype=bool)
-    for feature in features:
-        ours = held.columns[feature.name].take(pa.array(asked))
-        theirs = answer[feature.name]
-        both_null = np.asarray(pc.is_null(ours)) & np.asarray(pc.is_null(theirs))
-        differs |= ~(equal(ours, theirs, feature.tolerance) | both_null)
-    of_usual = differs[len(tied) :]
-    measured.retrained = float(of_usual.mean()) if len(of_usual) else None
-    if of_usual.any():
-        asked = np.flatnonzero(aligned)
-        answer = offline.training_values(
-            measured.view, features, measured.entities.take(pa.array(asked)), held_at[asked]
-        )
-        if answer is None:
-            return
-    elif not differs.any():
-        return
-    for feature in features:
-        held.columns[feature.name] = put(held.columns[feature.name], asked, answer[feature.name])
-    _compare(measured, features, held, found)
-
-
-def put(column: pa.Array, positions: np.ndarray, values: pa.Array) -> pa.Array:
-    """Give a column with the values at some positions replaced."""
-    take = np.arange(len(column), dtype=np.int64)
-    take[positions] = len(column) + np.arange(len(positions))
-    return _joined(column, values).take(pa.array(take))
-
-
-def _joined(one: pa.Array, other: pa.Array) -> pa.Array:
-    """Put two columns of a feature after one another; integers that came with fractions on one side are doubles."""
-    if one.type != other.type:
-        wide = pa.list_(pa.float64()) if pa.types.is_list(one.type) else pa.float64()
-        one, other = one.cast(wide, safe=False), other.cast(wide, safe=False)
-    return pa.concat_arrays([one, other])
 
 
 def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features: Sequence[FeaturePlan]) -> Mask:
@@ -284,7 +217,7 @@ def _splice(measured: ViewMeasurement, renewed: ViewMeasurement, positions: np.n
     kept = ~np.isin(measured.older_positions, positions)
     measured.older_positions = np.concatenate([measured.older_positions[kept], positions[renewed.older_positions]])
     for name, versions in measured.older.items():
-        measured.older[name] = _joined(versions.filter(pa.array(kept)), renewed.older[name])
+        measured.older[name] = joined(versions.filter(pa.array(kept)), renewed.older[name])
     for name, pairs in measured.pairs.items():
         new = renewed.pairs[name]
         classes = pairs.classes.copy()

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.core.types import Kind
 from feast_skew.errors import InputError
@@ -128,6 +129,6 @@ def match_key_sets(
             if not cast.num_rows:
                 raise InputError(f"{origin}: no row has all of {keys}", hint="fill the join keys")
         else:
-            cast = cast.slice(0, 1)
+            cast = bare_rows(1)
         found[keys] = cast.combine_chunks() if cast.num_columns else cast
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.errors import SourceUnreadable
 from feast_skew.stores.base import OfflineBatch
@@ -66,22 +67,18 @@ def offline_batch(table: pa.Table, columns: SourceColumns, keys: KeySet, where: 
         created, _ = to_instants(table.column(columns.created), f"{where}: {columns.created}")
     values = {name: table.column(column) for name, column in columns.features.items()}
     keep = complete & dated
-    result = pa.table(values) if values else pa.table({"__rows": pa.nulls(table.num_rows)}).select([])
+    result = pa.table(values) if values else bare_rows(table.num_rows)
     null_keys = int(len(complete) - np.count_nonzero(complete))
     if keep.all():
         return OfflineBatch(cast, instants, created, result, null_keys)
     mask = pa.array(keep)
     return OfflineBatch(
-        cast.filter(mask) if cast.num_columns else _rows(int(keep.sum())),
+        cast.filter(mask) if cast.num_columns else bare_rows(int(keep.sum())),
         instants[keep],
         created[keep] if created is not None else None,
-        result.filter(mask) if values else _rows(int(keep.sum())),
+        result.filter(mask) if values else bare_rows(int(keep.sum())),
         null_keys,
     )
-
-
-def _rows(count: int) -> pa.Table:
-    return pa.table({"__rows": pa.nulls(count)}).select([])
 
 
 def to_instants(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -44,6 +44,7 @@ class Repository:
             "entity_key_serialization_version": 3,
             **settings,
         }
+        self.project = content["project"]
         (directory / "feature_store.yaml").write_text(yaml.safe_dump(content))
         self.store = self.open()
 
