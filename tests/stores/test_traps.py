@@ -663,18 +663,19 @@ class TestMoving:
         assert "FS205" not in codes(report)
 
 
-class TestSample:
-    @pytest.fixture(scope="class")
-    def crowd(self, make_repository: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-        """A view of 3,000 entities, and a small one of 60 by the same key, 10 of them in no other view."""
-        repo = make_repository(tmp_path_factory.mktemp("crowd"))
-        big = repo.view("big", repo.source("big", rows(ids=np.arange(3000))), {"id": "Int64"}, {"x": "Float64"})
-        small_ids = np.arange(2950, 3010)
-        small = repo.view("small", repo.source("small", rows(ids=small_ids)), {"id": "Int64"}, {"x": "Float64"})
-        repo.apply(big, small)
-        repo.materialize()
-        return repo
+@pytest.fixture(scope="module")
+def crowd(make_repository: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A view of 3,000 entities, and a small one of 60 by the same key, 10 of them in no other view."""
+    repo = make_repository(tmp_path_factory.mktemp("crowd"))
+    big = repo.view("big", repo.source("big", rows(ids=np.arange(3000))), {"id": "Int64"}, {"x": "Float64"})
+    small_ids = np.arange(2950, 3010)
+    small = repo.view("small", repo.source("small", rows(ids=small_ids)), {"id": "Int64"}, {"x": "Float64"})
+    repo.apply(big, small)
+    repo.materialize()
+    return repo
 
+
+class TestSample:
     def drawn(self, repo: Any, wanted: int, seed: int) -> dict[str, set[int]]:
         from feast_skew.measuring.progress import NoProgress
         from feast_skew.measuring.sampling import draw, find_population
