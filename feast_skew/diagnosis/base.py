@@ -24,6 +24,9 @@ from feast_skew.report import Cause
 FEWEST_ROWS = 5
 """A value-based rule claims nothing on fewer rows: any two numbers have a ratio."""
 
+POSSIBLE = 0.5
+"""Confidence up to which a cause is a possibility that the pattern allows, not a claim with a proof."""
+
 FEWEST_VALUES = 3
 """Nor on fewer distinct offline values: a constant fits every formula."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from feast_skew.diagnosis.base import Case, Explanation, load_rules
+from feast_skew.core.arrays import Mask
+from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, load_rules
 from feast_skew.diagnosis.unknown import unknown_cause
 from feast_skew.report import Cause
 
@@ -28,11 +31,18 @@ def explain(case: Case) -> tuple[Cause, ...]:
     for entry in found:
         if entry.cause.kind == "what" or entry.cause.confidence >= _PROVEN:
             covered |= entry.explained
-    causes = [entry.cause for entry in found]
+    causes = [cause for entry in found if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE]
     left = case.wrong & ~covered
     if case.wrong.any() and left.sum() > _REMAINDER * case.wrong.sum():
         causes.append(unknown_cause(case, left))
     return tuple(sorted(causes, key=_rank))
+
+
+def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:
+    """Leave to a mere possibility only what nothing better explains; other causes stay as they are."""
+    if entry.cause.kind == "what" or entry.cause.confidence > POSSIBLE:
+        return entry.cause
+    return replace(entry.cause, share=int((entry.explained & ~covered).sum()) / max(1, int(case.wrong.sum())))
 
 
 def _rank(cause: Cause) -> tuple[bool | float, ...]:

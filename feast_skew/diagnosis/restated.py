@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
 _EXPLAINED_BY_HISTORY = 0.5
-_INFERRED = 0.5
 
 
 @rule("restated", kind="how")
@@ -49,13 +48,14 @@ def restated(case: Case) -> Explanation | None:
     elif case.view.source_changed:
         possibility = f"; {case.view.source_changed}"
     else:
-        possibility = "; the source may have been rewritten or replaced since"
+        name = case.view.version.source_name if case.view.version else "the source"
+        possibility = f"; the source ({name}) may have been rewritten or replaced since"
     return Explanation(
         Cause(
             "restated",
             "how",
             1.0,
-            _INFERRED if changed or case.view.source_changed else _INFERRED / 2,
+            POSSIBLE if changed or case.view.source_changed else POSSIBLE / 2,
             f"the wrong rows have the same event timestamp in both stores, and this store never overwrites a row with one "
             f"that is not newer, so a correction offline would not have landed{possibility}",
             {

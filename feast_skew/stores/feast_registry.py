@@ -21,7 +21,7 @@ from feast_skew.core.types import declared_type
 from feast_skew.errors import ConfigError, UnknownName
 
 _SOURCE_BOOKKEEPING = ("meta", "description", "owner", "tags", "project")
-_APPLY_TAKES = timedelta(seconds=5)
+_APPLY_TAKES = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def _source_changed(store: FeatureStore, view: FeatureView) -> str:
         return ""
     if created and first and created - first > _APPLY_TAKES:
         return f"source {view.batch_source.name} was registered on {created:%Y-%m-%d %H:%M:%S}, after the view"
-    if created and updated and updated > created:
+    if created and updated and updated - created > _APPLY_TAKES:
         return f"source {view.batch_source.name} was changed on {updated:%Y-%m-%d %H:%M:%S}"
     return ""
 
