@@ -28,7 +28,8 @@ class Bars:
 
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
-        """Open a bar."""
+        """Open a bar; without a unit there is nothing to count, only to wait for."""
+        width = terminal_columns()
         with tqdm(
             total=total,
             desc=clean(name),
@@ -36,10 +37,21 @@ class Bars:
             unit_scale=True,
             leave=False,
             file=sys.stderr,
-            dynamic_ncols=True,
+            # A terminal that does not tell its size, as some build machines have, would get no bar at all.
+            dynamic_ncols=bool(width),
+            ncols=None if width else 80,
+            bar_format=None if unit else "{desc} ...",
             ascii=os.environ.get("TERM") == "dumb",
         ) as bar:
             yield _Bar(bar)
+
+
+def terminal_columns() -> int:
+    """Give the columns of the terminal behind standard error, 0 when it does not know."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def progress_for(wanted: bool) -> Progress:

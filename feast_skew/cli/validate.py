@@ -42,7 +42,7 @@ def run_validate(options: Mapping[str, Any]) -> int:
     if options["show_entities"]:
         settings["show_entities"] = True
     progress = progress_for(not (options["quiet"] or options["no_progress"]))
-    with progress.stage("loading Feast", None, "steps"):
+    with progress.stage("loading Feast", None, ""):
         from feast_skew import api
     common: dict[str, Any] = {
         "repo": options["repo"],

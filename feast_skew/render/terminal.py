@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from unicodedata import combining, east_asian_width
 
 from feast_skew.render.base import renderer
 from feast_skew.report import Cause, Example, FeatureResult, SkewReport, Verdict
@@ -41,10 +42,11 @@ def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
         lines.extend(_detail(group, paint, width))
         lines.append("")
     for finding in report.findings:
-        lines.extend(_wrapped(f"{finding.code} {finding.severity}: {finding.view}: {finding.detail}", width, "", "  "))
+        about = f"{short(finding.view)}: " if finding.view else ""
+        lines.extend(_wrapped(f"{finding.code} {finding.severity}: {about}{finding.detail}", width, "", "  "))
         lines.extend(_wrapped(finding.remedy, width, "  -> ", "     "))
     for entry in report.skipped:
-        lines.extend(_wrapped(f"skipped {entry['view']}: {entry['reason']}", width, "", "  "))
+        lines.extend(_wrapped(f"skipped {short(entry['view'])}: {entry['reason']}", width, "", "  "))
     while lines and not lines[-1]:
         lines.pop()
     return "\n".join(lines) + "\n"
@@ -72,6 +74,11 @@ def short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
 
 
+def columns(text: str) -> int:
+    """Count the columns that a text takes on a terminal, where East Asian characters are twice as wide."""
+    return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
+
+
 def _headline(report: SkewReport, paint: _Paint) -> list[str]:
     verdict = report.verdict
     tally: dict[Verdict, int] = defaultdict(int)
@@ -90,11 +97,12 @@ def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:
         ("verdict", "feature", "wrong", "at most", "absent", "unaligned", "PSI", "first cause")
     ]
     rows.extend(_row(feature) for feature in features)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
     numeric = {2, 3, 4, 5, 6}
     lines = []
     for number, row in enumerate(rows):
-        cells = [cell.rjust(widths[i]) if i in numeric else cell.ljust(widths[i]) for i, cell in enumerate(row)]
+        spaces = [" " * (widths[i] - columns(cell)) for i, cell in enumerate(row)]
+        cells = [spaces[i] + cell if i in numeric else cell + spaces[i] for i, cell in enumerate(row)]
         if number:
             cells[0] = paint.verdict(Verdict(row[0]), cells[0])
         text = "  ".join(cells).rstrip()
