@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.config import Settings, read_config_file
+from feast_skew.config import Settings, read_config_file, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import DistinctEntities, JoinKey, KeySet, cast_keys
 from feast_skew.core.model import FeaturePlan, Limits, Plan, ViewPlan
 from feast_skew.core.types import shared_type
-from feast_skew.errors import InputError
+from feast_skew.errors import InputError, SourceUnreadable, UnknownName
+from feast_skew.judging.findings import null_keys
 from feast_skew.report import SkewReport
 from feast_skew.service import Job, run
 from feast_skew.stores.rows import to_instants
@@ -45,7 +47,7 @@ def compare(
         A column that both have and that is no key is a feature. With `event_timestamp` columns on both sides rows are
         aligned by it and the freshness classes are on; offline may then hold several rows per entity, online one.
     keys : names
-        The join keys, in both tables. Rows with a null key are left out.
+        The join keys, in both tables. Rows with a null key are left out, and counted in a finding.
     config : mapping or path, optional
         Settings as in the configuration file; features are named `table:feature`.
     population : int, optional
@@ -59,9 +61,10 @@ def compare(
     Raises
     ------
     InputError
-        When keys are missing, repeat, or have types that do not fit; when the tables share no feature.
+        When a table cannot be read; when keys are missing, repeat, or have types that do not fit; when the tables
+        share no feature.
     ConfigError
-        For settings that cannot be used.
+        For settings that cannot be used, or that name a view or feature other than these.
     """
     left, right = _arrow(offline, "offline"), _arrow(online, "online")
     timed = EVENT_TIMESTAMP in left.column_names and EVENT_TIMESTAMP in right.column_names
@@ -70,7 +73,8 @@ def compare(
         path = config if isinstance(config, (str, Path)) else None
         content = read_config_file(Path(path)) if path is not None else config
         settings.add_layer(str(path) if path is not None else "config", content)  # type: ignore[arg-type]
-    view = _view(left, right, list(keys), settings)
+    view = _view(left, right, [keys] if isinstance(keys, str) else list(keys), settings)
+    _check_targets(settings, view)
     entities = _entities(left, right, view.keys)
     _check_repeats(left, view.keys, "offline", timed)
     _check_repeats(right, view.keys, "online", False)
@@ -79,7 +83,7 @@ def compare(
             f"population {population:,} is smaller than the {entities.num_rows:,} entities of the tables",
             hint="leave it out when the tables are whole",
         )
-    return run(
+    report = run(
         Job(
             Plan(VIEW, (view,)),
             TableOnlineReader(right, view, timed),
@@ -92,27 +96,33 @@ def compare(
             scan=False,
         )
     )
+    nameless = right.num_rows - _cast(right, view.keys, "online").num_rows
+    return replace(report, findings=(*report.findings, null_keys(VIEW, "online", nameless))) if nameless else report
 
 
 def _arrow(given: Any, side: str) -> pa.Table:
     if isinstance(given, pa.Table):
         return given
-    if isinstance(given, Mapping):
-        return pa.table(dict(given))
-    for method in ("toArrow", "to_arrow"):  # Spark 4, polars
-        if hasattr(given, method):
-            return getattr(given, method)()
     try:
+        if isinstance(given, Mapping):
+            return pa.table(dict(given))
+        for method in ("toArrow", "to_arrow"):  # Spark 4, polars
+            if hasattr(given, method):
+                return getattr(given, method)()
         return pa.Table.from_pandas(given, preserve_index=False)
-    except (TypeError, AttributeError, pa.ArrowInvalid) as error:
+    except (TypeError, AttributeError, ValueError, pa.ArrowNotImplementedError) as error:
         raise InputError(
-            f"the {side} table, a {type(given).__name__}, cannot be read", hint="give an Arrow table or a pandas frame"
+            f"the {side} table, a {type(given).__name__}, cannot be read as an Arrow table",
+            hint=" ".join(str(error).split())[:200],
         ) from error
 
 
 def _view(left: pa.Table, right: pa.Table, keys: list[str], settings: Settings) -> ViewPlan:
     if not keys:
         raise InputError("no keys were given", hint="name the columns that identify an entity, for example ['id']")
+    twice = next((name for name in keys if keys.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"key {twice!r} is given twice", hint="name each key once")
     for side, table in (("offline", left), ("online", right)):
         for name in keys:
             if name not in table.column_names:
@@ -141,6 +151,13 @@ def _view(left: pa.Table, right: pa.Table, keys: list[str], settings: Settings) 
             FeaturePlan(VIEW, name, declared, tolerance, Limits.asked(asked), asked.owner or "", asked.runbook or "")
         )
     return ViewPlan(VIEW, KeySet(tuple(join_keys)), tuple(features))
+
+
+def _check_targets(settings: Settings, view: ViewPlan) -> None:
+    known = {"views": [view.name], "features": [feature.ref for feature in view.features]}
+    for origin, section, name in settings.named_targets():
+        if name not in known[section]:
+            raise UnknownName(f"{origin}: {section}: no {name!r} here", hint=suggestion(name, known[section]))
 
 
 def _cast(table: pa.Table, keys: KeySet, side: str) -> pa.Table:
@@ -179,7 +196,10 @@ def _check_repeats(table: pa.Table, keys: KeySet, side: str, timed: bool) -> Non
 def _last_moment(left: pa.Table, right: pa.Table) -> datetime:
     last = 0
     for side, table in (("offline", left), ("online", right)):
-        instants, known = to_instants(table.column(EVENT_TIMESTAMP), f"the {side} table: {EVENT_TIMESTAMP}")
+        try:
+            instants, known = to_instants(table.column(EVENT_TIMESTAMP), f"the {side} table: {EVENT_TIMESTAMP}")
+        except SourceUnreadable as error:
+            raise InputError(error.message, hint=error.hint) from error
         if known.any():
             last = max(last, int(instants[known].max()))
     return datetime.fromtimestamp(last // 10**9 + 1, tz=timezone.utc)

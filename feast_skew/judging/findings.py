@@ -39,15 +39,7 @@ def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans
             )
         )
     if known.null_keys:
-        found.append(
-            Finding(
-                "FS203",
-                "info",
-                view.name,
-                f"{known.null_keys:,} offline rows have a null join key and were left out",
-                "drop such rows in the pipeline: Feast cannot serve them",
-            )
-        )
+        found.append(null_keys(view.name, "offline", known.null_keys))
     if orphans is not None and orphans.found:
         reach = "" if orphans.complete else "; not all keys were looked at"
         found.append(
@@ -82,3 +74,14 @@ def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans
             )
         )
     return found
+
+
+def null_keys(view: str, side: str, rows: int) -> Finding:
+    """Give the finding that rows of one side have no whole key."""
+    return Finding(
+        "FS203",
+        "info",
+        view,
+        f"{rows:,} {side} rows have a null join key and were left out",
+        "drop such rows in the pipeline: Feast cannot serve them",
+    )
