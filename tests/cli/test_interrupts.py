@@ -39,14 +39,14 @@ def living_in(place: Path) -> list[str]:
     return found
 
 
-def start(*arguments: str | Path, cwd: Path, scratch: Path) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, cwd: Path, scratch: Path, server: str | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(*arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env=environment(TMPDIR=str(scratch), PYTHONUNBUFFERED="1", FEAST_SKEW_REDIS=None),
+        env=environment(TMPDIR=str(scratch), PYTHONUNBUFFERED="1", FEAST_SKEW_REDIS=server),
     )
 
 
@@ -61,7 +61,7 @@ def wait_until_interrupted(process: subprocess.Popen[str]) -> str:
     return out
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
 def test_in_mid_read(
     repo: Repository, redis: EmbeddedRedis, tmp_path: Path, scratch: Path, how: signal.Signals
 ) -> None:
@@ -93,18 +93,37 @@ def test_while_libraries_are_loaded(repo: Repository, tmp_path: Path, scratch: P
     assert wait_until_interrupted(process) == ""
 
 
+def until(process: subprocess.Popen[str], words: str) -> None:
+    """Read what the demo tells until it comes to these words, and a moment longer."""
+    assert process.stdout is not None
+    said = ""
+    while words not in said:
+        more = os.read(process.stdout.fileno(), 4096).decode()
+        assert more, said
+        said += more
+    time.sleep(0.3)
+
+
 @pytest.mark.parametrize(
-    ("how", "line", "keep"),
+    ("how", "words", "keep"),
     [(signal.SIGINT, "feast materialize", True), (signal.SIGTERM, "computing its features", False)],
     ids=["SIGINT", "SIGTERM"],
 )
-def test_during_the_demo(tmp_path: Path, scratch: Path, how: signal.Signals, line: str, keep: bool) -> None:
+def test_during_the_demo(tmp_path: Path, scratch: Path, how: signal.Signals, words: str, keep: bool) -> None:
     process = start("demo", *(["--keep", "kept"] if keep else []), cwd=tmp_path / "cwd", scratch=scratch)
-    assert process.stdout is not None
-    said = ""
-    while line not in said:
-        said += os.read(process.stdout.fileno(), 4096).decode()
-    time.sleep(0.3)
+    until(process, words)
     assert list(scratch.iterdir())
     process.send_signal(how)
     wait_until_interrupted(process)
+
+
+def test_during_the_demo_on_a_server_of_the_users_own(tmp_path: Path, scratch: Path, redis: EmbeddedRedis) -> None:
+    with redis.client() as client:
+        client.set("mine", "kept")
+        before = client.dbsize()
+        process = start("demo", cwd=tmp_path / "cwd", scratch=scratch, server=redis.connection_string)
+        until(process, "2. feast-skew validate")
+        assert client.dbsize() > before
+        process.send_signal(signal.SIGINT)
+        wait_until_interrupted(process)
+        assert client.dbsize() == before
