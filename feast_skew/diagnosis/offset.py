@@ -68,11 +68,12 @@ def _offset_apart(case: Case, apart: Apart) -> Explanation | None:
     """Claim rows that never align when taking one constant away brings them within offline's own movement."""
     if len(apart.positions) < FEWEST_APART:
         return None
-    difference = apart.online - apart.before
-    constant = float(np.median(difference))
-    # Most rows must have moved the same way and about as far: another definition scatters around zero instead.
-    spread = float(np.quantile(np.abs(difference - constant), 0.8))
-    if constant == 0 or spread > abs(constant) / 2 or not apart.explained_by(apart.online - constant):
+    with np.errstate(over="ignore", invalid="ignore"):
+        constant = float(np.median(apart.difference))
+        # Most rows must have moved the same way and about as far: another definition scatters around zero instead.
+        spread = float(np.quantile(np.abs(apart.difference - constant), 0.8))
+        shifted = apart.online - constant
+    if constant == 0 or not spread <= abs(constant) / 2 or not apart.explained_by(shifted):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[apart.positions] = True

@@ -94,10 +94,11 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     middle, spread = _typical_ratio(apart.online, apart.before)
     # Another definition scatters around a ratio of its own, more than offline does: a sum over a mean by the counts.
     usual = max((_typical_ratio(*step)[1] for step in apart.steps()), default=0.0)
-    if spread > min(_LEEWAY * usual, abs(np.log(middle)) / 2):
+    if spread > min(_LEEWAY * usual, abs(middle) / 2):
         return None
-    known = (unit for each in _UNITS for unit in (each, 1.0 / each) if abs(np.log(unit / middle)) <= _NEAR)
-    factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
+    known = (unit for each in _UNITS for unit in (each, 1.0 / each) if abs(np.log(unit) - middle) <= _NEAR)
+    with np.errstate(over="ignore", under="ignore"):
+        factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
     if factor is None:
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
@@ -110,8 +111,8 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
             count / int(case.wrong.sum()),
             0.8,
             f"divided by {factor:.8g}, online differs from offline by no more than offline itself moves "
-            f"({count:,} entities; a typical ratio is {middle:.4g}; {unit_pair(factor)})",
-            {"factor": factor, "unit": unit_pair(factor), "entities": count, "median_ratio": middle},
+            f"({count:,} entities; a typical ratio is {np.exp(middle):.4g}; {unit_pair(factor)})",
+            {"factor": factor, "unit": unit_pair(factor), "entities": count, "median_ratio": float(np.exp(middle))},
             "bring both pipelines to one unit, and say it in the feature's description",
             parameters=1,
         ),
@@ -120,13 +121,13 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
 
 
 def _typical_ratio(one: Floats, other: Floats) -> tuple[float, float]:
-    """Give the median ratio of numbers of one sign, and how far around it, as a logarithm, four of five lie."""
+    """Give the logarithm of the median ratio of numbers of one sign, and how far around it four of five lie."""
     usable = (one != 0) & (other != 0) & (np.sign(one) == np.sign(other))
     if not usable.any():
-        return 1.0, 0.0
+        return 0.0, 0.0
     ratios = np.log(np.abs(one[usable])) - np.log(np.abs(other[usable]))
     middle = float(np.median(ratios))
-    return float(np.exp(middle)), float(np.quantile(np.abs(ratios - middle), 0.8))
+    return middle, float(np.quantile(np.abs(ratios - middle), 0.8))
 
 
 def outstanding(ordered: np.ndarray, width: float) -> tuple[int, int] | None:

@@ -14,12 +14,15 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
     evidence: dict[str, object] = {"entities": int(left.sum())}
     kind = case.feature.declared.kind
     if case.apart is not None:
-        evidence["median_difference"] = float(np.median(case.apart.online - case.apart.before))
+        with np.errstate(invalid="ignore"):
+            middle = float(np.median(case.apart.difference)) if len(case.apart.difference) else np.inf
+        if np.isfinite(middle):
+            evidence["median_difference"] = middle
     elif kind.is_number:
         positions, off, on = case.numbers
         inside = left[positions]
         off, on = off[inside], on[inside]
-        if len(off) >= 3 and np.ptp(off) > 0 and np.ptp(on) > 0:
+        if len(off) >= 3 and off.min() < off.max() and on.min() < on.max():
             with np.errstate(over="ignore", invalid="ignore"):
                 correlation = float(np.corrcoef(off, on)[0, 1])
                 middle = float(np.median(on - off))

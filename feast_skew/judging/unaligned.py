@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -107,6 +108,12 @@ class Apart:
                     Side.of(old[usable], known_old[usable], older.present[usable]),
                 )
             )
+
+    @cached_property
+    def difference(self) -> Floats:
+        """Online minus the row before, where floating point can hold it; infinite elsewhere."""
+        with np.errstate(over="ignore"):
+            return self.online - self.before
 
     def steps(self) -> list[tuple[Floats, Floats]]:
         """Give the newer and the older numbers of each of offline's own steps, for the entities that have both."""
