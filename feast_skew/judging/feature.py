@@ -9,8 +9,9 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass
+from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass, RowState
 from feast_skew.judging.distributions import describe, metrics_of
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.limits import Share, settle
@@ -31,6 +32,7 @@ _CLASS_ORDER = (
     "unaligned",
     "corrupt",
 )
+SECOND = 10**9
 EMPTY_COUNTS = dict.fromkeys(("entities", *_CLASS_ORDER, "stale", "ahead", "expired"), 0)
 
 
@@ -87,6 +89,12 @@ def draft_feature(
         late=late,
         examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, show),
     )
+    rounded = _nearly_aligned(rows)
+    if rounded:
+        draft.reasons.append(
+            f"{rounded:,} unaligned rows have an offline row less than a second away, as if one side rounded its "
+            f"timestamps; set align_within: 1s to compare them"
+        )
     compared = pairs.mask(*COMPARED) & ~pairs.mask(PairClass.CORRUPT)
     if compared.any():
         take = pa.array(np.flatnonzero(compared))
@@ -100,6 +108,18 @@ def draft_feature(
     elif not size:
         draft.not_measured = f"offline knows no entity of view {measured.view.name}"
     return draft
+
+
+def _nearly_aligned(rows: RowState) -> int:
+    """Count the unaligned entities with an offline row within a second, when they are most of the unaligned ones."""
+    unaligned = rows.unaligned
+    if not unaligned.any():
+        return 0
+    online, before, after = rows.online[unaligned], rows.before[unaligned], rows.after[unaligned]
+    near = (before != NO_INSTANT) & (online - np.where(before != NO_INSTANT, before, online) < SECOND)
+    near |= (after != NO_INSTANT) & (np.where(after != NO_INSTANT, after, online) - online < SECOND)
+    count = int(np.count_nonzero(near))
+    return count if count > len(near) / 2 else 0
 
 
 def count_classes(measured: ViewMeasurement, pairs: FeaturePairs) -> dict[str, int]:
@@ -146,7 +166,7 @@ def _unmeasured(draft: Draft) -> FeatureResult:
         feature.runbook,
         verdict,
         draft.counts,
-        {},
+        {"mismatch_rate": Metric(None, limit=feature.limits.mismatch_budget, verdict=verdict)},
         reasons=(draft.error or draft.not_measured,),
         services=draft.view.services,
     )

@@ -101,8 +101,8 @@ def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progres
 def draw(population: Population, wanted: int, seed: int) -> Mapping[str, ViewSample]:
     """Draw the sample of each view: the `wanted` smallest seeded hashes of the key set's entities.
 
-    A view that knows fewer of these than it could (a small view beside a large one) gets its own smallest hashes
-    instead, so that a small view is read whole and decided exactly.
+    A small view beside a large one would find few of its entities among them. A view that has no more than `wanted` is
+    read whole, so that it is decided exactly; one that knows less than half of the sample gets its own smallest hashes.
     """
     if population.size <= wanted:
         everyone = _in_hash_order(population.entities, population.keys, seed, population.size)
@@ -113,7 +113,7 @@ def draw(population: Population, wanted: int, seed: int) -> Mapping[str, ViewSam
     for name, known in population.views.items():
         size = known.entities.num_rows
         inside = int(np.count_nonzero(index.positions(known.entities) >= 0))
-        if inside < min(wanted, size):
+        if inside < size <= wanted or inside < wanted // 2:
             own = _in_hash_order(known.entities, population.keys, seed, wanted)
             samples[name] = ViewSample(own, size, size - own.num_rows)
         else:

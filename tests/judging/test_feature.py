@@ -158,7 +158,8 @@ def test_an_ignored_feature_warns_until_its_date(
 def test_a_view_that_was_never_materialized_is_not_measured() -> None:
     found = settled(draft({"offline_only": 10}, materialized=False))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.metrics == {}
+    assert found.metrics["mismatch_rate"].value is None
+    assert found.metrics["mismatch_rate"].verdict is Verdict.INCONCLUSIVE
     assert "was never materialized" in found.reasons[0]
     assert settled(draft({"offline_only": 9, "match": 1}, materialized=False)).verdict is Verdict.FAIL
 
