@@ -40,11 +40,13 @@ def make(directory: Path, entities: int, features: int, days: int, address: str)
     writer = None
     for day in range(days):
         instant = np.datetime64(NOW.replace(tzinfo=None) - timedelta(days=days - day), "us")
-        table = pa.table({
-            "user_id": pa.array(np.arange(entities)),
-            "event_timestamp": pa.array(np.full(entities, instant)).cast(pa.timestamp("us", tz="UTC")),
-            **{f"f{i}": random.normal(size=entities) for i in range(features)},
-        })
+        table = pa.table(
+            {
+                "user_id": pa.array(np.arange(entities)),
+                "event_timestamp": pa.array(np.full(entities, instant)).cast(pa.timestamp("us", tz="UTC")),
+                **{f"f{i}": random.normal(size=entities) for i in range(features)},
+            }
+        )
         schema = table.schema
         writer = writer or pq.ParquetWriter(directory / "rows.parquet", schema)
         writer.write_table(table)
@@ -53,8 +55,13 @@ def make(directory: Path, entities: int, features: int, days: int, address: str)
     store = FeatureStore(repo_path=str(directory))
     user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.INT64)
     source = FileSource(name="rows", path="rows.parquet", timestamp_field="event_timestamp")
-    view = FeatureView(name="v", entities=[user], source=source, ttl=timedelta(0),
-                       schema=[Field(name=f"f{i}", dtype=Float64) for i in range(features)])
+    view = FeatureView(
+        name="v",
+        entities=[user],
+        source=source,
+        ttl=timedelta(0),
+        schema=[Field(name=f"f{i}", dtype=Float64) for i in range(features)],
+    )
     store.apply([user, source, view])
     store.materialize(NOW - timedelta(days=1), NOW)
 
@@ -76,8 +83,10 @@ def feast(directory: Path, entities: int) -> None:
     refs = [f"v:{field.name}" for field in store.get_feature_view("v").features]
     ids = np.arange(entities)
     offline = store.get_historical_features(pd.DataFrame({"user_id": ids, "event_timestamp": NOW}), refs).to_df()
-    parts = [store.get_online_features(refs, {"user_id": ids[i : i + 1000].tolist()}).to_df()
-             for i in range(0, entities, 1000)]
+    parts = [
+        store.get_online_features(refs, {"user_id": ids[i : i + 1000].tolist()}).to_df()
+        for i in range(0, entities, 1000)
+    ]
     both = offline.merge(pd.concat(parts), on="user_id", suffixes=("", "_online"))
     equal = all(np.allclose(both[r[2:]], both[r[2:] + "_online"]) for r in refs)
     print(json.dumps({"verdict": "equal" if equal else "different", "entities": len(both)}))
@@ -107,16 +116,43 @@ def main() -> None:
         directory = Path(scratch)
         start = time.perf_counter()
         # In a process of its own: a child's peak would otherwise start from what this one has held.
-        subprocess.run([sys.executable, __file__, "--inside", "make", "--directory", scratch, "--address",
-                        server.connection_string, "--entities", str(options.entities), "--features",
-                        str(options.features), "--days", str(options.days)], check=True, capture_output=True)
-        print(f"{options.entities:,} entities x {options.features} features x {options.days} offline rows; "
-              f"loaded in {time.perf_counter() - start:.0f} s; {os.cpu_count()} cores")
+        subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                "--inside",
+                "make",
+                "--directory",
+                scratch,
+                "--address",
+                server.connection_string,
+                "--entities",
+                str(options.entities),
+                "--features",
+                str(options.features),
+                "--days",
+                str(options.days),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        print(
+            f"{options.entities:,} entities x {options.features} features x {options.days} offline rows; "
+            f"loaded in {time.perf_counter() - start:.0f} s; {os.cpu_count()} cores"
+        )
         print(f"{'who':<8}{'seconds':>10}{'peak MB':>10}  result")
         for _ in range(options.runs):
             for who in ("ours", "feast"):
-                command = [sys.executable, __file__, "--inside", who, "--directory", str(directory),
-                           "--entities", str(options.entities)]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--inside",
+                    who,
+                    "--directory",
+                    str(directory),
+                    "--entities",
+                    str(options.entities),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     print(f"{who:<8}{'failed':>10}  {done.stderr.strip().splitlines()[-1][:100]}")

@@ -38,8 +38,7 @@ plane_delays = FeatureView(
         Field(
             name="avg_arr_delay",
             dtype=Float64,
-            description="Mean arrival delay in minutes of the flights that landed in the window; "
-            "null when none did",
+            description="Mean arrival delay in minutes of the flights that landed in the window; null when none did",
             tags=definition("arr_delay", "mean", keys=PLANE, at="arrived_at", days=WINDOW_DAYS),
         ),
         Field(

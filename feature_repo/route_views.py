@@ -41,8 +41,7 @@ route_delays = FeatureView(
         Field(
             name="avg_air_time",
             dtype=Float64,
-            description="Mean minutes in the air of the flights that landed in 30 days; "
-            "null when none did",
+            description="Mean minutes in the air of the flights that landed in 30 days; null when none did",
             tags=definition("air_time", "mean", keys=ROUTE, at="arrived_at", days=30),
         ),
     ],

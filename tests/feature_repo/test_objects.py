@@ -22,7 +22,7 @@ def contents() -> Iterator[Any]:
     """The repository as `feast apply` reads it."""
     from feast.repo_operations import parse_repo
 
-    before, path = os.getcwd(), list(sys.path)
+    before, path = Path.cwd(), list(sys.path)
     os.chdir(REPO)
     sys.path.insert(0, str(REPO))
     try:

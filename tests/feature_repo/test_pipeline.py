@@ -61,9 +61,7 @@ def read(data_dir: Path, name: str) -> pd.DataFrame:
 def sample(rows: pd.DataFrame, size: int) -> list[Flight]:
     """Some rows at random, and always the first and last ones in time and some with a null."""
     nulls = rows[rows.isna().any(axis=1)]
-    table = pd.concat(
-        [rows.head(5), rows.tail(5), nulls.head(5), rows.sample(size, random_state=3)]
-    )
+    table = pd.concat([rows.head(5), rows.tail(5), nulls.head(5), rows.sample(size, random_state=3)])
     plain = table.astype(object).where(table.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
@@ -132,15 +130,11 @@ def test_live_rows_equal_a_plain_loop(data_dir: Path, flights: list[Flight], day
         assert rows.loc[plane, "flights"] == len(inside)
 
 
-def test_every_plane_and_day_with_a_departure_has_one_row(
-    data_dir: Path, flights: list[Flight]
-) -> None:
+def test_every_plane_and_day_with_a_departure_has_one_row(data_dir: Path, flights: list[Flight]) -> None:
     """A departure on the stroke of midnight belongs to the day that ends there."""
     day, instant = dt.timedelta(days=1), dt.timedelta(microseconds=1)
     expected = {
-        (f["tailnum"], (f["departed_at"] - instant).date() + day)
-        for f in flights
-        if f["tailnum"] and f["departed_at"]
+        (f["tailnum"], (f["departed_at"] - instant).date() + day) for f in flights if f["tailnum"] and f["departed_at"]
     }
     rows = read(data_dir, "plane_delays_30d")
     assert (rows["event_timestamp"].dt.normalize() == rows["event_timestamp"]).all()
@@ -201,9 +195,7 @@ def test_building_again_gives_the_same_bytes(data_dir: Path, tmp_path: Path) -> 
     again = build_features.build(tmp_path)
     for path in again.values():
         assert path.read_bytes() == (data_dir / "features" / path.name).read_bytes()
-    assert sorted(p.name for p in (tmp_path / "features").iterdir()) == sorted(
-        path.name for path in again.values()
-    )
+    assert sorted(p.name for p in (tmp_path / "features").iterdir()) == sorted(path.name for path in again.values())
 
 
 def test_a_window_of_no_days_is_refused(data_dir: Path) -> None:
