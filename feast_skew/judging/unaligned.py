@@ -159,8 +159,9 @@ def _movement(feature: FeaturePlan, neighbours: Neighbours, confidence: float, s
             rtol=feature.tolerance.rtol,
             atol=feature.tolerance.atol,
             seed=seed,
+            levels=kind is not Kind.TIMESTAMP,
         )
-    return judge_changes(online, before, steps, confidence=confidence)
+    return judge_changes(online, before, steps, confidence=confidence, reach=neighbours.reach)
 
 
 def _objects(column: pa.Array) -> np.ndarray:

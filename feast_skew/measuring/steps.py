@@ -34,13 +34,15 @@ class Neighbours:
     """Unaligned entities with the offline rows around and before their online instant.
 
     `positions` are their places in the sample. `online` and `before` hold what is compared; `steps` are pairs of a
-    newer and an older offline row over gaps at least as long as the one between `before` and the online instant.
+    newer and an older offline row over gaps at least as long as the one between `before` and the online instant;
+    `reach` is the share of the entities known offline that are unaligned.
     """
 
     positions: np.ndarray
     online: Moment
     before: Moment
     steps: list[tuple[Moment, Moment]]
+    reach: float
 
 
 def find_neighbours(
@@ -75,4 +77,5 @@ def find_neighbours(
     # reaches from before to after, so it is never shorter than the one to the online row.
     steps.insert(0, (moments["after"], moments["before"]))
     usable = [(new, old) for new, old in steps if (new.present & old.present).any()]
-    return Neighbours(positions, online, moments["before"], usable)
+    reach = float(rows.unaligned.sum()) / max(1, int(rows.has_offline.sum()))
+    return Neighbours(positions, online, moments["before"], usable, reach)

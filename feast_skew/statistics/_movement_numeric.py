@@ -13,6 +13,7 @@ from feast_skew.statistics import _movement_rules as rules
 from feast_skew.statistics._movement_rules import MovementStatistic
 from feast_skew.statistics._outruns import outruns
 from feast_skew.statistics._resampling import bound, resampled_sums
+from feast_skew.statistics._selection import is_selected, movers
 from feast_skew.statistics.binning import NumericBins, numeric_bins
 from feast_skew.statistics.psi import paired_psi
 
@@ -47,8 +48,11 @@ def numeric_statistics(
     atol: float,
     seed: int,
     reps: int,
+    levels: bool,
 ) -> list[MovementStatistic]:
     """Give the statistics of numeric columns, NaN where an entity has no finite number.
+
+    Without ``levels``, as for instants, which follow the clock, only the sizes of moves decide.
 
     Size, mean and their bounds are in the unit of the feature; variance is the absolute log of the
     variance ratio; PSI is in nats, on bins of ``before``. Differences count up to the 98 % quantile
@@ -61,6 +65,9 @@ def numeric_statistics(
     tight = math.inf if room is None else room
     eligible = np.isfinite(y) & np.isfinite(b)
     usable = [s for s in scaled if np.sum(eligible & _finite(s)) >= rules.FEWEST]
+    if is_selected((y, b), usable, confidence, rtol, tight):
+        of_moves = (confidence, rtol, tight, seed, reps)
+        return _moves_only((y, b), usable, of_moves, _spread(b[eligible]), exponent)
     measured = np.zeros_like(eligible)
     for step in usable:
         measured |= eligible & _finite(step)
@@ -79,9 +86,27 @@ def numeric_statistics(
     if all(yard.changed == 0 for yard in yards):
         counts = [(yard.changed, yard.n) for yard in yards]
         changed = rules.share_statistic("changed", (observed.changed, observed.n), counts, confidence)
-        return [changed, *_judged(observed, yards, spread, exponent, decide=False)]
+        return [changed, *_judged(observed, yards, spread, exponent, deciding=())]
     ranked = outruns(y, b, usable, spread, confidence=confidence, rtol=rtol, atol=tight)
-    return [*_judged(observed, yards, spread, exponent, decide=True), ranked]
+    return [*_judged(observed, yards, spread, exponent, deciding=_NAMES if levels else _JUDGING), ranked]
+
+
+def _moves_only(
+    observed: Pair,
+    steps: Sequence[Pair],
+    how: tuple[float, float, float, int, int],
+    spread: float,
+    exponent: int,
+) -> list[MovementStatistic]:
+    """Hold the moves of selected entities against offline's moves; levels and shares say nothing of such rows."""
+    confidence, rtol, atol, seed, reps = how
+    chosen, groups = movers(observed, steps, rtol, atol)
+    if not groups or chosen[0].size < rules.FEWEST:
+        reason = f"only entities that just moved are online, and offline has fewer than {rules.FEWEST} moves to compare"
+        return [MovementStatistic("size", None, None, None, None, None, None, "undecided", reason)]
+    bins = numeric_bins(chosen[1], rtol=rtol, atol=atol)
+    measured = [_measure(new, old, bins, confidence, rtol, atol, seed, reps) for new, old in (chosen, *groups)]
+    return _judged(measured[0], measured[1:], spread, exponent, deciding=_JUDGING)
 
 
 def _measure(
@@ -141,9 +166,9 @@ def _functions(sums: Floats, size: int) -> dict[str, Floats]:
 
 
 def _judged(
-    observed: _Measured, yards: Sequence[_Measured], spread: float, exponent: int, *, decide: bool
+    observed: _Measured, yards: Sequence[_Measured], spread: float, exponent: int, *, deciding: Sequence[str]
 ) -> list[MovementStatistic]:
-    """Put every statistic beside its yardstick; undecided rules only report."""
+    """Put every statistic beside its yardstick; those that do not decide only report."""
     steps = len(yards)
     size_high = _largest([yard.high["size"] for yard in yards])
     found = []
@@ -155,7 +180,7 @@ def _judged(
         yardstick = _largest([yard.value[source] for yard in yards])
         high = _largest([yard.high[source] for yard in yards])
         limit = None
-        if decide and size_high is not None:
+        if name in deciding and size_high is not None:
             limit = _limit(name, yards, yardstick, high, size_high, spread, steps)
         verdict = rules.verdict(value, low, limit)
         if verdict == "undecided" and name not in _JUDGING:
@@ -191,7 +216,7 @@ def _limit(
         scatter_high = high if high is not None else size_high
         return max(rules.scatter_slack(steps) * scatter_high, rules.RELEVANT_SCATTER * spread)
     if name == "size":
-        return max(rules.push_slack(steps) * size_high, rules.RELEVANT * spread)
+        return max(rules.push_slack(steps) * size_high, _relevant(spread, size_high, steps))
     if steps < rules.SPREAD_STEPS or yardstick is None or high is None:
         return None
     past = [yard.value[name] or 0.0 for yard in yards]
@@ -200,8 +225,14 @@ def _limit(
     scatter = float(np.std(past, ddof=1))
     limit = max(rules.slack(steps) * high, yardstick + rules.SPREAD_FACTOR * scatter)
     if name == "mean":
-        return max(limit, rules.MEAN_SLACK * size_high, rules.RELEVANT * spread)
+        return max(limit, rules.MEAN_SLACK * size_high, _relevant(spread, size_high, steps))
     return max(limit, rules.RELEVANT_VARIANCE if name == "variance" else rules.RELEVANT_PSI)
+
+
+def _relevant(spread: float, size_high: float, steps: int) -> float:
+    """Give the push that is too large for a bad day: part of the spread, or far beyond all movement of several steps."""
+    part = rules.RELEVANT * spread
+    return min(part, rules.UNHEARD_OF * size_high) if steps >= rules.FEW_STEPS else part
 
 
 def _spread(values: Floats) -> float:

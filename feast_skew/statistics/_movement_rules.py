@@ -28,6 +28,8 @@ from feast_skew.statistics._special import beta_quantile
 FEWEST = 30
 SMALL_SHARE = 0.001
 RELEVANT = 0.5  # of the spread among entities
+UNHEARD_OF = 20.0  # times the largest step: no day of the flights or of the simulated worlds pushed that far
+FEW_STEPS = 3  # fewer say little of how calm a feature is
 RELEVANT_SCATTER = 0.15  # of the same
 RELEVANT_PSI = 0.24  # the PSI of deciles that such a shift of a normal gives
 RELEVANT_VARIANCE = 0.41  # log of a ratio of 1.5

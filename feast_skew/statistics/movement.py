@@ -7,14 +7,16 @@ that, or the rows before and after the online instant (the best one, as it holds
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from feast_skew.statistics._movement_numeric import numeric_statistics
-from feast_skew.statistics._movement_rules import FEWEST, MovementStatistic, share_statistic
+from feast_skew.statistics._movement_rules import FEWEST, MovementStatistic, share_statistic, verdict
+from feast_skew.statistics._selection import is_selected
 from feast_skew.statistics.sides import Mask, Side, numbers, state
 
 
@@ -39,6 +41,8 @@ class Movement:
 
 Steps = Sequence[tuple[Side, Side]]
 
+PLAUSIBLE = 0.05
+
 
 def judge_movement(
     online: Side,
@@ -50,6 +54,7 @@ def judge_movement(
     atol: float = 1e-12,
     seed: int = 0,
     reps: int = 200,
+    levels: bool = True,
 ) -> Movement:
     """Judge whether numbers online move away from ``before`` by more than offline's own steps.
 
@@ -66,6 +71,8 @@ def judge_movement(
         Differences up to ``atol + rtol * max(|a|, |b|)`` are none, as the feature is compared.
     seed, reps : int
         Of the resampling of entities.
+    levels : bool
+        Whether means and variances mean something; not so for instants, which follow the clock.
 
     Returns
     -------
@@ -86,21 +93,28 @@ def judge_movement(
     if isinstance(common, Movement):
         return common
     rows, usable = common
-    found = [_null_statistic(online, before, usable, rows, confidence, numeric=True)]
+    y, b = numbers(online, rows), numbers(before, rows)
+    moves = [(numbers(new, rows), numbers(old, rows)) for new, old in usable]
+    few = int(np.sum(np.isfinite(y) & np.isfinite(b))) < FEWEST
+    chosen = few or is_selected((y, b), moves, confidence, rtol, atol)
+    found = [_null_statistic(online, before, usable, rows, confidence, numeric=True, lost_only=chosen)]
     found += numeric_statistics(
-        numbers(online, rows),
-        numbers(before, rows),
-        [(numbers(new, rows), numbers(old, rows)) for new, old in usable],
+        y,
+        b,
+        moves,
         confidence=confidence,
         rtol=rtol,
         atol=atol,
         seed=seed,
         reps=reps,
+        levels=levels,
     )
     return _overall(found, int(rows.sum()), len(usable))
 
 
-def judge_changes(online: Side, before: Side, steps: Steps, *, confidence: float = 0.95) -> Movement:
+def judge_changes(
+    online: Side, before: Side, steps: Steps, *, confidence: float = 0.95, reach: float = 1.0
+) -> Movement:
     """Judge whether more categories, strings or bools differ than change in offline's own steps.
 
     Parameters
@@ -111,6 +125,8 @@ def judge_changes(online: Side, before: Side, steps: Steps, *, confidence: float
         Newer and older offline row of the same entities, over gaps at least as long as the online one.
     confidence : float
         Of each one-sided bound, from 0.5 to below 1.
+    reach : float
+        Share of all entities that these rows are of, 0 to 1: few may be there because something happened to them.
 
     Returns
     -------
@@ -129,11 +145,36 @@ def judge_changes(online: Side, before: Side, steps: Steps, *, confidence: float
     rows, usable = common
     pairs = [(online, before), *usable]
     counts = [_changes(new, old, rows) for new, old in pairs]
-    found = [
-        _null_statistic(online, before, usable, rows, confidence, numeric=False),
-        share_statistic("changed", counts[0], counts[1:], confidence),
-    ]
+    changed = share_statistic("changed", counts[0], counts[1:], confidence)
+    chosen = changed.verdict == "beyond" and _may_be_chosen(changed, reach)
+    if chosen:
+        changed = _beyond_chance(changed, _chance_of_change(before, rows))
+    found = [_null_statistic(online, before, usable, rows, confidence, numeric=False, lost_only=chosen), changed]
     return _overall(found, int(rows.sum()), len(usable))
+
+
+def _chance_of_change(before: Side, rows: Mask) -> float:
+    """Give the share of entities whose category would differ from a freshly drawn one: 1 less the sum of squares."""
+    names = [repr(before.values[i]) for i in np.flatnonzero(rows & before.valid)]
+    counts = np.array(list(Counter(names).values()), dtype=np.float64)
+    return float(1.0 - np.sum((counts / counts.sum()) ** 2)) if counts.size else 1.0
+
+
+def _may_be_chosen(changed: MovementStatistic, reach: float) -> bool:
+    """Tell whether a stream that writes at events explains that so many changed.
+
+    Then a step changes about as many as the events that reach ``reach`` of the entities do; ``PLAUSIBLE`` of that is
+    enough, as the rows may have come over many days.
+    """
+    return (changed.yardstick_high or 0.0) >= PLAUSIBLE * reach * (changed.value or 0.0) and (changed.yardstick or 0.0) > 0
+
+
+def _beyond_chance(changed: MovementStatistic, chance: float) -> MovementStatistic:
+    """Allow for rows that a stream wrote because something happened: each of them may be a fresh draw."""
+    limit = max(changed.limit or 0.0, chance)
+    found = verdict(changed.value, changed.low, limit)
+    found = "within" if found == "undecided" and (changed.value or 0.0) < 1.0 else found
+    return replace(changed, limit=limit, verdict=found, reason=f"{changed.reason}; fresh draws differ for {chance:.1%}")
 
 
 def _yardstick(
@@ -161,22 +202,27 @@ def _yardstick(
 
 def _overall(found: list[MovementStatistic], entities: int, steps: int) -> Movement:
     """Give the worst verdict with the reason of the statistic that it rests on."""
-    for verdict in ("beyond", "undecided"):
-        worst = [s for s in found if s.verdict == verdict]
+    for word in ("beyond", "undecided"):
+        worst = [s for s in found if s.verdict == word]
         if worst:
             top = max(worst, key=lambda s: s.ratio or 0.0)
-            return Movement(verdict, top.reason, entities, steps, tuple(found))
+            return Movement(word, top.reason, entities, steps, tuple(found))
     reason = "online differs by no more than offline itself moves over such gaps"
     return Movement("within", reason, entities, steps, tuple(found))
 
 
 def _null_statistic(
-    online: Side, before: Side, steps: Steps, rows: Mask, confidence: float, *, numeric: bool
+    online: Side, before: Side, steps: Steps, rows: Mask, confidence: float, *, numeric: bool, lost_only: bool
 ) -> MovementStatistic:
-    """Compare how many entities turn null, not finite, or back."""
+    """Compare how many entities turn null, not finite, or back; of chosen rows only how many lose their value.
+
+    Values that come are what a stream writes at events; values that go are not.
+    """
 
     def turned(new: Side, old: Side) -> tuple[int, int]:
         inside = rows & new.present & old.present
+        if lost_only:
+            inside &= state(old, numeric) == 0
         differ = state(new, numeric) != state(old, numeric)
         return int((differ & inside).sum()), int(inside.sum())
 

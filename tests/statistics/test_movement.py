@@ -209,11 +209,66 @@ def test_categories_that_move_as_offline_does_are_within(moving, steps):
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("moving", [0.0, 0.01, 0.1])
+@pytest.mark.parametrize("moving", [0.0, 0.01])
 def test_categories_that_differ_more_are_beyond(moving, steps):
     found = [judge_changes(*categories(seed, 300, steps, moving, 0.5)) for seed in range(10)]
     assert {m.verdict for m in found} == {"beyond"}
     assert "changed" in found[0].reason or "nulls" in found[0].reason
+
+
+@pytest.mark.parametrize("moving", [0.0, 0.01, 0.1, 0.3])
+def test_another_spelling_is_beyond_however_lively_the_category(moving):
+    online, before, steps = categories(1, 300, 3, moving)
+    renamed = np.array([None if name is None else name.upper() for name in online.values], dtype=object)
+    assert judge_changes(Side.of(renamed), before, steps).verdict == "beyond"
+
+
+def chosen(seed, n=3000, gap=20.0, steps=6, window=30, online_window=30, how="mean"):
+    """Entities with an event every `gap` days, pushed only when one happens: the rows of those that just moved."""
+    rng = np.random.default_rng(seed)
+    world = worlds.events(rng, n, rate=1 / gap)
+    total, entity, time, _ = world
+    night = worlds.NIGHT
+    last = np.full(total, -1.0)
+    recent = (time > night) & (time <= night + 1)
+    np.maximum.at(last, entity[recent], time[recent])
+    pushed = last > 0
+    at = np.where(pushed, last, night)
+    aggregate = worlds.aggregate if how == "mean" else counted
+    online = Side.of(aggregate(world, at, online_window)[pushed])
+    nights = [Side.of(aggregate(world, night - k, window)[pushed]) for k in range(steps + 1)]
+    return online, nights[0], list(pairwise(nights))
+
+
+def counted(world, at, days):
+    n, entity, time, _ = world
+    instant = np.broadcast_to(at, (n,))[entity]
+    return np.bincount(entity[(time <= instant) & (time > instant - days)], minlength=n).astype(float)
+
+
+@pytest.mark.parametrize("how", ["mean", "count"])
+@pytest.mark.parametrize("gap", [20.0, 10.0, 5.0, 2.0, 1.0])
+def test_rows_pushed_at_events_are_no_alarm_though_their_entities_were_quiet_before(gap, how):
+    found = [judge_movement(*chosen(seed, gap=gap, how=how)) for seed in range(8)]
+    assert [m.reason for m in found if m.verdict == "beyond"] == []
+
+
+@pytest.mark.parametrize("gap", [5.0, 2.0, 1.0])
+def test_a_week_for_a_month_is_beyond_also_in_rows_pushed_at_events(gap):
+    found = [judge_movement(*chosen(seed, gap=gap, online_window=7)).verdict for seed in range(8)]
+    assert found.count("beyond") >= 7
+
+
+def test_a_small_push_is_beyond_where_nothing_else_moves_as_far():
+    rng = np.random.default_rng(2)
+    level = rng.normal(0, 10, 500)
+    nights = [level]
+    for _ in range(6):
+        nights.append(nights[-1] + rng.normal(0, 0.04, 500))
+    sides = [Side.of(night) for night in reversed(nights)]
+    steps = list(pairwise(sides))
+    assert judge_movement(Side.of(nights[-1] + rng.normal(0, 0.02, 500)), sides[0], steps).verdict == "within"
+    assert judge_movement(Side.of(nights[-1] + 3.0), sides[0], steps).verdict == "beyond"
 
 
 def test_bools_lists_and_masks_are_categories():
