@@ -43,7 +43,8 @@ class Earlier:
 class Case:
     """One feature with everything that rules may look at; arrays have one element per entity of the sample.
 
-    `apart` is there when the feature failed by its unaligned rows: then these entities are the wrong ones.
+    `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too, and
+    `apart` holds them where they are numbers.
     """
 
     view: ViewPlan
@@ -55,12 +56,13 @@ class Case:
     ask_earlier: Callable[[], list[Earlier]]
     orphans: Orphans | None = None
     apart: Apart | None = None
+    unaligned_failed: bool = False
     changed_versions: tuple[SourceVersion, ...] = field(default=())
 
     @cached_property
     def wrong(self) -> Mask:
         """Entities whose aligned values differ, nulls and unreadable values included; or the unaligned ones that fail."""
-        if self.apart is not None:
+        if self.unaligned_failed:
             return self.pairs.wrong | self.rows.unaligned
         return self.pairs.wrong
 

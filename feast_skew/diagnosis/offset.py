@@ -6,11 +6,13 @@ import numpy as np
 
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.scale import FEWEST_APART, LEAST_SHARE, outstanding
+from feast_skew.diagnosis.scale import FEWEST_APART, LEAST_SHARE, SMALL, by_chance, outstanding
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
 _RELATIVE = 1e-9
+_ROUNDING = 2.0**-23
+"""Of the values: what a detour through float32 leaves behind."""
 
 
 @rule("offset", kind="what", parameters=1)
@@ -45,6 +47,11 @@ def offset(case: Case) -> Explanation | None:
     count = int(fits.sum())
     wrong = int(case.wrong.sum())
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
+        return None
+    typical = float(np.median(np.maximum(np.abs(off[fits]), np.abs(on[fits]))))
+    if kind is not Kind.TIMESTAMP and (
+        abs(constant) <= _ROUNDING * typical or (abs(constant) <= SMALL and by_chance(off, on, count))
+    ):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from feast_skew.core.arrays import Mask
+from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
@@ -18,10 +20,11 @@ def restated(case: Case) -> Explanation | None:
     Proof needs a created timestamp: then the source still has the version that was written online. Without one, the
     pattern alone (same timestamp, other value, a store that keeps what is not older) is said as a possibility.
     """
-    wrong = int(case.pairs.wrong.sum())
+    suspects = case.pairs.wrong & ~case.pairs.mask(PairClass.CORRUPT)
+    wrong = int(suspects.sum())
     if not wrong:
         return None
-    proven = _equal_to_earlier_version(case)
+    proven = _equal_to_earlier_version(case, suspects)
     count = int(proven.sum())
     remedy = _remedy(case)
     if count:
@@ -65,15 +68,15 @@ def restated(case: Case) -> Explanation | None:
             },
             remedy,
         ),
-        case.pairs.wrong.copy(),
+        suspects,
     )
 
 
-def _equal_to_earlier_version(case: Case) -> np.ndarray:
+def _equal_to_earlier_version(case: Case, suspects: Mask) -> Mask:
     proven = np.zeros(len(case.wrong), dtype=bool)
     if case.older is None or not len(case.older_positions):
         return proven
-    same = case.online_equals(case.older, case.older_positions) & case.pairs.wrong[case.older_positions]
+    same = case.online_equals(case.older, case.older_positions) & suspects[case.older_positions]
     proven[case.older_positions[same]] = True
     return proven
 

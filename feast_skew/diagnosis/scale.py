@@ -13,6 +13,9 @@ LEAST_SHARE = 0.05
 """A constant that fits fewer of the wrong values is taken for chance."""
 
 FEWEST_APART = 30
+SMALL = 5.0
+_NEARLY_ALL = 0.95
+_ROUNDING = 1e-5
 _NEAR = 0.15
 _LEEWAY = 1.1
 _TIMES_SECOND = 3
@@ -61,11 +64,15 @@ def scale(case: Case) -> Explanation | None:
     if peak is None:
         return None
     factor = snapped(float(np.exp(np.median(ordered[slice(*peak)]))))
+    if abs(factor - 1.0) <= _ROUNDING:
+        return None  # the last digits differ: no unit, but a narrower type on the way
     with np.errstate(over="ignore", invalid="ignore"):
         fits = np.abs(on - factor * off) <= _WIDTH * np.abs(on)
     count = int(fits.sum())
     wrong = int(case.wrong.sum())
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:
+        return None
+    if max(factor, 1.0 / factor) <= SMALL and by_chance(off, on, count):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
@@ -84,6 +91,12 @@ def scale(case: Case) -> Explanation | None:
         ),
         explained,
     )
+
+
+def by_chance(off: np.ndarray, on: np.ndarray, explained: int) -> bool:
+    """Tell whether a small constant may fit whole numbers by chance: counts that differ mostly differ by one."""
+    whole = bool(np.all(off == np.round(off)) and np.all(on == np.round(on)))
+    return whole and explained < _NEARLY_ALL * len(off)
 
 
 def _scale_apart(case: Case, apart: Apart) -> Explanation | None:

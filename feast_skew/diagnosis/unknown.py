@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import Case, share_text
 from feast_skew.report import Cause
 
@@ -30,13 +31,20 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
                 evidence["correlation"] = correlation
             if np.isfinite(middle):
                 evidence["median_difference"] = middle
+    corrupt = int((left & case.pairs.mask(PairClass.CORRUPT)).sum())
+    if corrupt == left.sum():
+        detail = f"{corrupt:,} online values cannot be decoded"
+        remedy = "find who else writes these keys, then write the rows again"
+    else:
+        where = "unaligned" if case.unaligned_failed else "wrong"
+        detail = f"{share_text(int(left.sum()), wrong)} of the {where} values fit no rule"
+        remedy = "compare the code of both pipelines for the example entities"
     return Cause(
         "unknown",
         "what",
         int(left.sum()) / wrong,
         0.0,
-        f"{share_text(int(left.sum()), wrong)} of the {'unaligned' if case.apart is not None else 'wrong'} values fit no "
-        f"rule",
+        detail,
         evidence,
-        "compare the code of both pipelines for the example entities",
+        remedy,
     )
