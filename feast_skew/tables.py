@@ -15,7 +15,7 @@ from feast_skew.config import Settings, read_config_file, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import DistinctEntities, JoinKey, KeySet, cast_keys
 from feast_skew.core.model import FeaturePlan, Limits, Plan, ViewPlan
-from feast_skew.core.types import shared_type
+from feast_skew.core.types import DeclaredType, Kind, exact_timestamp, meet
 from feast_skew.errors import InputError, SourceUnreadable, UnknownName
 from feast_skew.judging.findings import null_keys
 from feast_skew.report import SkewReport
@@ -29,6 +29,7 @@ from feast_skew.stores.tables import (
 )
 
 VIEW = "table"
+_KEYS_DO_NOT_FIT = "the keys of the {} table do not fit those of the other one"
 _DAY_IN_1970 = datetime(1970, 1, 2, tzinfo=timezone.utc)
 
 
@@ -73,7 +74,9 @@ def compare(
         path = config if isinstance(config, (str, Path)) else None
         content = read_config_file(Path(path)) if path is not None else config
         settings.add_layer(str(path) if path is not None else "config", content)  # type: ignore[arg-type]
-    view = _view(left, right, [keys] if isinstance(keys, str) else list(keys), settings)
+    names = [keys] if isinstance(keys, str) else list(keys)
+    left, right, types = _meeting(left, right, names, _shared(left, right, names))
+    view = _view(names, types, settings)
     _check_targets(settings, view)
     entities = _entities(left, right, view.keys)
     _check_repeats(left, view.keys, "offline", timed)
@@ -117,7 +120,8 @@ def _arrow(given: Any, side: str) -> pa.Table:
         ) from error
 
 
-def _view(left: pa.Table, right: pa.Table, keys: list[str], settings: Settings) -> ViewPlan:
+def _shared(left: pa.Table, right: pa.Table, keys: list[str]) -> list[str]:
+    """Name the features: the columns of both tables that are neither keys nor timestamps of rows."""
     if not keys:
         raise InputError("no keys were given", hint="name the columns that identify an entity, for example ['id']")
     twice = next((name for name in keys if keys.count(name) > 1), None)
@@ -136,13 +140,40 @@ def _view(left: pa.Table, right: pa.Table, keys: list[str], settings: Settings) 
     shared = [name for name in left.column_names if name in right.column_names and name not in special]
     if not shared:
         raise InputError("the tables share no feature", hint="a feature is a column of the same name in both")
-    types = {
-        name: shared_type(left.schema.field(name).type, right.schema.field(name).type) for name in (*keys, *shared)
-    }
+    return shared
+
+
+def _meeting(
+    left: pa.Table, right: pa.Table, keys: list[str], features: list[str]
+) -> tuple[pa.Table, pa.Table, dict[str, DeclaredType]]:
+    """Give both tables with the columns brought near each other, and the types that hold them."""
+    types = {}
+    for name in (*keys, *features):
+        try:
+            types[name], one, other = meet(left.column(name), right.column(name))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(
+                f"column {name!r} is {left.column(name).type} offline and {right.column(name).type} online, which have "
+                "no type in common",
+                hint=" ".join(str(error).split())[:200],
+            ) from error
+        if name in keys:
+            for side, column in (("offline", left.column(name)), ("online", right.column(name))):
+                if pa.types.is_nested(column.type) and types[name].kind is not Kind.TEXT:
+                    raise InputError(_KEYS_DO_NOT_FIT.format(side), hint=f"{name!r} holds {column.type}")
+            if types[name].kind is Kind.TIMESTAMP:  # two times that differ are two entities
+                types[name] = exact_timestamp(one, other)
+        left = left.set_column(left.column_names.index(name), name, one)
+        right = right.set_column(right.column_names.index(name), name, other)
+    return left, right, types
+
+
+def _view(keys: list[str], types: dict[str, DeclaredType], settings: Settings) -> ViewPlan:
     join_keys = [JoinKey(name, types[name]) for name in sorted(keys)]
     features = []
-    for name in shared:
-        declared = types[name]
+    for name, declared in types.items():
+        if name in keys:
+            continue
         asked = settings.feature(VIEW, name, {}, {})
         tolerance = (
             Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)
@@ -164,9 +195,7 @@ def _cast(table: pa.Table, keys: KeySet, side: str) -> pa.Table:
     try:
         cast, complete = cast_keys(table, keys)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(
-            f"the keys of the {side} table do not fit those of the other one", hint=" ".join(str(error).split())[:200]
-        ) from error
+        raise InputError(_KEYS_DO_NOT_FIT.format(side), hint=" ".join(str(error).split())[:200]) from error
     return cast.filter(pa.array(complete))
 
 

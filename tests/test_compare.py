@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ CLASSES = (
     "unaligned",
     "corrupt",
 )
+UNION = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1]), pa.array(["a"])])
 TABLES = {
     "arrow": pa.table,
     "chunked": lambda columns: pa.concat_tables([pa.table(columns).slice(i, 2) for i in range(0, 6, 2)]),
@@ -275,6 +277,9 @@ def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
         ({"id": [1], "x": [object()]}, {"id": [1], "x": [1]}, ["id"], "the offline table"),
         (pa.table([[1], [1], [2]], names=["id", "x", "x"]), {"id": [1], "x": [1]}, ["id"], "column 'x' twice"),
         ({"id": [[1]], "x": [1]}, {"id": [1], "x": [1]}, ["id"], "keys of the offline table do not fit"),
+        ({"id": [1], "x": [1]}, {"id": [[1]], "x": [1]}, ["id"], "keys of the online table do not fit"),
+        ({"id": [[1]], "x": [1]}, {"id": [[1]], "x": [1]}, ["id"], "keys of the offline table do not fit"),
+        ({"id": [1], "x": pa.nulls(1)}, {"id": [1], "x": UNION}, ["id"], "no type in common"),
         (
             {"id": [1], "x": [1], "event_timestamp": ["now"]},
             {"id": [1], "x": [1], "event_timestamp": [at(1)]},
@@ -311,11 +316,23 @@ def test_bad_input_is_one_clear_line(offline: Any, online: Any, keys: list[str],
         (pa.array(["1", "2", "3"]).dictionary_encode(), pa.array(["3", "2", "1"])),
         (pa.array([b"1", b"2", b"3"]), pa.array([b"3", b"2", b"1"], pa.large_binary())),
         (pa.array([1, 2, 3], pa.uint8()), pa.array([3, 2, 1], pa.int8())),
+        (pa.array([1.0, 2.0, 3.0]), pa.array(["3.0", "2.0", "1.0"])),
+        (pa.array([Decimal("1.0"), Decimal("2.0"), Decimal("3.0")]), pa.array([3, 2, 1])),
+        (pa.array([2**64 - 3, 2**64 - 2, 1], pa.uint64()), pa.array([1, 2**64 - 2, 2**64 - 3], pa.uint64())),
+        (pa.array([2**53, 2**53 + 1, 3]), pa.array(["3", str(2**53 + 1), str(2**53)]).cast(pa.string_view())),
+        (
+            pa.array([{"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 3, "b": 1}]),
+            pa.array([{"b": 1, "a": i} for i in (3, 2, 1)]),
+        ),
     ],
 )
 def test_ids_of_other_types_are_the_same_ids(left: pa.Array, right: pa.Array) -> None:
     found = feature(compare({"id": left, "x": [1, 2, 3]}, {"id": right, "x": [3, 2, 1]}, ["id"]))
     assert counts(found) == {"match": 3}
+
+
+def money(*amounts: str) -> pa.Array:
+    return pa.array([Decimal(amount) for amount in amounts])
 
 
 @pytest.mark.parametrize(
@@ -336,6 +353,20 @@ def test_ids_of_other_types_are_the_same_ids(left: pa.Array, right: pa.Array) ->
         (pa.array([[1], []]), pa.array([[], []]), {"match": 1, "mismatch": 1}),
         (pa.array([{"a": 1}, {"a": 2}]), pa.array([{"a": 1}, {"a": 3}]), {"match": 1, "mismatch": 1}),
         (pa.array([at(1), at(2)]), pa.array([at(1), at(3)], pa.timestamp("s", "UTC")), {"match": 1, "mismatch": 1}),
+        (pa.array([12345678901, 20]), pa.array([12345678901.0, 21.0]), {"match": 1, "mismatch": 1}),
+        (pa.array([1_700_000_000, 5]), pa.array([1_700_000_001.0, None]), {"mismatch": 1, "null_online": 1}),
+        (pa.array([2**60 + 400, 2**60]), pa.array([2.0**60, 2.0**60]), {"match": 1, "mismatch": 1}),
+        (pa.array([2**60 + 256, 2**60]), pa.array([2.0**60 + 256, 2.0**60]), {"match": 2}),
+        (money("12345678901.01", "1.10"), money("12345678901.02", "1.10"), {"match": 1, "mismatch": 1}),
+        (money("12345678901234567890", "1.10"), money("12345678901234567891", "1.1"), {"match": 1, "mismatch": 1}),
+        (pa.array([2**63 + 5, 1], pa.uint64()), pa.array([2**63 + 5, 2], pa.uint64()), {"match": 1, "mismatch": 1}),
+        (pa.array([[], []]), pa.nulls(2), {"null_online": 2}),
+        (pa.array([[], []]), pa.array([1, 2]), {"mismatch": 2}),
+        (pa.array(["a", "b"]), pa.array(["a", "c"]).cast(pa.string_view()), {"match": 1, "mismatch": 1}),
+        (pa.array([b"a", b"b"]), pa.array([b"a", b"c"]).cast(pa.binary_view()), {"match": 1, "mismatch": 1}),
+        (pa.array([{"a": 1, "b": 2}] * 2), pa.array([{"b": 2, "a": 1}, {"b": 1, "a": 2}]), {"match": 1, "mismatch": 1}),
+        (pa.array([0.5, 1.0]), pa.array(["0.5", "1.0"]), {"match": 2}),
+        (pa.array([True, False]), pa.array(["True", "true"]), {"match": 1, "mismatch": 1}),
         (pa.array([timedelta(1), None]), pa.array([timedelta(1), None]), {"match": 1, "null_both": 1}),
     ],
 )
@@ -348,6 +379,30 @@ def test_values_of_every_type(left: pa.Array, right: pa.Array, expected: dict[st
             seen = {swap.get(name, name): count for name, count in seen.items()}
         assert seen == expected
         json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_decimals_are_numbers_in_every_other_way() -> None:
+    amounts = [Decimal(i) / 100 for i in range(60)]
+    left, right = (
+        {"id": list(range(60)), "x": [amount + cents for amount in amounts]} for cents in (0, Decimal("0.01"))
+    )
+    found = feature(compare(left, right, ["id"]))
+    assert counts(found) == {"mismatch": 60}
+    assert found.metrics["mean_difference"].value == pytest.approx(0.01)
+    assert counts(feature(compare(left, right, ["id"], {"defaults": {"tolerance": {"atol": 0.01}}}))) == {"match": 60}
+
+
+def test_keys_that_are_times_differ_below_a_second() -> None:
+    ticks = [1_700_000_000_000_000, 1_700_000_000_000_001, 1_700_000_000_500_000]
+    offline = pa.array(ticks, pa.int64()).cast(pa.timestamp("us"))
+    online = pa.array([tick * 1000 for tick in ticks], pa.int64()).cast(pa.timestamp("ns", "America/New_York"))
+    report = compare({"id": offline, "x": [1, 2, 3]}, {"id": online, "x": [1, 2, 4]}, ["id"], {"show_entities": True})
+    assert counts(feature(report)) == {"match": 2, "mismatch": 1}
+    assert str(feature(report).examples[0].key["id"]).startswith("2023-11-14T22:13:20.5")
+    whole = {"id": pa.array([1, 2], pa.timestamp("s")), "x": [1, 2]}
+    assert counts(feature(compare(whole, {**whole, "id": whole["id"].cast(pa.timestamp("ns"))}, ["id"]))) == {
+        "match": 2
+    }
 
 
 def test_rows_with_a_null_key_are_left_out_and_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +34,8 @@ def default_tolerance(declared: DeclaredType) -> Tolerance:
 def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
     """Tell for each pair whether both values are the same; pairs with a null on either side are False.
 
-    Both columns have the same length. Numbers of different types meet as float64, integers as integers;
-    lists are equal when lengths and all elements are (two null elements are equal). Shape (rows,), bool.
+    Both columns have the same length. Numbers of different types meet as float64, integers as integers; decimals
+    are held against each other exactly; lists are equal when lengths and all elements are (two null elements are equal). Shape (rows,), bool.
     """
     if pa.types.is_list(offline.type) and pa.types.is_list(online.type):
         return _equal_lists(offline, online, tolerance)
@@ -47,6 +48,8 @@ def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
             offline, online = offline.cast(pa.string()), online.cast(pa.string())
     if _is_whole(offline.type) and (tolerance.rtol or tolerance.atol):
         return _close_whole(offline, online, tolerance)
+    if pa.types.is_decimal(offline.type) and (tolerance.rtol or tolerance.atol):
+        return _close_decimals(offline, online, tolerance)
     return np.asarray(pc.fill_null(pc.equal(offline, online), False), dtype=bool)
 
 
@@ -84,11 +87,21 @@ def _close_whole(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> M
     return np.asarray((distance <= bound.astype(np.uint64)) & known, dtype=bool)
 
 
+def _close_decimals(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
+    # As fractions, and only where they differ: a cent is a cent, however large the amounts.
+    same: Mask = np.array(pc.fill_null(pc.equal(offline, online), False), dtype=bool)
+    differ = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(offline, online), False)))
+    rtol, atol = Fraction(str(tolerance.rtol)), Fraction(str(tolerance.atol))
+    for i in differ:
+        a, b = Fraction(offline[int(i)].as_py()), Fraction(online[int(i)].as_py())
+        same[i] = abs(a - b) <= atol + rtol * max(abs(a), abs(b))
+    return same
+
+
 def _numbers(array: pa.Array, target: pa.DataType) -> np.ndarray:
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
-    zero = pa.scalar(0, pa.int8()).cast(array.type)
-    return np.asarray(pc.fill_null(array, zero).cast(target, safe=False))
+    return np.asarray(pc.fill_null(array.cast(target, safe=False), 0))
 
 
 def _equal_lists(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:

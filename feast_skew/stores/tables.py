@@ -87,7 +87,7 @@ class TableOnlineReader:
             self._instants = batch.instants
         else:
             self._instants = np.zeros(self._keys.num_rows, dtype=np.int64)
-        self._columns = {f.name: _declare(f, table.column(f.name).filter(mask), "online") for f in view.features}
+        self._columns = {f.name: _declare(f, table.column(f.name), "online").filter(mask) for f in view.features}
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Look up a chunk of entities."""

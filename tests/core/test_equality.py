@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from datetime import datetime, timezone
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -90,6 +91,22 @@ def test_whole_numbers_with_a_tolerance(pairs: list[tuple[int, int]], given_tole
     assert equal(offline, online, tolerance).tolist() == expected
 
 
+CENTS = st.one_of(st.none(), st.integers(-(10**22), 10**22))
+
+
+@given(
+    st.lists(st.tuples(CENTS, st.one_of(st.none(), st.integers(-3, 3))), min_size=1),
+    st.sampled_from([EXACT, Tolerance(0, 0.01), Tolerance(0, 0.02), Tolerance(1e-3)]),
+)
+def test_decimals_are_exact_and_a_cent_is_a_cent(pairs: list[tuple[Any, Any]], tolerance: Tolerance) -> None:
+    arrow = pa.decimal128(38, 2)
+    rows = [(a, None if a is None or b is None else a + b) for a, b in pairs]
+    sides = [pa.array([None if r[i] is None else Decimal(r[i]).scaleb(-2) for r in rows], arrow) for i in (0, 1)]
+    atol, rtol = Fraction(str(tolerance.atol)) * 100, Fraction(str(tolerance.rtol))
+    expected = [a is not None and b is not None and abs(a - b) <= atol + rtol * max(abs(a), abs(b)) for a, b in rows]
+    assert equal(*sides, tolerance).tolist() == expected
+
+
 MOMENT = datetime(2013, 1, 1, tzinfo=timezone.utc)
 
 
@@ -140,6 +157,7 @@ def test_different_types_meet() -> None:
     assert equal(pa.array([1, 2], pa.int32()), pa.array([1, 3], pa.int64()), EXACT).tolist() == [True, False]
     assert equal(pa.array(["1", "x"]), pa.array([1, 2], pa.int64()), EXACT).tolist() == [True, False]
     assert equal(pa.array([True, False]), pa.array([1.0, 1.0]), EXACT).tolist() == [True, False]
+    assert equal(pa.array([Decimal("1.5"), None]), pa.array([1.5, 1.5]), EXACT).tolist() == [True, False]
     lists = equal(pa.array([[1, 2], [1]]), pa.array([[1.0, 2.0], [1.5]]), EXACT)
     assert lists.tolist() == [True, False]
     assert equal(pa.array([], pa.string()), pa.array([], pa.string()), EXACT).tolist() == []

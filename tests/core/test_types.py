@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +22,9 @@ from feast_skew.core.types import (
     Kind,
     declared_from_arrow,
     declared_type,
+    exact_timestamp,
     floats,
-    shared_type,
+    meet,
     to_declared,
     wider_type,
 )
@@ -182,7 +184,7 @@ def test_fractions_in_a_list_of_integers_are_not_cut_away() -> None:
 
 def test_what_has_no_arrow_form_becomes_text() -> None:
     structs = pa.array([{"a": 1}, None])
-    assert declare(structs, "Map").to_pylist() == ["{'a': 1}", None]
+    assert declare(structs, "Map").to_pylist() == ['{"a": 1}', None]
     nested = pa.array([[[1], []], None])
     assert declare(nested, "Array(Array(Int64))").to_pylist() == ["[[1], []]", None]
 
@@ -200,7 +202,7 @@ def test_what_has_no_arrow_form_becomes_text() -> None:
         (pa.float16(), "Float32"),
         (pa.float32(), "Float32"),
         (pa.float64(), "Float64"),
-        (pa.decimal128(10, 2), "Float64"),
+        (pa.decimal128(10, 2), "Decimal(10, 2)"),
         (pa.timestamp("ns"), "UnixTimestamp"),
         (pa.date32(), "UnixTimestamp"),
         (pa.date64(), "UnixTimestamp"),
@@ -261,12 +263,134 @@ def test_floats_of_booleans_and_timestamps() -> None:
     assert (numbers.tolist(), valid.tolist()) == ([-5.0, 0.0], [True, False])
 
 
+def met(one: pa.Array, other: pa.Array) -> tuple[str, list[Any], list[Any]]:
+    """Both columns as they are compared, with the name of their type."""
+    declared, left, right = meet(one, other)
+    return declared.name, to_declared(left, declared).to_pylist(), to_declared(right, declared).to_pylist()
+
+
 def test_a_column_of_nulls_alone_follows_the_other_side() -> None:
-    nothing, empties = pa.null(), pa.list_(pa.null())
-    assert shared_type(nothing, pa.int64()).name == "Int64"
-    assert shared_type(pa.float32(), nothing).name == "Float32"
-    assert shared_type(nothing, nothing).name == "String"
-    assert shared_type(empties, pa.list_(pa.int64())).name == "Array(Int64)"
-    assert shared_type(pa.list_(pa.float64()), empties).name == "Array(Float64)"
-    assert shared_type(pa.dictionary(pa.int8(), pa.string()), pa.large_string()).name == "String"
+    nothing, empties = pa.nulls(2), pa.array([[], None], pa.list_(pa.null()))
+    assert met(nothing, pa.array([1, 2])) == ("Int64", [None, None], [1, 2])
+    assert met(pa.array([1.5, 2], pa.float32()), nothing) == ("Float32", [1.5, 2.0], [None, None])
+    assert met(nothing, nothing) == ("String", [None, None], [None, None])
+    assert met(empties, pa.array([[1], [2]])) == ("Array(Int64)", [[], None], [[1], [2]])
+    assert met(pa.array([[1.5], []]), empties) == ("Array(Float64)", [[1.5], []], [[], None])
+    assert met(empties, nothing) == ("Array(String)", [[], None], [None, None])
+    assert met(empties, pa.array([1, 2])) == ("String", ["[]", None], ["1", "2"])
+    assert met(pa.array(["a"]).dictionary_encode(), pa.array(["b"], pa.large_string())) == ("String", ["a"], ["b"])
     assert declare(pa.array([[], None, [None]]), "Array(Int64)").to_pylist() == [[], None, [None]]
+
+
+WHOLE = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**64 - 1), st.sampled_from([2**53 + 1, 2**63, 2**63 - 1]))
+
+
+@given(st.lists(st.one_of(st.none(), WHOLE)), st.lists(st.one_of(st.none(), WHOLE.map(float))))
+def test_whole_numbers_meet_to_the_last_digit(whole: list[int | None], doubles: list[float | None]) -> None:
+    """Whatever the width of the integers, and as decimals, text or doubles on the other side."""
+    known = [value for value in whole if value is not None]
+    arrow = pa.uint64() if min(known, default=0) >= 0 else pa.int64()
+    if max(known, default=0) >= 2**63 and arrow == pa.int64():
+        arrow = pa.decimal128(20, 0)
+    column = pa.array([Decimal(v) if v is not None else None for v in whole], pa.decimal128(20, 0)).cast(arrow)
+    in_range = [v for v in doubles if v is None or v < 2.0**64]
+    both_signs = any(v and v < 0 for v in in_range) and any(v and v >= 2.0**63 for v in in_range)
+    others = [pa.array([None if v is None else str(v) for v in whole], pa.string())]
+    others.append(pa.array([None if v is None else Decimal(v).scaleb(-2) for v in whole], pa.decimal128(22, 2)))
+    if not both_signs:
+        others.append(pa.array([v if v is not None else math.nan for v in in_range], pa.float64()))
+    expected = [whole, [None if v is None else Decimal(v).scaleb(-2) for v in whole]]
+    expected.append([None if v is None else int(v) for v in in_range])
+    for other, values in zip(others, expected, strict=False):
+        _, left, right = met(column, other)
+        assert left == whole
+        assert right == values
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [
+        (pa.array([1]), pa.array([1.5]), "Float64"),
+        (pa.array([1]), pa.array([math.inf]), "Float64"),
+        (pa.array([2**63], pa.uint64()), pa.array([0.5]), "Float64"),
+        (pa.array([2**63 - 1], pa.uint64()), pa.array([-1]), "Int64"),
+        (pa.array([2**63], pa.uint64()), pa.array([-1]), "Decimal(20, 0)"),
+        (pa.array([Decimal("1.25")]), pa.array([1.5]), "Float64"),
+        (pa.array([Decimal("1.25")]), pa.array([1.0]), "Decimal(22, 2)"),
+        (pa.array([Decimal("1.25")]), pa.array([True]), "Decimal(22, 2)"),
+        (pa.array([Decimal("1.25")]), pa.array([b"1"]), "String"),
+        (pa.array([Decimal("1.25")]), pa.array([Decimal(10)]), "Decimal(4, 2)"),
+        (
+            pa.array([Decimal(1)], pa.decimal128(38, 0)),
+            pa.array([Decimal(0)], pa.decimal128(38, 38)),
+            "Decimal(76, 38)",
+        ),
+        (pa.array([Decimal(1)], pa.decimal256(76, 0)), pa.array([Decimal(0)], pa.decimal128(38, 38)), "String"),
+        (pa.array([[Decimal("1.25")]]), pa.array([[Decimal(10)]]), "Array(Decimal(4, 2))"),
+        (pa.array([Decimal(100)], pa.decimal128(3, -2)), pa.array([Decimal("0.5")]), "Decimal(6, 1)"),
+    ],
+)
+def test_the_type_in_which_numbers_meet(one: pa.Array, other: pa.Array, name: str) -> None:
+    assert met(one, other)[0] == met(other, one)[0] == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (pa.array([0.5, 1.0]), pa.array(["0.5", "1.0"]), ("Float64", [0.5, 1.0], [0.5, 1.0])),
+        (pa.array([0.1], pa.float32()), pa.array(["0.1"]), ("Float32", [as_float32(0.1)], [as_float32(0.1)])),
+        (pa.array([True, None]), pa.array(["True", "false"]), ("Bool", [True, None], [True, False])),
+        (pa.array([1, 2]), pa.array(["1.0", None]), ("Decimal(21, 1)", [1, 2], [1, None])),
+        (pa.array([1, 2]), pa.array(["01", "-2"]), ("Int64", [1, 2], [1, -2])),
+        (pa.array([[1], [2]]), pa.array([["1"], []]), ("Array(Int64)", [[1], [2]], [[1], []])),
+        # Not all of it is such: then both are text.
+        (pa.array([0.5, 1.0]), pa.array(["1.0", "n/a"]), ("String", ["0.5", "1.0"], ["1.0", "n/a"])),
+        (pa.array([0.1, math.nan], pa.float32()), pa.array(["0.1", ""]), ("String", ["0.1", None], ["0.1", ""])),
+        (pa.array([True, False]), pa.array(["true", "no"]), ("String", ["true", "false"], ["true", "no"])),
+        (pa.array([1, 2]), pa.array(["1", "Infinity"]), ("String", ["1", "2"], ["1", "Infinity"])),
+    ],
+)
+def test_text_is_read_as_numbers_where_all_of_it_is(one: pa.Array, other: pa.Array, expected: tuple[Any, ...]) -> None:
+    assert met(one, other) == expected
+    name, right, left = met(other, one)
+    assert (name, left, right) == expected
+
+
+def test_views_and_other_encodings_are_what_they_hold() -> None:
+    text, raw = pa.array(["a", None]), pa.array([b"a", None])
+    assert met(text.cast(pa.string_view()), text) == ("String", ["a", None], ["a", None])
+    assert met(raw.cast(pa.binary_view()), raw) == ("Bytes", [b"a", None], [b"a", None])
+    lists = pa.array([["a"], None], pa.list_(pa.string_view()))
+    assert met(lists, pa.array([["b"], []])) == ("Array(String)", [["a"], None], [["b"], []])
+    runs = pc.run_end_encode(pa.array([1, 1, 2]))
+    assert met(runs, pa.array([1, 2, 3])) == ("Int64", [1, 1, 2], [1, 2, 3])
+    struct = pa.array([{"a": "x"}], pa.struct([("a", pa.string_view())]))
+    assert met(struct, pa.array([{"a": "y"}])) == ("Other", ['{"a": "x"}'], ['{"a": "y"}'])
+
+
+def test_nested_values_are_json_with_sorted_keys() -> None:
+    one = pa.array([{"b": 1.0, "a": [Decimal("1.50"), None]}, {"b": None, "a": None}])
+    other = pa.array([{"a": [Decimal("1.5"), None], "b": 1}, {"a": None, "b": None}])
+    text = ['{"a": ["1.5", null], "b": 1}', "{}"]
+    assert met(one, other) == ("Other", text, text)
+    entries = pa.array([[("b", 2), ("a", None)], []], pa.map_(pa.string(), pa.int64()))
+    assert declare(entries, "Other").to_pylist() == ['{"a": null, "b": 2}', "[]"]
+    moments = pa.array(
+        [{"t": datetime(2024, 1, 1, tzinfo=UTC), "d": timedelta(seconds=1.5), "x": b"\x01", "é": math.nan}]
+    )
+    assert declare(moments, "Other").to_pylist() == ['{"d": 1.5, "t": "2024-01-01T00:00:00+00:00", "x": "01"}']
+
+
+def test_times_that_identify_are_held_to_their_last_digit() -> None:
+    def column(ticks: int, unit: str) -> pa.Array:
+        return pa.array([ticks], pa.int64()).cast(pa.timestamp(unit))
+
+    nanoseconds = [("s", 5, "UnixTimestamp"), ("ms", 5, "Timestamp(ms)"), ("us", 5, "Timestamp(us)")]
+    for unit, ticks, name in [*nanoseconds, ("ns", 5, "Timestamp(ns)"), ("ns", 5 * 10**9, "UnixTimestamp")]:
+        declared = exact_timestamp(column(ticks, unit), column(10**9, "ns"))
+        assert declared.name == name
+        back = to_declared(column(ticks, unit), declared).cast(pa.timestamp(unit, "UTC"))
+        assert back.cast(pa.int64()).to_pylist() == [ticks]
+    end = pa.array([datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)])
+    assert exact_timestamp(end, column(1, "us")).name == "Timestamp(us)"
+    assert exact_timestamp(pa.array([date(1970, 1, 2)]), column(1, "s")).name == "UnixTimestamp"
