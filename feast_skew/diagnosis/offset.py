@@ -49,9 +49,8 @@ def offset(case: Case) -> Explanation | None:
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
         return None
     typical = float(np.median(np.maximum(np.abs(off[fits]), np.abs(on[fits]))))
-    if kind is not Kind.TIMESTAMP and (
-        abs(constant) <= _ROUNDING * typical or (abs(constant) <= SMALL and by_chance(off, on, count))
-    ):
+    rounded_off = kind in (Kind.FLOAT32, Kind.FLOAT64) and abs(constant) <= _ROUNDING * typical
+    if rounded_off or (kind is not Kind.TIMESTAMP and abs(constant) <= SMALL and by_chance(off, on, count)):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True

@@ -37,6 +37,12 @@ def test_every_count_one_higher_is_an_offset():
     assert (found.causes[0].code, found.causes[0].evidence["offset"]) == ("offset", 1.0)
 
 
+def test_one_second_on_whole_epoch_seconds_is_an_offset():
+    seconds = 1_780_000_000 + np.random.default_rng(4).integers(0, 10**6, 4000)
+    found = judged({"id": np.arange(4000), "t": seconds}, {"id": np.arange(4000), "t": seconds + 1})
+    assert (found.causes[0].code, found.causes[0].evidence["offset"]) == ("offset", 1.0)
+
+
 def test_a_category_that_fails_by_its_unaligned_rows_has_a_cause():
     rng = np.random.default_rng(3)
     names = np.array(["north", "south", "east", "west"])[rng.integers(0, 4, 400)]
