@@ -19,7 +19,7 @@ from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, run
-from feast_skew.stores.entity_files import match_key_sets, origin_of, read_entities
+from feast_skew.stores.entity_files import match_key_sets, match_rows, origin_of, read_entities
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -129,8 +129,8 @@ def validate(  # noqa: PLR0913  the options of the contract
 def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> dict[KeySet, pa.Table] | None:
     if entities is None:
         return None
-    key_sets = [view.keys for view in plan.views]
-    return match_key_sets(read_entities(entities, key_sets), key_sets, origin=origin_of(entities))
+    wanted = plan.key_columns()
+    return match_key_sets(read_entities(entities, wanted), wanted, origin_of(entities))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -229,18 +229,22 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
     store : feast.FeatureStore
     features : FeatureService, or sequence of `view:feature` references or view names
     entities : pyarrow.Table, pandas.DataFrame or mapping of lists
-        The join keys; ids are cast to the types that the registry declares.
+        The join keys, or the names that a feature service maps them to; ids are cast to the types that the registry
+        declares.
 
     Returns
     -------
     pyarrow.Table
         The join keys, a column `view__feature` per feature in its declared type, and `view__event_timestamp` (UTC, ns)
-        per view: null where the store holds nothing for that entity and view. Rows are in the order of `entities`.
+        per view: null where the store holds nothing for that entity and view. A view that a feature service uses under
+        another name stands under that one, as in serving. Rows are in the order of `entities`.
 
     Raises
     ------
     InputError
         When join keys are missing or do not fit their types.
+    ConfigError
+        When a feature service uses a view twice under one name.
     StoreUnavailable
         When the store does not answer.
     """
@@ -248,19 +252,24 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
     from feast_skew.stores.feast_registry import build_plan, selection_of
 
     plan = build_plan(store, selection_of(features), Settings())
-    given = read_entities(entities)
+    given = read_entities(entities, plan.key_columns())
     reader = FeastOnlineReader(store)
     reader.check()
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
-    for keys in dict.fromkeys(view.keys for view in plan.views):
-        table = match_key_sets(given, [keys], distinct=False)[keys]
-        columns.update({name: table.column(name) for name in keys.names})
+    keys: dict[str, pa.ChunkedArray] = {}
+    values: dict[str, pa.Array] = {}
     for view in plan.views:
-        table = match_key_sets(given, [view.keys], distinct=False)[view.keys]
-        rows = read_rows(view, view.features, table, reader, NoProgress(), view.name)
-        for feature in view.features:
-            columns[f"{view.name}__{feature.name}"] = rows.columns[feature.name]
-        columns[f"{view.name}__event_timestamp"] = pa.array(rows.instants, mask=rows.instants == NO_INSTANT).cast(
-            pa.timestamp("ns", tz="UTC")
-        )
-    return pa.table(columns)
+        for use in view.projections:
+            if f"{use.alias}__event_timestamp" in values:
+                raise ConfigError(
+                    f"view {view.name} is used twice as {use.alias}, with other join keys",
+                    hint="name the uses apart with with_name() in the feature service",
+                )
+            held, table = match_rows(given, view.keys, use.columns)
+            keys.update(zip(held, table.columns, strict=True))
+            features = [feature for feature in view.features if feature.name in use.features]
+            rows = read_rows(view, features, table, reader, NoProgress(), use.alias)
+            values.update({f"{use.alias}__{feature.name}": rows.columns[feature.name] for feature in features})
+            values[f"{use.alias}__event_timestamp"] = pa.array(rows.instants, mask=rows.instants == NO_INSTANT).cast(
+                pa.timestamp("ns", tz="UTC")
+            )
+    return pa.table({**keys, **values})

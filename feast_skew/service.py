@@ -24,7 +24,7 @@ from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
 from feast_skew.judging.unaligned import Apart, Unaligned, judge_unaligned
-from feast_skew.measuring.orphans import Orphans, count_orphans, scan_keys
+from feast_skew.measuring.orphans import count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
 from feast_skew.measuring.steps import Neighbours, find_neighbours
@@ -83,6 +83,7 @@ def run(job: Job) -> SkewReport:
     if gathered.errors and not gathered.measured_views:
         raise gathered.errors[0]
     results = settle_drafts(gathered.drafts, job.settings.confidence, job.now.date())
+    services = {feature.ref: feature.services for view in job.plan.views for feature in view.features}
     totals = {name: sum(int(str(entry[name])) for entry in gathered.key_sets) for name in ("entities", "population")}
     return SkewReport(
         project=job.plan.project,
@@ -93,7 +94,7 @@ def run(job: Job) -> SkewReport:
         seed=job.settings.seed,
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": job.settings.sample, **totals, "key_sets": gathered.key_sets},
-        features=tuple(results),
+        features=tuple(replace(one, services=services[f"{one.view}:{one.feature}"]) for one in results),
         findings=tuple(gathered.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
         scans=tuple(gathered.scans),
@@ -173,10 +174,10 @@ def _run_view(
     orphans = count_orphans(view, scan, known, job.online, job.progress)
     gathered.findings.extend(findings_of(parts, known, orphans))
     for measured in parts:
-        gathered.drafts.extend(_drafts(job, measured, sample, orphans))
+        gathered.drafts.extend(_drafts(job, measured, sample))
 
 
-def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample, orphans: Orphans | None) -> list[Draft]:
+def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample) -> list[Draft]:
     """Count, describe and explain the features of one measurement."""
     view = measured.view
     drafts = [
@@ -184,7 +185,8 @@ def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample, orphans: Or
         for feature in measured.features
     ]
     _judge_unaligned(job, measured, drafts)
-    ask_earlier = EarlierValues(measured, _other_versions(job, view), job.offline, job.progress)
+    earlier = _earlier_sources(job, view)
+    ask_earlier = EarlierValues(measured, earlier, job.offline, job.progress)
     for draft in drafts:
         name = draft.feature.name
         case = Case(
@@ -195,9 +197,9 @@ def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample, orphans: Or
             measured.older_positions,
             measured.older.get(name),
             partial(ask_earlier, draft.feature),
-            orphans,
-            draft.apart,
-            changed_versions=_other_versions(job, view),
+            apart=draft.apart,
+            unaligned_failed=draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL,
+            changed_versions=earlier,
         )
         if not draft.not_measured:
             draft.causes = explain(case)
@@ -237,13 +239,17 @@ def _take_unaligned(
 
 
 def _aligned_decide(draft: Draft, confidence: float) -> bool:
-    """Tell whether the aligned rows would decide if the unaligned ones were rows that nobody read."""
+    """Tell whether the aligned rows decide, and are not the smaller part of the rows that both stores have."""
     share = draft.mismatch
-    if share is None:
-        return False
-    return replace(share, population=share.population + draft.counts["unaligned"]).decided(confidence)
+    return share is not None and share.checked >= draft.counts["unaligned"] and share.decided(confidence)
 
 
-def _other_versions(job: Job, view: ViewPlan) -> tuple[SourceVersion, ...]:
-    now = view.version.fingerprint if view.version else None
-    return tuple(entry for entry in job.earlier.get(view.name, ()) if entry.fingerprint != now)
+def _earlier_sources(job: Job, view: ViewPlan) -> tuple[SourceVersion, ...]:
+    """Give the versions of a view with another source than its present one, oldest first; the last of those with one."""
+    known = [view.version.reads] if view.version else []
+    found: list[SourceVersion] = []
+    for entry in reversed(job.earlier.get(view.name, ())):
+        if entry.reads not in known:
+            known.append(entry.reads)
+            found.append(entry)
+    return tuple(reversed(found))

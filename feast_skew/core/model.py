@@ -10,6 +10,8 @@ from feast_skew.core.equality import Tolerance
 from feast_skew.core.keys import KeySet
 from feast_skew.core.types import DeclaredType
 
+_BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name")
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -49,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """One feature of a view: its declared type, what equality and limits mean for it, and who owns it."""
+    """One feature of a view: its declared type, what equality and limits mean for it, who owns it, and who uses it."""
 
     view: str
     name: str
@@ -58,6 +60,7 @@ class FeaturePlan:
     limits: Limits
     owner: str = ""
     runbook: str = ""
+    services: tuple[str, ...] = ()
     feast_type: Any = field(default=None, compare=False, repr=False)
 
     @property
@@ -75,6 +78,23 @@ class SourceVersion:
     source: dict[str, Any]
     first_seen: str = ""
     last_seen: str = ""
+
+    @property
+    def reads(self) -> dict[str, Any]:
+        """The source without its name and what is only said about it: equal ones give the same rows."""
+        return {key: value for key, value in self.source.items() if key not in _BOOKKEEPING}
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One use of a view by what was asked for: its name in serving, its features, and the columns that hold its keys.
+
+    `columns` are in the order of the view's join keys; a feature service may map these to other names.
+    """
+
+    alias: str
+    features: tuple[str, ...]
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -95,8 +115,13 @@ class ViewPlan:
     source_changed: str = ""
     has_created: bool = False
     version: SourceVersion | None = None
-    services: tuple[str, ...] = ()
+    projections: tuple[Projection, ...] = ()
     handle: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that use any of the features."""
+        return tuple(sorted({name for feature in self.features for name in feature.services}))
 
 
 @dataclass(frozen=True)
@@ -121,3 +146,10 @@ class Plan:
         for view in self.views:
             groups.setdefault(view.keys, []).append(view)
         return groups
+
+    def key_columns(self) -> dict[KeySet, tuple[tuple[str, ...], ...]]:
+        """Give for each key set the columns in which its entities may be given, by use of its views."""
+        return {
+            keys: tuple(dict.fromkeys(use.columns for view in views for use in view.projections))
+            for keys, views in self.key_sets().items()
+        }

@@ -5,59 +5,106 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.diagnosis.base import Case, Earlier, Explanation, rule, share_text
+from feast_skew.core.arrays import Mask
+from feast_skew.core.model import SourceVersion
+from feast_skew.core.pairs import PairClass
+from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
-_LEAST_SHARE = 0.5
+_LEAST_SHARE = 0.05
+_BEYOND_DOUBT = 0.5
+_TIMES_CHANCE = 2
+_LEAST_UNALIGNED = 0.9
+
+_Claims = list[tuple[SourceVersion, Mask]]
 
 
 @rule("definition_not_landed", kind="how")
 def definition_not_landed(case: Case) -> Explanation | None:
-    """Claim wrong pairs whose online value is what an earlier definition of the view gives at the same instant."""
-    positions = np.flatnonzero(case.pairs.wrong)
-    if not len(positions):
+    """Claim entities whose online value is what an earlier definition of the view gives at the same instant.
+
+    These are wrong pairs; and rows that share no instant with offline, when nearly all of them are explained: then the
+    new source has no row at the instant of the old one, which the store keeps.
+    """
+    concerned = case.wrong & ~case.pairs.mask(PairClass.CORRUPT)
+    claims, what = _claims(case, case.pairs.wrong & concerned), "wrong"
+    apart = case.pairs.mask(PairClass.UNALIGNED) & np.asarray(case.pairs.online.is_valid())
+    if apart.sum() >= FEWEST_ROWS:
+        more = _claims(case, apart)
+        if sum(int(mask.sum()) for _, mask in more) >= _LEAST_UNALIGNED * apart.sum():
+            claims += more
+            concerned |= apart
+            what = "wrong or unaligned"
+    if not claims:
         return None
-    best: tuple[int, np.ndarray, Earlier] | None = None
-    for earlier in case.ask_earlier():
-        same = case.online_equals(earlier.values.take(pa.array(positions)), positions)
-        if best is None or same.sum() > best[0]:
-            best = (int(same.sum()), same, earlier)
-    if best is None or best[0] < _LEAST_SHARE * len(positions):
-        return None
-    count, same, earlier = best
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[same]] = True
+    explained = np.logical_or.reduce([mask for _, mask in claims])
+    whole = int(concerned.sum())
+    text = f"{share_text(int(explained.sum()), whole)} of the {what} online values are what"
+    return Explanation(_cause(case, claims, int(explained.sum()) / whole, text), explained)
+
+
+def _claims(case: Case, group: Mask) -> _Claims:
+    """Give the earlier definitions that explain some of a group, latest first; an entity goes to the first that does."""
+    size = int(group.sum())
+    left, claims = group.copy(), []
+    for earlier in case.ask_earlier() if size else []:
+        positions = np.flatnonzero(left)
+        values = earlier.values.take(pa.array(positions))
+        same = case.online_equals(values, positions)
+        count = int(same.sum())
+        if count < max(min(FEWEST_ROWS, size), _LEAST_SHARE * size):
+            continue
+        # Values of few kinds agree by chance: as often as with the earlier values of other entities.
+        chance = int(case.online_equals(values.take(pa.array(np.roll(np.arange(len(values)), 1))), positions).sum())
+        if count < _BEYOND_DOUBT * len(positions) and count < _TIMES_CHANCE * chance:
+            continue
+        mask = np.zeros(len(group), dtype=bool)
+        mask[positions[same]] = True
+        claims.append((earlier.version, mask))
+        left &= ~mask
+    return claims
+
+
+def _cause(case: Case, claims: _Claims, share: float, text: str) -> Cause:
+    versions: dict[str, SourceVersion] = {}
+    counts: dict[str, int] = {}
+    for version, mask in claims:
+        versions[version.fingerprint] = version
+        counts[version.fingerprint] = counts.get(version.fingerprint, 0) + int(mask.sum())
+    names = {key: version.source_name for key, version in versions.items()}
+    told = ", ".join(f"{names[key]}: {counts[key]:,}" if len(names) > 1 else names[key] for key in names)
     now = case.view.version.source_name if case.view.version else "the present source"
+    name, keeps = case.view.name, case.view.keeps_newer
     why = (
         " and Redis keeps a row when the new one is not newer, so materializing the same range again changed nothing"
-        if case.view.keeps_newer
+        if keeps
         else ""
     )
-    name = case.view.name
     remedy = (
         f"set `skip_dedup: true` in online_store, materialize view {name} over the same range, take it out again; "
         f"nothing is missing meanwhile. If the change was not meant, apply the earlier definition instead"
-        if case.view.keeps_newer
+        if keeps
         else f"materialize view {name} over the same range again"
     )
-    return Explanation(
-        Cause(
-            "definition_not_landed",
-            "how",
-            count / len(positions),
-            0.99,
-            f"{share_text(count, len(positions))} of the wrong online values are what the earlier definition gives "
-            f"({earlier.version.source_name}); offline now answers from {now}{why}",
-            {
-                "definitions": {"online": earlier.version.source_name, "offline": now},
-                "fingerprints": {
-                    "online": earlier.version.fingerprint,
-                    "offline": case.view.version.fingerprint if case.view.version else None,
-                },
-                "last_seen": earlier.version.last_seen,
-                "entities": count,
-            },
-            remedy,
-        ),
-        explained,
+    plural = "s give" if len(names) > 1 else " gives"
+    return Cause(
+        "definition_not_landed",
+        "how",
+        share,
+        0.99,
+        f"{text} the earlier definition{plural} ({told}); offline now answers from {now}{why}",
+        {
+            "definitions": {"online": names[max(counts, key=lambda key: counts[key])], "offline": now},
+            "versions": [
+                {
+                    "label": names[key],
+                    "fingerprint": key,
+                    "last_seen": versions[key].last_seen,
+                    "entities": counts[key],
+                }
+                for key in names
+            ],
+            "entities": sum(counts.values()),
+        },
+        remedy,
     )

@@ -1,11 +1,13 @@
-"""What earlier definitions of a view give at the instants that were compared."""
+"""What earlier definitions of a view give at the instants of the online rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
+from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.diagnosis.base import Earlier
 from feast_skew.errors import SkewError
@@ -16,7 +18,10 @@ from feast_skew.stores.base import OfflineReader
 
 
 class EarlierValues:
-    """Reads, at most once per view, what earlier definitions give at the aligned instants."""
+    """Reads, at most once per view, what earlier definitions give at the aligned instants.
+
+    Where online and offline share none, the online row's own instant is looked up.
+    """
 
     def __init__(
         self,
@@ -40,6 +45,8 @@ class EarlierValues:
     def _read(self) -> list[tuple[SourceVersion, dict[str, pa.Array]]]:
         found = []
         measured = self._measured
+        aligned = measured.rows.aligned
+        instants = np.where(aligned == NO_INSTANT, measured.rows.online, aligned)
         for earlier_version in reversed(self._versions):
             view = self._offline.earlier(measured.view, earlier_version)
             if view is None:
@@ -52,7 +59,7 @@ class EarlierValues:
                         view,
                         view.features,
                         measured.entities,
-                        {"held": measured.rows.aligned},
+                        {"held": instants},
                         self._offline,
                         stage.advance,
                     )["held"]

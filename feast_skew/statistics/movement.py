@@ -166,7 +166,9 @@ def _may_be_chosen(changed: MovementStatistic, reach: float) -> bool:
     Then a step changes about as many as the events that reach ``reach`` of the entities do; ``PLAUSIBLE`` of that is
     enough, as the rows may have come over many days.
     """
-    return (changed.yardstick_high or 0.0) >= PLAUSIBLE * reach * (changed.value or 0.0) and (changed.yardstick or 0.0) > 0
+    return (changed.yardstick_high or 0.0) >= PLAUSIBLE * reach * (changed.value or 0.0) and (
+        changed.yardstick or 0.0
+    ) > 0
 
 
 def _beyond_chance(changed: MovementStatistic, chance: float) -> MovementStatistic:

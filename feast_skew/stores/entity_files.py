@@ -9,10 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.arrays import Mask
 from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.core.types import Kind
 from feast_skew.errors import InputError
+
+Columns = tuple[str, ...]
+"""The columns that hold the join keys of a key set, in its order."""
 
 
 def origin_of(given: Any) -> str:
@@ -20,10 +24,10 @@ def origin_of(given: Any) -> str:
     return f"entity file {given}" if isinstance(given, (str, Path)) else "the table of entities"
 
 
-def read_entities(given: Any, key_sets: Sequence[KeySet] = ()) -> pa.Table:
+def read_entities(given: Any, wanted: Mapping[KeySet, Sequence[Columns]]) -> pa.Table:
     """Read a table of entities from a Parquet or CSV file, an Arrow table, a pandas frame or a mapping of lists.
 
-    In a CSV file, join keys that any of the key sets declares as String are read as text: `007` stays what it is.
+    In a CSV file, join keys that any of the wanted key sets declares as String are read as text: `007` stays what it is.
 
     Raises
     ------
@@ -31,7 +35,13 @@ def read_entities(given: Any, key_sets: Sequence[KeySet] = ()) -> pa.Table:
         When the file is missing, damaged, of another kind, or holds no row.
     """
     if isinstance(given, (str, Path)):
-        texts = {key.name for keys in key_sets for key in keys.keys if key.declared.kind is Kind.STRING}
+        texts = {
+            column
+            for keys, uses in wanted.items()
+            for columns in (keys.names, *uses)
+            for key, column in zip(keys.keys, columns, strict=True)
+            if key.declared.kind is Kind.STRING
+        }
         table = _read_file(Path(given), texts)
     else:
         table = _to_table(given)
@@ -89,9 +99,9 @@ def _read_csv(path: Path, texts: Collection[str]) -> pa.Table:
 
 
 def match_key_sets(
-    table: pa.Table, key_sets: Sequence[KeySet], *, distinct: bool = True, origin: str = "the table of entities"
+    table: pa.Table, wanted: Mapping[KeySet, Sequence[Columns]], origin: str = "the table of entities"
 ) -> dict[KeySet, pa.Table]:
-    """Pick and cast the join keys of each key set; rows with a null key are left out, repeated ones kept once.
+    """Pick and cast the distinct entities of each key set out of all the columns that hold some; null keys are left out.
 
     Raises
     ------
@@ -99,36 +109,62 @@ def match_key_sets(
         When a join key is missing, ids do not fit the declared type, or no row has all keys.
     """
     found = {}
-    for keys in dict.fromkeys(key_sets):
-        missing = [name for name in keys.names if name not in table.column_names]
-        if missing:
-            raise InputError(
-                f"{origin} lacks join key {missing[0]!r}",
-                hint=f"it has {', '.join(table.column_names)}; add the column, or name only views with these keys by --view",
-            )
-        for key in keys.keys:
-            if pa.types.is_boolean(table.column(key.name).type):
-                raise InputError(
-                    f"{origin}: {key.name} holds true and false, declared {key.declared.name}", hint="give the ids"
-                )
-        try:
-            cast, complete = cast_keys(table, keys)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            declared = ", ".join(f"{key.name} {key.declared.name}" for key in keys.keys)
-            raise InputError(
-                f"{origin}: ids do not fit the registry's {declared}", hint=" ".join(str(error).split())[:200]
-            ) from error
-        if not distinct:
-            if not complete.all():
-                raise InputError(f"{origin} holds null join keys", hint="leave such rows out")
-            found[keys] = cast
+    for keys, uses in wanted.items():
+        parts = []
+        for columns in _held_columns(table, keys, uses, origin):
+            cast, complete = _cast(table, keys, columns, origin)
+            parts.append(cast.filter(pa.array(complete)) if keys.keys else bare_rows(1))
+        if not keys.keys:
+            found[keys] = parts[0]
             continue
-        if keys.keys:
-            cast = cast.filter(pa.array(complete))
-            cast = cast.group_by(cast.column_names).aggregate([])
-            if not cast.num_rows:
-                raise InputError(f"{origin}: no row has all of {keys}", hint="fill the join keys")
-        else:
-            cast = bare_rows(1)
-        found[keys] = cast.combine_chunks() if cast.num_columns else cast
+        entities = pa.concat_tables(parts)
+        entities = entities.group_by(entities.column_names).aggregate([])
+        if not entities.num_rows:
+            raise InputError(f"{origin}: no row has all of {keys}", hint="fill the join keys")
+        found[keys] = entities.combine_chunks()
     return found
+
+
+def match_rows(table: pa.Table, keys: KeySet, columns: Columns) -> tuple[Columns, pa.Table]:
+    """Pick and cast the join keys row by row; give the columns that held them too.
+
+    Raises
+    ------
+    InputError
+        When a join key is missing or null, or ids do not fit the declared type.
+    """
+    origin = origin_of(table)
+    (held,) = _held_columns(table, keys, [columns], origin)
+    cast, complete = _cast(table, keys, held, origin)
+    if not complete.all():
+        raise InputError(f"{origin} holds null join keys", hint="leave such rows out")
+    return held, cast
+
+
+def _held_columns(table: pa.Table, keys: KeySet, uses: Sequence[Columns], origin: str) -> list[Columns]:
+    """Give the uses of which the table has all columns; without any, the view's own join keys will do."""
+    there = set(table.column_names)
+    found = [columns for columns in uses if there.issuperset(columns)]
+    if found or there.issuperset(keys.names):
+        return found or [keys.names]
+    missing = [next(name for name in columns if name not in there) for columns in (*uses, keys.names)]
+    raise InputError(
+        f"{origin} lacks join key {' or '.join(repr(name) for name in dict.fromkeys(missing))}",
+        hint=f"it has {', '.join(table.column_names)}; add the column, or name only views with these keys by --view",
+    )
+
+
+def _cast(table: pa.Table, keys: KeySet, columns: Columns, origin: str) -> tuple[pa.Table, Mask]:
+    for key, column in zip(keys.keys, columns, strict=True):
+        if pa.types.is_boolean(table.column(column).type):
+            raise InputError(
+                f"{origin}: {column} holds true and false, declared {key.declared.name}", hint="give the ids"
+            )
+    named = pa.table([table.column(column) for column in columns], names=list(keys.names)) if columns else table
+    try:
+        return cast_keys(named, keys)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        declared = ", ".join(f"{column} {key.declared.name}" for key, column in zip(keys.keys, columns, strict=True))
+        raise InputError(
+            f"{origin}: ids do not fit the registry's {declared}", hint=" ".join(str(error).split())[:200]
+        ) from error

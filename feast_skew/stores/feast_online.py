@@ -76,7 +76,7 @@ class FeastOnlineReader:
                 continue
             moment, values = row
             # Redis answers for a missing row with the epoch, other stores with None.
-            if moment is None or values is None or moment == _EPOCH:
+            if moment is None or values is None or (self.is_redis and moment == _EPOCH):
                 present.append({})
                 continue
             instants[i] = ((moment - _EPOCH) // _MICROSECOND) * 1000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,26 +16,31 @@ from google.protobuf import json_format
 from feast_skew.config import Settings, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
-from feast_skew.core.model import FeaturePlan, Limits, Plan, Skipped, SourceVersion, ViewPlan
+from feast_skew.core.model import FeaturePlan, Limits, Plan, Projection, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.types import declared_type
 from feast_skew.errors import ConfigError, UnknownName
 
-_SOURCE_BOOKKEEPING = ("meta", "description", "owner", "tags", "project")
 _APPLY_TAKES = timedelta(seconds=2)
+_Uses = dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, None]]
+"""The uses of one view: by its name in serving and its mapped join keys, the features in their order."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which services, views and features were asked for; all empty means everything that is online."""
+    """Which services, views and features were asked for; all empty means everything that is online.
+
+    `given` are feature services as objects, which the registry need not have.
+    """
 
     services: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    given: tuple[Any, ...] = ()
 
     @property
     def is_everything(self) -> bool:
         """Tell whether nothing was singled out."""
-        return not (self.services or self.views or self.features)
+        return not (self.services or self.views or self.features or self.given)
 
 
 def _short(error: Exception) -> str:
@@ -62,14 +67,14 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings) ->
     wanted, used_by = _wanted(selection, views, services)
     skipped: list[Skipped] = []
     plans: list[ViewPlan] = []
-    for name, features in wanted.items():
+    for name, uses in wanted.items():
         reason = _not_comparable(views[name])
         if reason:
             skipped.append(Skipped(name, reason))
             continue
         view = views[name]
         assert isinstance(view, FeatureView)  # noqa: S101  _not_comparable has turned away everything else
-        plans.append(_view_plan(store, view, features, settings, used_by.get(name, ())))
+        plans.append(_view_plan(store, view, uses, settings, used_by))
     if not plans:
         if not views:
             raise ConfigError(f"project {project} has no feature view", hint="run `feast apply` first")
@@ -92,20 +97,23 @@ def _check_named(settings: Settings, views: dict[str, Any]) -> None:
 
 def _wanted(
     selection: Selection, views: dict[str, Any], services: dict[str, Any]
-) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
-    wanted: dict[str, dict[str, None]] = {}
-    used_by: dict[str, list[str]] = {}
+) -> tuple[dict[str, _Uses], dict[str, set[str]]]:
+    """Give the uses of each view that was asked for, and the services of each feature by its reference."""
+    wanted: dict[str, _Uses] = {}
+    used_by: dict[str, set[str]] = {}
 
-    def want(view: str, features: Iterable[str]) -> None:
-        wanted.setdefault(view, {}).update(dict.fromkeys(features))
+    def want(view: str, features: Iterable[str], alias: str = "", key_map: dict[str, str] | None = None) -> None:
+        use = (alias or view, tuple(sorted((key_map or {}).items())))
+        wanted.setdefault(view, {}).setdefault(use, {}).update(dict.fromkeys(features))
 
     for service in services.values():
         for projection in service.feature_view_projections:
-            used_by.setdefault(projection.name, []).append(service.name)
-    for name in selection.services:
-        for projection in _named(services, name, "feature service").feature_view_projections:
-            if projection.name in views:
-                want(projection.name, [field.name for field in projection.features])
+            for field in projection.features:
+                used_by.setdefault(f"{projection.name}:{field.name}", set()).add(service.name)
+    for service in (*(_named(services, name, "feature service") for name in selection.services), *selection.given):
+        for projection in service.feature_view_projections:
+            features = [_one_feature(f"{projection.name}:{field.name}", views)[1] for field in projection.features]
+            want(projection.name, features, projection.name_to_use(), projection.join_key_map)
     for name in selection.views:
         want(name, [field.name for field in _named(views, name, "feature view").features])
     for ref in selection.features:
@@ -114,10 +122,7 @@ def _wanted(
     if selection.is_everything:
         for name, view in views.items():
             want(name, [field.name for field in view.features])
-    return (
-        {view: list(features) for view, features in sorted(wanted.items())},
-        {view: tuple(sorted(set(names))) for view, names in used_by.items()},
-    )
+    return dict(sorted(wanted.items())), used_by
 
 
 def _one_feature(ref: str, views: dict[str, Any]) -> tuple[str, str]:
@@ -161,7 +166,7 @@ def _not_comparable(view: Any) -> str:  # noqa: PLR0911  one line per reason
 
 
 def _view_plan(
-    store: FeatureStore, view: FeatureView, features: Sequence[str], settings: Settings, services: tuple[str, ...]
+    store: FeatureStore, view: FeatureView, uses: _Uses, settings: Settings, used_by: dict[str, set[str]]
 ) -> ViewPlan:
     fields = {field.name: field for field in view.features}
     keys = tuple(
@@ -170,7 +175,7 @@ def _view_plan(
         if column.name != DUMMY_ENTITY_ID
     )
     planned = []
-    for name in features:
+    for name in dict.fromkeys(name for features in uses.values() for name in features):
         field = fields[name]
         asked = settings.feature(view.name, name, view.tags or {}, field.tags or {})
         declared = declared_type(str(field.dtype))
@@ -186,6 +191,7 @@ def _view_plan(
                 limits=Limits.asked(asked),
                 owner=asked.owner or view.owner or "",
                 runbook=asked.runbook or "",
+                services=tuple(sorted(used_by.get(f"{view.name}:{name}", ()))),
                 feast_type=field.dtype,
             )
         )
@@ -203,7 +209,10 @@ def _view_plan(
         source_changed=_source_changed(store, view),
         has_created=bool(source.created_timestamp_column),
         version=source_version(view),
-        services=services,
+        projections=tuple(
+            Projection(alias, tuple(features), tuple(dict(key_map).get(key.name, key.name) for key in keys))
+            for (alias, key_map), features in uses.items()
+        ),
         handle=view,
     )
 
@@ -233,17 +242,17 @@ def source_version(view: FeatureView) -> SourceVersion:
     """Give the semantic fingerprint of a view, with its source: what changes its numbers, and nothing else."""
     assert view.batch_source is not None  # noqa: S101  such views are not comparable
     source = json_format.MessageToDict(view.batch_source.to_proto())
-    meaning = {key: value for key, value in source.items() if key not in (*_SOURCE_BOOKKEEPING, "name")}
+    source.pop("meta", None)
+    version = SourceVersion("", source_label(source), source)
     content = {
         "features": sorted((field.name, str(field.dtype)) for field in view.features),
         "keys": sorted((field.name, str(field.dtype)) for field in view.entity_columns),
         "entities": sorted(view.entities),
         "ttl": view.ttl.total_seconds() if view.ttl else 0,
-        "source": meaning,
+        "source": version.reads,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    source.pop("meta", None)
-    return SourceVersion(digest[:32], source_label(source), source)
+    return replace(version, fingerprint=digest[:32])
 
 
 def source_label(source: dict[str, Any]) -> str:
@@ -265,9 +274,7 @@ def selection_of(features: Any) -> Selection:
         When it is none of these.
     """
     if hasattr(features, "feature_view_projections"):
-        return Selection(
-            features=tuple(f"{p.name}:{field.name}" for p in features.feature_view_projections for field in p.features)
-        )
+        return Selection(given=(features,))
     names = [features] if isinstance(features, str) else list(features)
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError("features must be a feature service, view names, or references such as view:feature")

@@ -137,8 +137,8 @@ def _reason(error: Exception) -> str:
 def scan(provider: Provider, config: RepoConfig, keys: KeySet, limit: int, seconds: float) -> KeyScan:
     """Step through the keys of one entity key set with SCAN until done, a limit of keys, or a budget of time.
 
-    Only keys that parse exactly under serialization version 3 and end in the project's name are taken; SCAN may give
-    a key twice, which does no harm.
+    Only keys that parse exactly under serialization version 3 and end in the project's name are taken and counted, each
+    once: SCAN may give a key twice, and the pattern also fits a project whose name ends in this one's.
     """
     if config.entity_key_serialization_version < 3:
         return KeyScan(None, reason="keys below serialization version 3 cannot be parsed")
@@ -148,18 +148,18 @@ def scan(provider: Provider, config: RepoConfig, keys: KeySet, limit: int, secon
     prefix = serialize_entity_key_prefix(names)
     found: dict[str, list[Any]] = {name: [] for name in names}
     fields = {key.name: _FIELDS.get(key.declared.name, "string_val") for key in keys.keys}
-    scanned, complete, reason = 0, True, ""
+    seen, complete, reason = 0, True, ""
     deadline = time.monotonic() + seconds
     try:
         for raw in connection.scan_iter(match=_glob(prefix) + b"*" + _glob(project), count=_STEP):
-            scanned += 1
+            seen += 1
             parsed = _parse(bytes(raw), project, names, fields)
             if parsed is not None:
                 for name, value in zip(names, parsed, strict=True):
                     found[name].append(value)
-            if scanned >= limit or (scanned % _STEP == 0 and time.monotonic() > deadline):
+            if seen >= limit or (seen % _STEP == 0 and time.monotonic() > deadline):
                 complete = False
-                reason = "limit of keys" if scanned >= limit else "time budget"
+                reason = "limit of keys" if seen >= limit else "time budget"
                 break
     except Exception as error:
         if isinstance(error, redis.exceptions.NoPermissionError):
@@ -173,7 +173,8 @@ def scan(provider: Provider, config: RepoConfig, keys: KeySet, limit: int, secon
         for key in keys.keys
     ]
     table = pa.table(columns, schema=keys.schema)
-    return KeyScan(table.group_by(table.column_names).aggregate([]), scanned, complete, reason)
+    entities = table.group_by(table.column_names).aggregate([])
+    return KeyScan(entities, entities.num_rows, complete, reason)
 
 
 def _parse(raw: bytes, project: bytes, names: list[str], fields: dict[str, str]) -> list[Any] | None:

@@ -255,6 +255,23 @@ def test_both_key_sets(run: Run, repo: Repository, files: Path) -> None:
     assert outcome.feature("rider_stats:score")["counts"]["match"] == 1
 
 
+def test_ids_under_the_names_of_a_service(run: Run, repo: Repository, files: Path) -> None:
+    """Ids of another view's type are read as that type under a mapped name as well: 007 stays text."""
+    from feast import FeatureService
+
+    store = repo.store()
+    riders = store.get_feature_view("rider_stats")
+    uses = [riders.with_name(name).with_join_key_map({"rider_id": name}) for name in ("guest", "host")]
+    store.apply([FeatureService(name="pairs", features=uses)])
+    (files / "ids.csv").write_text("guest,host\n007,000\n039,007\n")
+    found = counts(run, repo, files / "ids.csv", "rider_stats:score", "--service", "pairs")
+    assert (found["entities"], found["match"]) == (3, 3)
+    (files / "ids.csv").write_text("rider_id\n007\n")
+    assert counts(run, repo, files / "ids.csv", "rider_stats:score", "--service", "pairs")["match"] == 1
+    (files / "ids.csv").write_text("rider\n007\n")
+    run(*asked(repo, files / "ids.csv", "--service", "pairs")).refused(2, "'guest'", "'rider_id'")
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [

@@ -316,6 +316,22 @@ def test_read_online_refuses_null_keys_and_missing_ones(world: Any) -> None:
         read_online(world.store, ["types:int32"], {"id": ["one"]})
 
 
+def test_the_epoch_is_a_moment_like_others_but_for_redis(make_repository: Any, tmp_path: Any) -> None:
+    """Redis answers with it for rows that are not there; SQLite does not."""
+    import pandas as pd
+
+    found = {}
+    for online in ("redis", "sqlite"):
+        repo = make_repository(tmp_path / online, online=online)
+        source = repo.source("src", {"id": [1], "event_timestamp": stamps(EPOCH), "x": [1.5]})
+        repo.apply(repo.view("v", source, {"id": "Int64"}, {"x": "Float64"}))
+        frame = pd.DataFrame({"id": [1], "event_timestamp": [EPOCH], "x": [1.5]})
+        repo.store.write_to_online_store("v", frame)
+        rows = read(repo, "v", {"id": [1, 2]})
+        found[online] = (rows.present.tolist(), rows.columns["x"].to_pylist())
+    assert found == {"redis": ([False, False], [None, None]), "sqlite": ([True, False], [1.5, None])}
+
+
 @pytest.mark.parametrize("online", ["redis", "sqlite"])
 def test_a_feature_that_was_never_back_filled_is_null_and_not_absent(
     online: str, make_repository: Any, tmp_path: Any

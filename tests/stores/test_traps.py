@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from feast_skew.cli.outputs import exit_code
+from feast_skew.errors import ConfigError, InputError
 
 NOW = datetime(2024, 3, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -368,9 +369,9 @@ class TestKeys:
         assert report.sample["entities"] == report.sample["population"] == N - 7
         assert counts(result(report)) == {"match": N - 7}
         finding = next(finding for finding in report.findings if finding.code == "FS204")
-        assert finding.detail.startswith("7 of ")
-        assert [cause.code for cause in result(report).causes] == ["orphan"]
-        assert result(report).causes[0].evidence["found"] == 7
+        assert finding.detail.startswith("7 of 40 scanned keys")
+        assert report.verdict == "pass"
+        assert result(report).causes == ()
         assert "FS204" not in codes(repo.validate(scan=False))
 
     def test_a_deleted_row_that_was_asked_for_is_online_only(self, repo: Any) -> None:
@@ -380,6 +381,20 @@ class TestKeys:
         report = repo.validate(entities=pa.table({"id": np.arange(N + 2)}))
         assert counts(result(report)) == {"match": N - 7, "online_only": 7, "absent_both": 2}
         assert report.verdict == "fail"
+        (cause,) = result(report).causes
+        assert (cause.code, cause.share, cause.evidence) == ("orphan", 1.0, {"entities": 7})
+
+    def test_keys_of_a_project_whose_name_ends_alike_are_not_counted(
+        self, make_repository: Any, tmp_path: Path
+    ) -> None:
+        for project, size in (("my_fraud", N), ("fraud", 12)):
+            repo = make_repository(tmp_path / project, project=project)
+            set_up(repo, rows(ids=np.arange(size)))
+            repo.materialize()
+        repo.write("src", rows(ids=np.arange(10)))
+        report = repo.validate()
+        assert report.scans[0]["scanned"] == 12
+        assert [finding.detail[:23] for finding in report.findings] == ["2 of 12 scanned keys ho"]
 
 
 class TestAbsence:
@@ -550,6 +565,66 @@ class TestServices:
         assert [(found.view, found.feature) for found in report.features] == [("v", "x")]
         assert counts(result(report)) == {"match": N}
         assert result(report).services == ("all", "trips")
+
+    def test_a_feature_names_the_services_that_use_it(self, places: Any) -> None:
+        report = places.validate()
+        services = {(found.view, found.feature): found.services for found in report.features}
+        assert services == {("v", "x"): ("all", "trips"), ("v", "y"): ("all",), ("w", "x"): ("all",)}
+        (places.directory / "src.parquet").unlink()
+        assert result(places.validate(), "y").services == ("all",)
+
+    @pytest.mark.parametrize(
+        ("given", "entities"),
+        [
+            ({"origin_id": [1, 2], "destination_id": [2, 3]}, 3),
+            ({"origin_id": [1, 2]}, 2),
+            ({"id": [1, 2, 3, 4]}, 4),
+            ({"id": [1, 2, 3, 4], "origin_id": [1, 2, 5, None]}, 3),
+        ],
+    )
+    def test_entities_under_mapped_names(self, places: Any, given: Any, entities: int) -> None:
+        """Both uses of the view ask for the same rows, so their entities are put together."""
+        assert counts(result(places.validate(services=["trips"], entities=given))) == {"match": entities}
+
+    def test_mapped_names_belong_to_the_service(self, places: Any) -> None:
+        with pytest.raises(InputError, match="lacks join key 'origin_id' or 'destination_id' or 'id'"):
+            places.validate(services=["trips"], entities={"ID": [1]})
+        with pytest.raises(InputError, match="lacks join key 'id'"):
+            places.validate(views=["v"], entities={"origin_id": [1]})
+
+    def test_read_online_serves_each_use_under_its_name(self, places: Any) -> None:
+        from feast_skew import read_online
+
+        store = places.open()
+        given = {"origin_id": [5, 1, 900], "destination_id": [2, 2, 3]}
+        service = store.get_feature_service("trips")
+        table = read_online(store, service, given)
+        entities = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+        answer = store.get_online_features(service, entities, full_feature_names=True).to_dict()
+        times = {f"{alias}__event_timestamp" for alias in ("origin", "destination")}
+        assert set(table.column_names) == {*answer, *times}
+        assert {name: table.column(name).to_pylist() for name in answer} == answer
+        assert table.column("origin__event_timestamp").to_pylist() == [FIRST, FIRST, None]
+
+    def test_read_online_takes_the_join_keys_of_the_view_too(self, places: Any) -> None:
+        from feast_skew import read_online
+
+        store = places.open()
+        table = read_online(store, store.get_feature_service("trips"), {"id": [5]})
+        names = ["origin__x", "origin__event_timestamp", "destination__x", "destination__event_timestamp"]
+        assert table.column_names == ["id", *names]
+        assert table.column("destination__x").to_pylist() == [5.5]
+
+    def test_read_online_refuses_two_uses_of_one_name(self, places: Any) -> None:
+        from feast import FeatureService
+
+        from feast_skew import read_online
+
+        store = places.open()
+        view = store.get_feature_view("v")
+        uses = [view[["x"]].with_join_key_map({"id": name}) for name in ("here", "there")]
+        with pytest.raises(ConfigError, match="used twice as v"):
+            read_online(store, FeatureService(name="both", features=uses), {"here": [1], "there": [2]})
 
     def test_projections_are_joined(self, places: Any) -> None:
         report = places.validate(services=["trips", "all"])
