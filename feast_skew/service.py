@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -83,7 +83,6 @@ def run(job: Job) -> SkewReport:
     if gathered.errors and not gathered.measured_views:
         raise gathered.errors[0]
     results = settle_drafts(gathered.drafts, job.settings.confidence, job.now.date())
-    services = {feature.ref: feature.services for view in job.plan.views for feature in view.features}
     totals = {name: sum(int(str(entry[name])) for entry in gathered.key_sets) for name in ("entities", "population")}
     return SkewReport(
         project=job.plan.project,
@@ -94,7 +93,7 @@ def run(job: Job) -> SkewReport:
         seed=job.settings.seed,
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": job.settings.sample, **totals, "key_sets": gathered.key_sets},
-        features=tuple(replace(one, services=services[f"{one.view}:{one.feature}"]) for one in results),
+        features=tuple(results),
         findings=tuple(gathered.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
         scans=tuple(gathered.scans),

@@ -118,11 +118,6 @@ class ViewPlan:
     projections: tuple[Projection, ...] = ()
     handle: Any = field(default=None, compare=False, repr=False)
 
-    @property
-    def services(self) -> tuple[str, ...]:
-        """The services that use any of the features."""
-        return tuple(sorted({name for feature in self.features for name in feature.services}))
-
 
 @dataclass(frozen=True)
 class Skipped:

@@ -18,7 +18,6 @@ from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.types import floats
 from feast_skew.judging.unaligned import Apart
-from feast_skew.measuring.orphans import Orphans
 from feast_skew.report import Cause
 
 FEWEST_ROWS = 5
@@ -54,7 +53,6 @@ class Case:
     older_positions: np.ndarray
     older: pa.Array | None
     ask_earlier: Callable[[], list[Earlier]]
-    orphans: Orphans | None = None
     apart: Apart | None = None
     unaligned_failed: bool = False
     changed_versions: tuple[SourceVersion, ...] = field(default=())

@@ -168,7 +168,7 @@ def _unmeasured(draft: Draft) -> FeatureResult:
         draft.counts,
         {"mismatch_rate": Metric(None, limit=feature.limits.mismatch_budget, verdict=verdict)},
         reasons=(draft.error or draft.not_measured,),
-        services=draft.view.services,
+        services=feature.services,
     )
 
 
@@ -209,7 +209,7 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
         draft.examples,
         tuple(reasons),
         draft.quantiles,
-        draft.view.services,
+        feature.services,
     )
 
 
