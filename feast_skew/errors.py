@@ -39,12 +39,6 @@ class UnknownName(ConfigError):
     code = "unknown_name"
 
 
-class MissingExtra(ConfigError):
-    """An optional library is needed for what was asked and is not installed."""
-
-    code = "missing_extra"
-
-
 class InputError(ConfigError):
     """A table or file of entities has the wrong columns, types or keys."""
 

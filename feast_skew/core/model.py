@@ -113,7 +113,6 @@ class ViewPlan:
     materialized: bool = True
     keeps_newer: bool = False
     source_changed: str = ""
-    has_created: bool = False
     version: SourceVersion | None = None
     projections: tuple[Projection, ...] = ()
     handle: Any = field(default=None, compare=False, repr=False)

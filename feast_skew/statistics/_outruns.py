@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feast_skew.statistics._movement_rules import FEWEST, MovementStatistic, ratio, share_low, verdict
+from feast_skew.statistics._selection import difference
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +57,9 @@ def outruns(
     MovementStatistic
         Shares from 0 to 1; reported only, without a limit, when fewer than 30 entities have three steps.
     """
-    moves = np.array([_difference(new, old, rtol, atol) for new, old in steps]).reshape(len(steps), online.size)
+    moves = np.array([difference(new, old, rtol, atol) for new, old in steps]).reshape(len(steps), online.size)
     known = np.sum(np.isfinite(moves), axis=0) if len(steps) else np.zeros(online.size, dtype=int)
-    moved = _difference(online, before, rtol, atol)
+    moved = difference(online, before, rtol, atol)
     judged = np.isfinite(moved) & (known >= FEWEST_STEPS)
     n = int(judged.sum())
     if n < FEWEST:
@@ -76,12 +77,3 @@ def outruns(
     )
     found = verdict(value, low, limit)
     return MovementStatistic(NAME, value, low, expected, None, ratio(value, expected), limit, found, reason)
-
-
-def _difference(new: Floats, old: Floats, rtol: float, atol: float) -> Floats:
-    """Give new - old, 0 within tolerance, NaN where either is not finite."""
-    finite = np.isfinite(new) & np.isfinite(old)
-    a, b = np.where(finite, new, 0.0), np.where(finite, old, 0.0)
-    moved = a - b
-    moved[np.abs(moved) <= atol + rtol * np.maximum(np.abs(a), np.abs(b))] = 0.0
-    return np.where(finite, moved, np.nan)

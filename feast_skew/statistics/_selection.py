@@ -21,13 +21,20 @@ TIMES = 1.25
 """More moving entities than this many times the liveliest step's mean that the rows were chosen."""
 
 
-def moved(new: Floats, old: Floats, rtol: float, atol: float) -> Mask:
-    """Tell which entities have a number on both sides, and two different ones."""
+def difference(new: Floats, old: Floats, rtol: float, atol: float) -> Floats:
+    """Give new - old, 0 within tolerance, NaN where either is not finite."""
     finite = np.isfinite(new) & np.isfinite(old)
     a, b = np.where(finite, new, 0.0), np.where(finite, old, 0.0)
     with np.errstate(over="ignore"):
-        apart = np.abs(a - b) > atol + rtol * np.maximum(np.abs(a), np.abs(b))
-    return np.asarray(finite & apart, dtype=np.bool_)
+        apart = a - b
+    apart[np.abs(apart) <= atol + rtol * np.maximum(np.abs(a), np.abs(b))] = 0.0
+    return np.where(finite, apart, np.nan)
+
+
+def moved(new: Floats, old: Floats, rtol: float, atol: float) -> Mask:
+    """Tell which entities have a number on both sides, and two different ones."""
+    apart = difference(new, old, rtol, atol)
+    return np.asarray(~np.isnan(apart) & (apart != 0.0), dtype=np.bool_)
 
 
 def is_selected(observed: Pair, steps: Sequence[Pair], confidence: float, rtol: float, atol: float) -> bool:

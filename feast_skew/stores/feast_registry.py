@@ -197,8 +197,6 @@ def _view_plan(
         )
     ttl = int(view.ttl.total_seconds() * 10**9) if view.ttl and view.ttl.total_seconds() > 0 else None
     online = store.config.online_store
-    source = view.batch_source
-    assert source is not None  # noqa: S101  such views are not comparable
     return ViewPlan(
         name=view.name,
         keys=KeySet(keys),
@@ -207,7 +205,6 @@ def _view_plan(
         materialized=bool(view.materialization_intervals),
         keeps_newer=type(online).__name__.startswith("Redis") and not getattr(online, "skip_dedup", False),
         source_changed=_source_changed(store, view),
-        has_created=bool(source.created_timestamp_column),
         version=source_version(view),
         projections=tuple(
             Projection(alias, tuple(features), tuple(dict(key_map).get(key.name, key.name) for key in keys))
