@@ -1,0 +1,58 @@
+"""64-bit hashes of whole columns at once, the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def mix(words: NDArray[Any], seed: int = 0) -> Hashes:
+    """Spread 64-bit words evenly over all 64-bit words, one to one.
+
+    Parameters
+    ----------
+    words : array of 8-byte items
+        Integers, floats or times, taken as their bits; 0.0 and -0.0 are one word.
+    seed : int
+        Gives another spreading.
+
+    Returns
+    -------
+    array of uint64
+        Same shape; empty for no words.
+
+    Notes
+    -----
+    The output function of SplitMix64: G. L. Steele, D. Lea, C. H. Flood, Fast splittable pseudorandom number generators,
+    OOPSLA 2014.
+    """
+    given = np.ascontiguousarray(words)
+    if given.dtype.kind == "f":
+        given = given.astype(np.float64) + 0.0
+    if given.dtype.itemsize != 8:
+        given = given.astype(np.int64)
+    found = given.view(np.uint64) + _GOLDEN * np.uint64((2 * seed + 1) & 0xFFFFFFFFFFFFFFFF)
+    found ^= found >> np.uint64(30)
+    found *= _FIRST
+    found ^= found >> np.uint64(27)
+    found *= _SECOND
+    found ^= found >> np.uint64(31)
+    return found
+
+
+def label_hashes(labels: Sequence[object]) -> Hashes:
+    """Give a hash per label, from its type and its text; shape (labels,)."""
+    found = [
+        int.from_bytes(blake2b(f"{type(label).__name__}:{label}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+        for label in labels
+    ]
+    return np.asarray(found, dtype=np.uint64)
