@@ -52,7 +52,10 @@ def mix(words: NDArray[Any], seed: int = 0) -> Hashes:
 def label_hashes(labels: Sequence[object]) -> Hashes:
     """Give a hash per label, from its type and its text; shape (labels,)."""
     found = [
-        int.from_bytes(blake2b(f"{type(label).__name__}:{label}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+        int.from_bytes(
+            blake2b(f"{type(label).__name__}:{label}".encode("utf-8", "surrogatepass"), digest_size=8).digest(),
+            "little",
+        )
         for label in labels
     ]
     return np.asarray(found, dtype=np.uint64)

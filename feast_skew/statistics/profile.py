@@ -75,7 +75,9 @@ class Profile:
             If the bins are not the same.
         """
         if self.bins != other.bins:
-            raise ValueError("profiles with different bins cannot be added; cut the bins once, from the samples of all parts")
+            raise ValueError(
+                "profiles with different bins cannot be added; cut the bins once, from the samples of all parts"
+            )
         return Profile(self.bins, {key: own + other.states[key] for key, own in self.states.items()})
 
     def to_bytes(self) -> bytes:
@@ -102,7 +104,9 @@ class Profile:
             raise ValueError("these bytes are no profile of feast-skew")
         version = head[len(_MAGIC) :].decode("ascii", "replace")
         if version != str(VERSION):
-            raise ValueError(f"a profile of version {version} cannot be read by this version of feast-skew, which writes {VERSION}")
+            raise ValueError(
+                f"a profile of version {version} cannot be read by this version of feast-skew, which writes {VERSION}"
+            )
         try:
             record = json.loads(zlib.decompress(packed))
             known = states()

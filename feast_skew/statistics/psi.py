@@ -81,7 +81,29 @@ def paired_psi(
         raise ValueError(f"pairs need two sides of one length, not {left.size} and {right.size}")
     if left.size and (min(left.min(), right.min()) < 0 or max(left.max(), right.max()) >= size):
         raise ValueError(f"bin ids must be from 0 to {size - 1}")
-    table = np.bincount(left * size + right, minlength=size * size).reshape(size, size)
+    return psi_of_table(np.bincount(left * size + right, minlength=size * size).reshape(size, size), smoothing)
+
+
+def psi_of_table(table: NDArray[Any], smoothing: float = 0.5) -> Psi | None:
+    """Measure the PSI of pairs that are counted by bins, as `paired_psi` does.
+
+    Parameters
+    ----------
+    table : array of int
+        Shape (bins, bins): rows are the bins offline, columns those online.
+    smoothing : float
+        Added to the count of every used bin on both sides; 0 gives the raw index.
+
+    Returns
+    -------
+    Psi or None
+        As `paired_psi`.
+
+    Raises
+    ------
+    ValueError
+        If the smoothing is negative.
+    """
     used = (table.sum(axis=0) + table.sum(axis=1)) > 0
     pairs = table[np.ix_(used, used)].astype(np.float64)
     offline, online = pairs.sum(axis=1), pairs.sum(axis=0)
@@ -91,14 +113,15 @@ def paired_psi(
     moved = pairs + pairs.T
     np.fill_diagonal(moved, 0.0)
     covariance = np.diag(moved.sum(axis=1)) - moved
-    total = left.size + smoothing * offline.size
+    n = int(table.sum())
+    total = n + smoothing * offline.size
     shares = ((offline + online) / 2 + smoothing) / total
     weighted = covariance / (total * total * shares)[:, None]
     noise = float(np.trace(weighted))
     spread = float(np.sum(weighted * weighted.T))
     freedom = noise * noise / spread if spread > 0 else 0.0
     empty = int(np.sum((offline == 0) | (online == 0)))
-    return Psi(value, noise, offline.size, left.size, empty, left.size, freedom)
+    return Psi(value, noise, offline.size, n, empty, n, freedom)
 
 
 def independent_psi(

@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cache
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from feast_skew.statistics.binning import CategoryBins, NumericBins
 from feast_skew.statistics.pairs import CategoryPairs, NumberPairs, Pairs
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Bins = NumericBins | CategoryBins
-T = TypeVar("T", bound="State")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class State:
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.to_record() == other.to_record()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.to_record() == other.to_record()
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
 
@@ -111,7 +113,11 @@ def encode(value: Any) -> Any:
         return {"items": [encode(item) for item in value]}
     if isinstance(value, np.ndarray):
         plain = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False)
-        return {"array": base64.b64encode(plain.tobytes()).decode(), "type": plain.dtype.str, "shape": list(value.shape)}
+        return {
+            "array": base64.b64encode(plain.tobytes()).decode(),
+            "type": plain.dtype.str,
+            "shape": list(value.shape),
+        }
     raise TypeError(f"a state cannot hold a {type(value).__name__}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from feast_skew.statistics.pairs import CategoryPairs, Codes
 from feast_skew.statistics.states.base import Bins, State, state
 from feast_skew.statistics.states.number_sample import candidates, smallest
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 def _no_codes() -> Codes:
     return np.zeros(0, dtype=np.int64)
@@ -22,8 +25,6 @@ def _no_codes() -> Codes:
 def _no_hashes() -> Hashes:
     return np.zeros(0, dtype=np.uint64)
 
-
-T = TypeVar("T", bound="CategorySample")
 
 
 @state("category_sample")

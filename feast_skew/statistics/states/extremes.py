@@ -72,4 +72,4 @@ def _ends(values: Floats) -> tuple[float | None, float | None]:
 
 def _better(choose: object, one: float | None, other: float | None) -> float | None:
     found = [value for value in (one, other) if value is not None]
-    return choose(found) if found else None  # type: ignore[operator, no-any-return]
+    return choose(found) if found else None  # type: ignore[operator]

@@ -83,9 +83,7 @@ def _sum(values: Floats | None, rest: Floats | None) -> Fraction:
 
 
 def _product(one: Column, other: Column) -> Fraction:
-    return sum(
-        (exact_product_sum(a, b) for a in one if a is not None for b in other if b is not None), start=_NOTHING
-    )
+    return sum((exact_product_sum(a, b) for a in one if a is not None for b in other if b is not None), start=_NOTHING)
 
 
 def _single(values: Floats, rest: Floats | None, rows: Mask) -> tuple[int, Fraction, Fraction]:
