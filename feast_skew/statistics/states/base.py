@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+
 from feast_skew.statistics.binning import CategoryBins, NumericBins
 from feast_skew.statistics.pairs import CategoryPairs, NumberPairs, Pairs
 
@@ -30,17 +31,17 @@ class State:
     categories: ClassVar[bool] = True
 
     @classmethod
-    def zero(cls: type[T], bins: Bins) -> T:
+    def zero(cls, bins: Bins) -> Self:
         """Give the state of no rows."""
         del bins
         return cls()
 
     @classmethod
-    def of(cls: type[T], pairs: Any, bins: Bins) -> T:
+    def of(cls, pairs: Any, bins: Bins) -> Self:
         """Build the state of some rows; states that do not count by bins do not look at them."""
         raise NotImplementedError
 
-    def __add__(self: T, other: T) -> T:
+    def __add__(self, other: Self) -> Self:
         """Give the state of both sets of rows, which have no row in common."""
         raise NotImplementedError
 
@@ -54,7 +55,7 @@ class State:
         return {field.name: encode(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def from_record(cls: type[T], record: Mapping[str, Any]) -> T:
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Build a state from what `to_record` gave.
 
         Raises
@@ -121,7 +122,7 @@ def encode(value: Any) -> Any:
     raise TypeError(f"a state cannot hold a {type(value).__name__}")
 
 
-def decode(value: Any) -> Any:  # noqa: PLR0911  one line per type reads best
+def decode(value: Any) -> Any:
     """Give back what `encode` was given."""
     if not isinstance(value, dict):
         return value

@@ -26,7 +26,6 @@ def _no_hashes() -> Hashes:
     return np.zeros(0, dtype=np.uint64)
 
 
-
 @state("category_sample")
 @dataclass(frozen=True, eq=False)
 class CategorySample(State):
@@ -45,12 +44,12 @@ class CategorySample(State):
     labels: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls: type[T], pairs: CategoryPairs, bins: Bins | None = None) -> T:
+    def of(cls, pairs: CategoryPairs, bins: Bins | None = None) -> Self:
         """Draw the sample; the bins are cut from it, so that it comes before them."""
         del bins
         return cls._drawn(len(pairs), pairs.take(candidates(pairs.order)))
 
-    def __add__(self: T, other: T) -> T:
+    def __add__(self, other: Self) -> Self:
         labels = list(dict.fromkeys((*self.labels, *other.labels)))
         place = {_identity(label): i for i, label in enumerate(labels)}
         moved = np.array([*(place[_identity(label)] for label in other.labels), -1], dtype=np.int64)
@@ -80,7 +79,7 @@ class CategorySample(State):
         return Counter({label: int(count) for label, count in zip(self.labels, counts, strict=True) if count})
 
     @classmethod
-    def _drawn(cls: type[T], rows: int, pairs: CategoryPairs) -> T:
+    def _drawn(cls, rows: int, pairs: CategoryPairs) -> Self:
         # Codes depend on the split, the texts of labels do not.
         rank = np.argsort(np.argsort([str(label) for label in pairs.labels], kind="stable"), kind="stable")
         rank = np.append(rank, -1)
@@ -100,7 +99,7 @@ class Confusion(CategorySample):
     """The same of the pairs that differ, those with one null among them."""
 
     @classmethod
-    def of(cls: type[T], pairs: CategoryPairs, bins: Bins | None = None) -> T:
+    def of(cls, pairs: CategoryPairs, bins: Bins | None = None) -> Self:
         """Draw the sample from the pairs that differ."""
         del bins
         differ = np.flatnonzero(~pairs.same & (pairs.known_offline | pairs.known_online))
