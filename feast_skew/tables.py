@@ -14,8 +14,9 @@ import pyarrow as pa
 from feast_skew.config import Settings, read_config_file, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import DistinctEntities, JoinKey, KeySet, cast_keys
+from feast_skew.core.meeting import exact_timestamp, meet
 from feast_skew.core.model import FeaturePlan, Limits, Plan, ViewPlan
-from feast_skew.core.types import DeclaredType, Kind, exact_timestamp, meet
+from feast_skew.core.types import DeclaredType, Kind
 from feast_skew.errors import InputError, SourceUnreadable, UnknownName
 from feast_skew.judging.findings import null_keys
 from feast_skew.report import SkewReport
@@ -159,7 +160,7 @@ def _meeting(
             ) from error
         if name in keys:
             for side, column in (("offline", left.column(name)), ("online", right.column(name))):
-                if pa.types.is_nested(column.type) and types[name].kind is not Kind.TEXT:
+                if pa.types.is_nested(column.type) and types[name].kind is not Kind.NESTED:
                     raise InputError(_KEYS_DO_NOT_FIT.format(side), hint=f"{name!r} holds {column.type}")
             if types[name].kind is Kind.TIMESTAMP:  # two times that differ are two entities
                 types[name] = exact_timestamp(one, other)

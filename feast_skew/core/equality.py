@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -10,33 +9,44 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask
+from feast_skew.core.nested import equal_nested
+from feast_skew.core.tolerance import EXACT, Tolerance
 from feast_skew.core.types import DeclaredType, Kind
 
-
-@dataclass(frozen=True)
-class Tolerance:
-    """Two numbers are equal when |offline - online| <= atol + rtol * max(|offline|, |online|)."""
-
-    rtol: float = 0.0
-    atol: float = 0.0
+__all__ = ["EXACT", "Tolerance", "default_tolerance", "equal"]
 
 
-EXACT = Tolerance()
 DEFAULT_TOLERANCES = {Kind.FLOAT64: Tolerance(1e-9, 1e-12), Kind.FLOAT32: Tolerance(1e-6, 0.0)}
+_NESTED = Tolerance(1e-9, 1e-12, whole=False)
+_NESTED_FLOAT32 = Tolerance(1e-6, 1e-12, whole=False)
 
 
 def default_tolerance(declared: DeclaredType) -> Tolerance:
-    """Give the tolerance of a type when nothing is configured: exact but for floating point numbers."""
+    """Give the tolerance of a type when nothing is configured: exact but for floating point numbers.
+
+    Inside of nested types that is the one of Float64 for all numbers but integers, or of Float32 where one is declared.
+    """
+    if declared.kind is Kind.NESTED:
+        return _NESTED_FLOAT32 if _holds_float32(declared) else _NESTED
     kind = declared.item.kind if declared.item is not None else declared.kind
     return DEFAULT_TOLERANCES.get(kind, EXACT)
 
 
-def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> Mask:
+def _holds_float32(declared: DeclaredType) -> bool:
+    inner = [part for _, part in declared.parts] + ([declared.item] if declared.item else [])
+    return declared.kind is Kind.FLOAT32 or any(map(_holds_float32, inner))
+
+
+def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance, kind: Kind | None = None) -> Mask:
     """Tell for each pair whether both values are the same; pairs with a null on either side are False.
 
-    Both columns have the same length. Numbers of different types meet as float64, integers as integers; decimals
-    are held against each other exactly; lists are equal when lengths and all elements are (two null elements are equal). Shape (rows,), bool.
+    Both columns have the same length and are as `to_declared` gives them. Numbers of different types meet as float64,
+    integers as integers; decimals are held against each other exactly; lists are equal when lengths and all elements are
+    (two null elements are equal), sets likewise, as they are held in order. With Kind.NESTED texts are read as contents
+    and numbers inside of them have the tolerance; without it they are texts. Shape (rows,), bool.
     """
+    if kind is Kind.NESTED:
+        return equal_nested(offline, online, tolerance)
     if pa.types.is_list(offline.type) and pa.types.is_list(online.type):
         return _equal_lists(offline, online, tolerance)
     if _is_float(offline.type) or _is_float(online.type):

@@ -92,7 +92,7 @@ class Case:
         """Tell for some entities whether the online value equals another one; two nulls are equal."""
         online = self.pairs.online.take(pa.array(positions))
         both_null: Mask = np.asarray(online.is_null()) & np.asarray(values.is_null())
-        return equal(values, online, self.feature.tolerance) | both_null
+        return equal(values, online, self.feature.tolerance, self.feature.declared.kind) | both_null
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def default_fill(case: Case) -> Explanation | None:
     It has to be most of them or stand alone: values that are unrelated have a most frequent one too, but others are
     nearly as frequent.
     """
-    if case.feature.declared.kind in (Kind.LIST, Kind.TEXT):
+    if case.feature.declared.kind in (Kind.LIST, Kind.SET, Kind.NESTED):
         return None
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
     if len(positions) < FEWEST_ROWS:

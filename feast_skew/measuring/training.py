@@ -110,5 +110,5 @@ def _ask(question: Question, held: HeldRows, positions: Positions, offline: Offl
 
 def _same(ours: pa.Array, theirs: pa.Array, feature: FeaturePlan) -> Mask:
     both_null = np.asarray(pc.is_null(ours)) & np.asarray(pc.is_null(theirs))
-    same: Mask = equal(ours, theirs, feature.tolerance) | both_null
+    same: Mask = equal(ours, theirs, feature.tolerance, feature.declared.kind) | both_null
     return same

@@ -178,7 +178,7 @@ def _compare(measured: ViewMeasurement, features: Sequence[FeaturePlan], held: H
         off, on = held.columns[feature.name], found.columns[feature.name]
         classes = classify(
             measured.rows,
-            equal(off, on, feature.tolerance),
+            equal(off, on, feature.tolerance, feature.declared.kind),
             np.asarray(pc.is_null(off)),
             np.asarray(pc.is_null(on)),
             found.corrupt[feature.name],

@@ -109,8 +109,8 @@ class FeastOfflineReader:
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values of the source into the declared type; see `OfflineReader.declare`."""
         try:
-            if feature.declared.kind is Kind.TEXT:
-                return source_text(values, feature.feast_type)
+            if feature.declared.kind is Kind.NESTED:
+                return source_text(values, feature.feast_type, feature.declared)
             return to_declared(values, feature.declared)
         except Exception as error:
             raise SourceUnreadable(

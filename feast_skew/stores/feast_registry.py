@@ -17,7 +17,7 @@ from feast_skew.config import Settings, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.model import FeaturePlan, Limits, Plan, Projection, Skipped, SourceVersion, ViewPlan
-from feast_skew.core.types import declared_type
+from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
 
 _APPLY_TAKES = timedelta(seconds=2)
@@ -170,7 +170,7 @@ def _view_plan(
 ) -> ViewPlan:
     fields = {field.name: field for field in view.features}
     keys = tuple(
-        JoinKey(column.name, declared_type(str(column.dtype)))
+        JoinKey(column.name, key_type(str(column.dtype)))
         for column in sorted(view.entity_columns, key=lambda column: column.name)
         if column.name != DUMMY_ENTITY_ID
     )

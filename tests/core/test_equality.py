@@ -167,5 +167,9 @@ def test_tolerances_are_those_of_the_contract() -> None:
     assert default_tolerance(declared_type("Float64")) == Tolerance(1e-9, 1e-12)
     assert default_tolerance(declared_type("Float32")) == Tolerance(1e-6, 0.0)
     assert default_tolerance(declared_type("Array(Float32)")) == Tolerance(1e-6, 0.0)
-    for name in ("Int64", "String", "Bool", "UnixTimestamp", "Array(Int64)", "Map"):
+    for name in ("Map", "Json", "Struct({x: Int64})", "Array(Array(Float64))"):
+        assert default_tolerance(declared_type(name)) == Tolerance(1e-9, 1e-12, whole=False)
+    for name in ("Struct({x: Int64, y: Float32})", "Array(Set(Float32))", "Array(Struct({x: Float32}))"):
+        assert default_tolerance(declared_type(name)) == Tolerance(1e-6, 1e-12, whole=False)
+    for name in ("Int64", "String", "Bool", "UnixTimestamp", "Array(Int64)", "Uuid", "Decimal", "ZonedTimestamp"):
         assert default_tolerance(declared_type(name)) == EXACT
