@@ -19,7 +19,7 @@ from feast_skew.core.tolerance import Tolerance
 MOST_ROWS = 1_000
 """Rows that are looked into, the first ones in row order."""
 
-_NAME = re.compile(r"^[^\W\d]\w*$")
+_NAME = re.compile(r"[^\W\d]\w*")
 _How = Literal["differ", "offline_only", "online_only"]
 _NOTHING = object()
 
@@ -121,7 +121,7 @@ def _differences(offline: Any, online: Any, tolerance: Tolerance, path: str) -> 
 
 
 def _step(name: str) -> str:
-    if _NAME.match(name):
+    if _NAME.fullmatch(name):
         return f".{name}"
     quoted = json.dumps(name)[1:-1].replace('\\"', '"').replace("'", "\\'")
     return f"['{quoted}']"

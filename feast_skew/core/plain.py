@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,18 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else str(value)
     if isinstance(value, bytes):
         value = value.hex()
+    if isinstance(value, Decimal) and value.is_finite():
+        value = decimal_text(value)
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value[:20]]
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def decimal_text(value: Decimal) -> str:
+    """Write a decimal without the zeros at its end: 1.10 as 1.1, whatever the scale that it is held in."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def instant_text(instant: int) -> str | None:

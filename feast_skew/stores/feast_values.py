@@ -186,6 +186,10 @@ def _key(key: Any) -> str:
     return "null" if which is None else key_text(_leaf(getattr(key, which), which.removesuffix("_key")))
 
 
+def _json_of(value: Any) -> str:
+    return canonical_text(plain_content(value, keep_nulls=True))
+
+
 _READ: dict[str, Callable[[Any], Any]] = {
     "map_val": _mapping,
     "struct_val": _mapping,
@@ -213,7 +217,7 @@ def source_text(values: pa.ChunkedArray, feast_type: FeastType, declared: Declar
     plain = values.to_pylist()
     if declared.name == "Json":
         plain = [json_text(one) if isinstance(one, str) else one for one in plain]
-        texts = [one if one is None or isinstance(one, str) else canonical_text(plain_content(one)) for one in plain]
+        texts = [one if one is None or isinstance(one, str) else _json_of(one) for one in plain]
         return pa.array(texts, pa.string())
     if pa.types.is_map(values.type):
         plain = [None if pairs is None else dict(pairs) for pairs in plain]
