@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
@@ -115,7 +116,7 @@ class FeastOfflineReader:
         except Exception as error:
             raise SourceUnreadable(
                 f"offline values of {feature.ref} are {values.type}, declared {feature.declared.name}",
-                hint=" ".join(str(error).split())[:200] or "correct the schema of the view or the source",
+                hint=_without_values(error) or "correct the schema of the view or the source",
             ) from error
 
     def training_values(
@@ -204,6 +205,11 @@ def source_columns(view: ViewPlan, features: Sequence[str]) -> SourceColumns:
         timestamp=mapped.get(source.timestamp_field, source.timestamp_field),
         created=mapped.get(created, created) if created else None,
     )
+
+
+def _without_values(error: Exception) -> str:
+    """Give the text of an error of Arrow or Feast, which may quote a feature's value, without that."""
+    return re.sub(r"'.*'|\bvalue -?\d\S*", "a value", " ".join(str(error).split()))[:200]
 
 
 @contextlib.contextmanager
