@@ -18,13 +18,14 @@ from feast_skew.history.state_file import DEFAULT_NAME, StateFile
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
-from feast_skew.service import Job, run
+from feast_skew.service import Job, RuleRunner, run
 from feast_skew.stores.entity_files import match_key_sets, match_rows, origin_of, read_entities
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 CONFIG_NAME = "feast_skew.yaml"
+EXPECTATIONS = "expectations"
 
 
 def validate(  # noqa: PLR0913  the options of the contract
@@ -95,6 +96,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         path, services, views, features, config, {**(settings or {}), **_given(sample=sample, seed=seed)}
     )
     chosen = _chosen(plan, entities)
+    rules = _rules(store, plan, path, run_settings)
     online = FeastOnlineReader(store)
     online.check()
     # A relative path is one in the repository, from wherever the run was started.
@@ -115,6 +117,7 @@ def validate(  # noqa: PLR0913  the options of the contract
             scan=scan,
             progress=progress or NoProgress(),
             versions={"feast": feast_version()},
+            rules=rules,
         )
     )
     if state and trouble is None:
@@ -131,6 +134,33 @@ def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> dict[KeySet, 
         return None
     wanted = plan.key_columns()
     return match_key_sets(read_entities(entities, wanted), wanted, origin_of(entities))
+
+
+def _suite_folder(path: Path, settings: RunSettings) -> Path | None:
+    """Give the folder of the suites; None when there are none, and none were asked for."""
+    if settings.expectations is False:
+        return None
+    asked = settings.expectations
+    # A relative path is one in the repository, from wherever the run was started.
+    folder = path / Path(asked or EXPECTATIONS).expanduser()
+    if folder.is_dir() and any(folder.rglob("*.json")):
+        return folder
+    if asked is None:
+        return None
+    missing = "holds no suite" if folder.is_dir() else "is no directory"
+    raise ConfigError(f"expectations: {folder} {missing}", hint="name the folder of the suites, or false for none")
+
+
+def _rules(store: FeatureStore, plan: Plan, path: Path, settings: RunSettings) -> RuleRunner | None:
+    folder = _suite_folder(path, settings)
+    if folder is None:
+        return None
+    from feast_skew.expectations.runner import SuiteRunner
+    from feast_skew.expectations.suites import read_suites
+    from feast_skew.stores.feast_registry import view_columns
+
+    suites = read_suites(folder, view_columns(store))
+    return SuiteRunner(suites, plan, show_entities=settings.show_entities)
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -198,6 +228,9 @@ def dry_run(
             ),
         ]
     lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
+    folder = _suite_folder(Path(repo), run_settings)
+    if folder is not None:
+        lines.append(f"rules: {len(list(folder.rglob('*.json')))} suites in {folder}")
     return "\n".join(lines) + "\n"
 
 

@@ -57,11 +57,18 @@ def _limit(value: object) -> object:
     raise ValueError("write a number, 0 or more, or auto")
 
 
+def _folder(value: object) -> object:
+    if value is None or value is False or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError("write a directory, or false for none")
+
+
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number)]
 Share = Annotated[float, BeforeValidator(_number), Field(ge=0.0, le=1.0)]
 Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
+Folder = Annotated[str | Literal[False] | None, BeforeValidator(_folder)]
 
 
 class _Strict(BaseModel):
@@ -121,6 +128,7 @@ class RunSettings(_Strict):
     allow_inconclusive: bool = False
     show_entities: bool = False
     state: str | None = None
+    expectations: Folder = None
 
 
 _NESTED: dict[str, type[BaseModel]] = {

@@ -177,6 +177,7 @@ class SkewReport:
     skipped: tuple[Mapping[str, str], ...] = ()
     scans: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    expectations: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -204,6 +205,7 @@ class SkewReport:
             "findings": [finding.to_dict() for finding in self.findings],
             "skipped": [dict(entry) for entry in self.skipped],
             "scans": [dict(entry) for entry in self.scans],
+            "expectations": [dict(entry) for entry in self.expectations],
         }
 
 

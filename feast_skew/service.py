@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -27,6 +28,7 @@ from feast_skew.judging.unaligned import Apart, Unaligned, judge_unaligned
 from feast_skew.measuring.orphans import count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
+from feast_skew.measuring.sides import side_tables
 from feast_skew.measuring.steps import Neighbours, find_neighbours
 from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding, SkewReport, Verdict, iso
@@ -35,13 +37,24 @@ from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
+class RuleRunner(Protocol):
+    """Rules that a run is held to beside its limits; what they find goes into the report."""
+
+    def check_view(self, view: str, keys: Sequence[str], offline: pa.Table, online: pa.Table) -> None:
+        """Take the sampled rows of a measured view, as both stores hold them; an error ends the run."""
+
+    def finish(self, report: SkewReport) -> SkewReport:
+        """Take the report whose verdicts are settled, and give it with what the rules found."""
+
+
 @dataclass
 class Job:
     """Everything that one validation needs.
 
     `entities` replaces the sample by the given ones, per key set, which stand for `population` entities (themselves when
     it is None); `earlier` gives the versions of a view that were seen
-    before; `scan` looks for online rows that offline does not know; `now` is the moment of the run.
+    before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules` see the rows of
+    every measured view and the report at the end.
     """
 
     plan: Plan
@@ -57,6 +70,7 @@ class Job:
     engine: str = "local"
     progress: Progress = field(default_factory=NoProgress)
     versions: Mapping[str, str] = field(default_factory=dict)
+    rules: RuleRunner | None = None
 
 
 @dataclass
@@ -84,7 +98,7 @@ def run(job: Job) -> SkewReport:
         raise gathered.errors[0]
     results = settle_drafts(gathered.drafts, job.settings.confidence, job.now.date())
     totals = {name: sum(int(str(entry[name])) for entry in gathered.key_sets) for name in ("entities", "population")}
-    return SkewReport(
+    report = SkewReport(
         project=job.plan.project,
         run_id=f"{job.now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         created_at=iso(job.now),
@@ -103,6 +117,7 @@ def run(job: Job) -> SkewReport:
             "allow_inconclusive": job.settings.allow_inconclusive,
         },
     )
+    return report if job.rules is None else job.rules.finish(report)
 
 
 def own_version() -> str:
@@ -145,10 +160,14 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
         )
     for view in views:
         try:
-            _run_view(job, view, samples[view.name], scan, population, gathered)
+            parts = _run_view(job, view, samples[view.name], scan, population, gathered)
             gathered.measured_views += 1
         except SkewError as error:
             _note_error(gathered, view, error)
+            continue
+        if job.rules is not None:
+            with job.progress.stage(f"{view.name}: rules", None, ""):
+                job.rules.check_view(view.name, view.keys.names, *side_tables(parts))
 
 
 def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:
@@ -166,7 +185,7 @@ def _samples(job: Job, keys: KeySet, views: list[ViewPlan], population: Populati
 
 def _run_view(
     job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population, gathered: _Run
-) -> None:
+) -> list[ViewMeasurement]:
     as_of = to_nanoseconds(job.as_of)
     parts = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
     known = population.views[view.name]
@@ -174,6 +193,7 @@ def _run_view(
     gathered.findings.extend(findings_of(parts, known, orphans))
     for measured in parts:
         gathered.drafts.extend(_drafts(job, measured, sample))
+    return parts
 
 
 def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample) -> list[Draft]:

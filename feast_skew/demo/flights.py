@@ -20,6 +20,7 @@ from feast_skew.errors import ConfigError
 START = datetime(2013, 1, 1, tzinfo=timezone.utc)
 END = datetime(2014, 1, 2, tzinfo=timezone.utc)
 REDIS_VARIABLE = "FEAST_SKEW_REDIS"
+_EXPECTATIONS = "expectations"
 _WINDOW = "WINDOW_DAYS = {days}"
 
 
@@ -40,6 +41,21 @@ def find_repository() -> Path:
     )
 
 
+def find_expectations() -> Path:
+    """Find the suites of the flights repository: in the installed package, or beside it in a checkout.
+
+    Raises
+    ------
+    ConfigError
+        When the package was installed without them.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for place in (package / _EXPECTATIONS, package.parent / _EXPECTATIONS):
+        if any(place.glob("*.json")):
+            return place
+    raise ConfigError("the demo's suites are not part of this installation", hint="install feast-skew from its wheel")
+
+
 class FlightsRepository:
     """A copy of the flights repository in a directory of its own."""
 
@@ -47,9 +63,14 @@ class FlightsRepository:
         self.directory = directory
         ignore = shutil.ignore_patterns("features", "__pycache__", "registry.db", ".feast_skew", ".*_cache")
         shutil.copytree(find_repository(), directory, ignore=ignore)
-        if project is not None:
-            settings = directory / "feature_store.yaml"
-            settings.write_text(settings.read_text().replace("project: flights\n", f"project: {project}\n"))
+        # The suites come into the copy: beside it is a place of the user's, where nothing is to be left.
+        suites = directory / _EXPECTATIONS
+        suites.mkdir()
+        for suite in sorted(find_expectations().glob("*.json")):
+            shutil.copy(suite, suites)
+        settings = directory / "feature_store.yaml"
+        text = settings.read_text().replace(f"../{_EXPECTATIONS}", _EXPECTATIONS)
+        settings.write_text(text.replace("project: flights\n", f"project: {project}\n") if project else text)
         self._pipeline = _load(directory / "pipeline" / "build_features.py", "feast_skew_demo_pipeline")
 
     def build(self, window_days: int) -> None:

@@ -19,6 +19,7 @@ from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.model import FeaturePlan, Limits, Plan, Projection, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
+from feast_skew.stores.tables import EVENT_TIMESTAMP
 
 _APPLY_TAKES = timedelta(seconds=2)
 _Uses = dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, None]]
@@ -81,6 +82,15 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings) ->
         reasons = "; ".join(f"{entry.view}: {entry.reason}" for entry in skipped[:5])
         raise ConfigError("nothing that was asked for can be compared", hint=reasons or "no view is online")
     return Plan(project, tuple(plans), tuple(skipped))
+
+
+def view_columns(store: FeatureStore) -> dict[str, tuple[str, ...]]:
+    """Give for every view of the registry, online or not, the columns of its rows: join keys, features, event timestamp."""
+    found = {}
+    for view in store.registry.list_all_feature_views(store.project, allow_cache=True):
+        keys = sorted(column.name for column in getattr(view, "entity_columns", ()) if column.name != DUMMY_ENTITY_ID)
+        found[view.name] = (*keys, *(field.name for field in view.features), EVENT_TIMESTAMP)
+    return found
 
 
 def _check_named(settings: Settings, views: dict[str, Any]) -> None:

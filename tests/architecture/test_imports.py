@@ -28,6 +28,7 @@ LAYERS = (
     ("judging",),
     ("diagnosis",),
     ("service",),
+    ("expectations",),
     ("api", "tables"),
     ("demo",),
     ("cli",),
@@ -46,12 +47,13 @@ FOREIGN = {
     "judging": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},
     "service": {"numpy", "pyarrow"},
+    "expectations": {"great_expectations", "numpy", "pandas", "pyarrow"},
     "api": {"pyarrow"},
     "tables": {"numpy", "pandas", "pyarrow"},
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
-HEAVY = ("feast", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "redis", "tqdm")
+HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "redis", "tqdm")
 
 
 @dataclass(frozen=True)
