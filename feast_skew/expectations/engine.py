@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ _ABOUT_NULLS = (
 )
 _ABOUT_ROWS = "expect_table_row_count"
 # What errors may be repeated: others can hold values of features.
-_HARMLESS = ("does not exist", "has no column", "not supported between instances", "no attribute")
+_HARMLESS = ("does not exist", "has no column", "no attribute")
+_ERROR = re.compile(r"[\w.]+(Error|Exception): ")
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ def _exception(info: Any) -> str:
     raised = next((entry for entry in entries if isinstance(entry, Mapping) and entry.get("raised_exception")), None)
     if raised is None:
         return ""
-    lines = [line for line in str(raised.get("exception_traceback", "")).splitlines() if line and line[0].isalpha()]
-    last = lines[-1] if lines else str(raised.get("exception_message", ""))
-    name, _, message = last.partition(": ")
-    return message if any(part in message for part in _HARMLESS) else name.rsplit(".", 1)[-1]
+    # The first error of a chain is the cause; those after it are the library's own.
+    lines = [line for line in str(raised.get("exception_traceback", "")).splitlines() if _ERROR.match(line)]
+    name, _, message = (lines[0] if lines else str(raised.get("exception_message", ""))).partition(": ")
+    kind = name.rsplit(".", 1)[-1]
+    return message if kind == "TypeError" or any(part in message for part in _HARMLESS) else kind

@@ -159,8 +159,12 @@ class FeatureExpectation(BatchExpectation):
         return f"{cls.says.format(whose=whose)}{lenient}."
 
     @classmethod
+    def _with_defaults(cls, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: kwargs.get(name, cls.__fields__[name].default) for name in cls.success_keys}
+
+    @classmethod
     def _prescriptive_template(cls, renderer_configuration: RendererConfiguration[Any]) -> RendererConfiguration[Any]:
-        kwargs = renderer_configuration.kwargs
+        kwargs = cls._with_defaults(renderer_configuration.kwargs)
         types = {"max_value": RendererValueType.NUMBER, "min_value": RendererValueType.NUMBER}
         for name in cls.success_keys:
             if name != "allow_missing" and kwargs.get(name) is not None:
@@ -181,10 +185,10 @@ class FeatureExpectation(BatchExpectation):
         **_: Any,
     ) -> list[Any]:
         found = configuration or (result.expectation_config if result is not None else None)
-        kwargs = dict(found.kwargs) if found is not None else {}
+        kwargs = cls._with_defaults(found.kwargs if found is not None else {})
         template = {
             "template": cls._sentence(kwargs),
-            "params": {name: kwargs.get(name) for name in cls.success_keys},
+            "params": kwargs,
             "styling": (runtime_configuration or {}).get("styling"),
         }
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]

@@ -162,6 +162,8 @@ def _rule(given: Any, suite: str, origin: str) -> Rule:
     for key in kwargs:
         if key not in fields:
             raise unknown_key(f"{origin}: {kind}", key, fields)
+    if {"min_value", "max_value"} <= set(fields) and not {"min_value", "max_value"} & set(kwargs):
+        raise ConfigError(f"{origin}: {kind} would always pass", hint="give it a min_value or a max_value")
     try:
         expectation = implementation(**kwargs, severity=severity)
     except Exception as error:  # noqa: BLE001  whatever the expectation's own checks raise
