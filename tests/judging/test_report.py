@@ -51,6 +51,7 @@ FIELDS = {
     "findings",
     "skipped",
     "scans",
+    "expectations",
 }
 
 
