@@ -81,6 +81,14 @@ class Timeline:
         near = (np.minimum(back, ahead) <= within) & (has_before | has_after)
         return np.where(near & (self.online != NO_INSTANT), chosen, NO_INSTANT)
 
+    def held(self, within: int) -> Instants:
+        """Give the instant of the offline row that the online row is held against, or `NO_INSTANT`.
+
+        The aligned one, else the last one before it, else the latest.
+        """
+        aligned = self.aligned(within)
+        return np.where(aligned != NO_INSTANT, aligned, np.where(self.before != NO_INSTANT, self.before, self.latest))
+
 
 @dataclass
 class EarlierSteps:

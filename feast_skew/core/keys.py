@@ -63,6 +63,8 @@ def cast_keys(table: pa.Table, keys: KeySet) -> tuple[pa.Table, np.ndarray]:
         if column.type != key.declared.arrow:
             raise pa.ArrowInvalid(f"{key.name} holds ids that are no {key.declared.name}")
         complete &= np.asarray(pc.is_valid(column))
+        if pa.types.is_floating(column.type):
+            column = pc.add(column, pa.scalar(0.0, column.type))  # -0.0 is 0.0 for everybody but a hash
         columns.append(column)
     if not columns:
         return bare_rows(table.num_rows), complete
@@ -72,20 +74,24 @@ def cast_keys(table: pa.Table, keys: KeySet) -> tuple[pa.Table, np.ndarray]:
 class KeyIndex:
     """Answers at which position of a table of distinct entities a key stands; rows with a null key stand nowhere.
 
-    Each key column is replaced by the code of its value, and codes of several columns are folded pairwise into one
+    It is built when it is first asked. Each key column is replaced by the code of its value, and codes of several columns are folded pairwise into one
     and numbered again, so that composite keys can never run into each other as concatenated texts do.
     """
 
     def __init__(self, entities: pa.Table) -> None:
+        self.entities = entities
         self.size = entities.num_rows
         self._names = entities.column_names
         self._values: list[pa.Array] = []
         self._folds: list[tuple[np.ndarray, int]] = []
+        self._position: Positions | None = None
+
+    def _build(self) -> Positions:
         codes: np.ndarray | None = None
         for name in self._names:
-            column = _plain(entities.column(name))
-            values = column.unique()
-            code = _codes(column, values)
+            encoded = _plain(self.entities.column(name)).dictionary_encode()
+            values = encoded.dictionary
+            code = np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64)
             self._values.append(values)
             if codes is None:
                 codes = code
@@ -94,16 +100,19 @@ class KeyIndex:
             known = np.unique(combined[combined >= 0])
             self._folds.append((known, len(values)))
             codes = _place(known, combined)
-        self._position = np.full(0 if codes is None else int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
+        position = np.full(0 if codes is None else int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
         if codes is not None:
             # The first of repeated keys keeps the place; a null is nobody's key.
             whole = np.flatnonzero(codes >= 0)[::-1]
-            self._position[codes[whole]] = whole
+            position[codes[whole]] = whole
+        return position
 
     def positions(self, table: pa.Table) -> Positions:
         """Give for each row of a table the position of its entity, or -1 (also for null keys)."""
         if not self._names:
             return np.zeros(table.num_rows, dtype=np.int64) if self.size else np.full(table.num_rows, -1, np.int64)
+        if self._position is None:
+            self._position = self._build()
         if not len(self._position):
             return np.full(table.num_rows, -1, dtype=np.int64)
         codes: np.ndarray | None = None
@@ -160,9 +169,13 @@ class DistinctEntities:
             self._fold()
 
     def _fold(self) -> None:
-        if self._pending:
+        if not self._pending:
+            return
+        if self._known.num_rows or len(self._pending) > 1:
             self._known = _distinct(pa.concat_tables([self._known, *self._pending]))
-            self._pending, self._pending_rows = [], 0
+        else:
+            self._known = self._pending[0]
+        self._pending, self._pending_rows = [], 0
 
     def table(self) -> pa.Table:
         """Give the distinct entities found so far; their order has no meaning."""

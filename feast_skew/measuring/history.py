@@ -52,6 +52,9 @@ class RowPicker:
         hit[hit] = self._wanted[positions[hit]] == microseconds(batch.instants[hit])
         if not hit.any():
             return
+        if hit.all():
+            self._parts.append(_Part(positions, batch.created, batch.values))
+            return
         created = batch.created[hit] if batch.created is not None else None
         self._parts.append(_Part(positions[hit], created, batch.values.filter(pa.array(hit))))
 
@@ -67,6 +70,10 @@ class RowPicker:
             created = np.concatenate([part.created for part in self._parts if part.created is not None])
         values = pa.concat_tables([part.values for part in self._parts], promote_options="permissive")
         self._parts = []
+        if np.bincount(positions, minlength=size).max() == 1:
+            chosen = np.full(size, -1, dtype=np.int64)
+            chosen[positions] = np.arange(len(positions))
+            return _held(_at(chosen, values, features, offline), size, features)
         # Stable: among equal created timestamps the row that stands later in the source comes last, as in Feast's own
         # keep="last".
         order = np.lexsort((created, positions)) if created is not None else np.argsort(positions, kind="stable")
@@ -74,9 +81,7 @@ class RowPicker:
         last = np.append(positions[1:] != positions[:-1], True)
         chosen = np.full(size, -1, dtype=np.int64)
         chosen[positions[last]] = order[last]
-        take = pa.array(chosen, mask=chosen < 0)
-        columns = {f.name: offline.declare(f, values.column(f.name).take(take)) for f in features}
-        held = _held(columns, size, features)
+        held = _held(_at(chosen, values, features, offline), size, features)
         others = ~last
         if others.any():
             self._note_others(held, positions, order, others, created, values, features, offline)
@@ -112,6 +117,13 @@ class RowPicker:
         held.older = {name: column.filter(older) for name, column in declared.items()}
 
 
+def _at(
+    rows: np.ndarray, values: pa.Table, features: Sequence[FeaturePlan], offline: OfflineReader
+) -> dict[str, pa.Array]:
+    take = pa.array(rows, mask=rows < 0)
+    return {f.name: offline.declare(f, values.column(f.name).take(take)) for f in features}
+
+
 def _held(columns: dict[str, pa.Array], size: int, features: Sequence[FeaturePlan]) -> HeldRows:
     """Give rows of which each is the only one at its instant."""
     none = np.zeros(size, dtype=bool)
@@ -136,7 +148,7 @@ def pick_rows(
     index = KeyIndex(entities)
     pickers = {role: RowPicker(instants) for role, instants in wanted.items()}
     for batch in offline.scan(view, features):
-        positions = index.positions(batch.keys)
+        positions = batch.positions(index)
         for picker in pickers.values():
             picker.add(positions, batch)
         if callable(advance):

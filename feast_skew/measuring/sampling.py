@@ -49,12 +49,14 @@ class ViewSample:
     """The entities of which one view is judged.
 
     `population` is the number that they stand for (equal to their number when all were taken), `unread` how many more
-    of them the view's offline side knows.
+    of them the view's offline side knows, and `ambiguous` how many of them have rows that contradict each other: these
+    are known to be in both stores, and can be compared by nobody.
     """
 
     entities: pa.Table
     population: int
     unread: int
+    ambiguous: int = 0
 
 
 def find_population(
@@ -71,6 +73,8 @@ def find_population(
     if not keys.keys:
         rows = 1 if known else 0
         return Population(keys, bare_rows(rows), known, errors)
+    if len(known) == 1:
+        return Population(keys, next(iter(known.values())).entities, known, errors)
     union = DistinctEntities(keys)
     for entry in known.values():
         union.add(entry.entities)

@@ -60,7 +60,7 @@ def find_neighbours(
     history = EarlierSteps(np.arange(len(positions)), len(positions))
     with progress.stage(f"{measured.view.name}: earlier offline rows", measured.source_rows or None, "rows") as stage:
         for batch in offline.scan(measured.view, ()):
-            history.add(index.positions(batch.keys), batch.instants)
+            history.add(batch.positions(index), batch.instants)
             stage.advance(len(batch.instants))
         earlier = history.steps(before, gap, MOST_STEPS)
         wanted = {"before": before, "after": after, **{f"step{i}": instants for i, instants in enumerate(earlier)}}

@@ -53,9 +53,12 @@ def read_online(
     progress: Progress,
     stage_name: str,
 ) -> OnlineRows:
-    """Read the online rows of all entities, a chunk at a time."""
+    """Read the online rows of all entities, a chunk at a time unless they lie in memory anyway."""
     parts = []
     with progress.stage(stage_name, entities.num_rows, "entities") as stage:
+        if online.at_rest:
+            stage.advance(entities.num_rows)
+            return online.read(view, features, entities)
         for start in range(0, entities.num_rows, ONLINE_CHUNK):
             chunk = take_rows(entities, np.arange(start, min(start + ONLINE_CHUNK, entities.num_rows)))
             parts.append(online.read(view, features, chunk))
@@ -68,11 +71,13 @@ def measure_view(
 ) -> list[ViewMeasurement]:
     """Measure a view on the given entities: online first, then the offline rows at the same instants.
 
-    Features that align alike share a measurement. Wrong entities are read from online once more; those whose row
-    changed meanwhile are aligned anew.
+    Features that align alike share a measurement. Wrong entities are read from online once more, unless its rows are at
+    rest; those whose row changed meanwhile are aligned anew.
     """
     first = read_online(view, view.features, entities, online, progress, f"{view.name}: online")
     parts = _align(view, entities, first, offline, as_of, progress)
+    if online.at_rest:
+        return parts
     doubtful = np.zeros(entities.num_rows, dtype=bool)
     for part in parts:
         for pairs in part.pairs.values():
@@ -99,7 +104,7 @@ def _align(
     source_rows = 0
     with progress.stage(f"{view.name}: offline timestamps", offline.row_count(view), "rows") as stage:
         for batch in offline.scan(view, ()):
-            timeline.add(index.positions(batch.keys), batch.instants)
+            timeline.add(batch.positions(index), batch.instants)
             source_rows += len(batch.instants)
             stage.advance(len(batch.instants))
     groups: dict[int, list[FeaturePlan]] = {}
@@ -146,9 +151,7 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
     progress: Progress,
 ) -> ViewMeasurement:
     rows = _row_state(view, timeline, within, as_of)
-    held_at = np.where(
-        rows.aligned != NO_INSTANT, rows.aligned, np.where(rows.before != NO_INSTANT, rows.before, rows.latest)
-    )
+    held_at = timeline.held(within)
     with progress.stage(f"{view.name}: offline values", source_rows or None, "rows") as stage:
         held = pick_rows(view, features, entities, {"held": held_at}, offline, stage.advance)["held"]
     measured = ViewMeasurement(

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Instants, Mask
+from feast_skew.core.arrays import Instants, Mask, Positions
+from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 
 
@@ -48,12 +49,21 @@ class OnlineRows:
         return found
 
 
+@dataclass(frozen=True)
+class Located:
+    """Where the entities of some rows stand in one table of entities: positions, -1 for those that are not in it."""
+
+    entities: pa.Table
+    positions: Positions
+
+
 @dataclass
 class OfflineBatch:
     """Some rows of an offline source, keys in their declared types, without null keys or null timestamps.
 
     `values` holds the asked features as the source stores them; `created` is None when the source has no created
-    timestamp; `null_keys` counts the rows that were left out.
+    timestamp; `null_keys` counts the rows that were left out; `located` spares the look-up of keys in one table of
+    entities, where the source knows it.
     """
 
     keys: pa.Table
@@ -61,6 +71,13 @@ class OfflineBatch:
     created: np.ndarray | None
     values: pa.Table
     null_keys: int = 0
+    located: Located | None = None
+
+    def positions(self, index: KeyIndex) -> Positions:
+        """Give for each row the position of its entity in the table of an index, or -1."""
+        if self.located is not None and self.located.entities is index.entities:
+            return self.located.positions
+        return index.positions(self.keys)
 
 
 @dataclass
@@ -80,6 +97,10 @@ class KeyScan:
 
 class OnlineReader(Protocol):
     """Reads rows of the online store."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Tell that the rows lie in memory: they are read in one call, and need no second look."""
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities (a table of the view's join keys).

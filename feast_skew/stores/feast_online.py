@@ -41,6 +41,8 @@ _Row = tuple[datetime | None, dict[str, Value] | None]
 class FeastOnlineReader:
     """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded."""
 
+    at_rest = False
+
     def __init__(self, store: FeatureStore, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
         # Connections of our own: time-outs are set on them, and the user's store is left as it is.

@@ -1,0 +1,88 @@
+"""The entities of two tables, numbered once: which entity each row of either table belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.arrays import Mask, Positions
+
+_DENSE = 8
+"""Whole numbers are counted off in a table of their range while that holds at most so many places per row."""
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """The distinct entities of two tables in ascending order of their keys.
+
+    `offline` and `online` give for each row the position of its entity, -1 where a part of the key is null.
+    """
+
+    entities: pa.Table
+    offline: Positions
+    online: Positions
+
+
+def number_entities(offline: pa.Table, online: pa.Table) -> Numbering:
+    """Give a number to each entity of two tables of keys, which have the same columns (at least one) in the same types.
+
+    The order of the entities is that of their keys, so that it does not depend on the order of the rows of either table.
+    Tables without rows, or with null keys only, have no entities.
+    """
+    rows = pa.concat_tables([offline, online])
+    codes: Positions | None = None
+    for name in rows.column_names:
+        code, size = _ranks(_whole(rows.column(name)))
+        if codes is None:
+            codes = code
+            continue
+        # Both factors are at most the number of rows, and numbers are given anew after each column: no overflow.
+        folded = np.where((codes < 0) | (code < 0), -1, codes * size + code)
+        codes, _ = _whole_number_ranks(folded, folded >= 0)
+    assert codes is not None  # noqa: S101  there is at least one key
+    known = np.flatnonzero(codes >= 0)
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    first[codes[known]] = known
+    split = offline.num_rows
+    return Numbering(rows.take(pa.array(first)).combine_chunks(), codes[:split], codes[split:])
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+
+
+def _ranks(column: pa.Array) -> tuple[Positions, int]:
+    """Give the rank of each value among the distinct ones, -1 for null, and how many distinct ones there are."""
+    if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type):
+        valid = np.asarray(pc.is_valid(column))
+        return _whole_number_ranks(np.asarray(pc.fill_null(column, 0)).astype(np.int64, copy=False), valid)
+    encoded = column.dictionary_encode()
+    order = np.asarray(pc.sort_indices(encoded.dictionary))
+    rank = np.empty(len(order) + 1, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    rank[-1] = -1
+    return rank[np.asarray(pc.fill_null(encoded.indices, -1))], len(order)
+
+
+def _whole_number_ranks(numbers: np.ndarray, valid: Mask) -> tuple[Positions, int]:
+    codes = np.full(len(numbers), -1, dtype=np.int64)
+    known = numbers if valid.all() else numbers[valid]
+    if not len(known):
+        return codes, 0
+    low, high = int(known.min()), int(known.max())
+    if high - low < _DENSE * len(known):
+        seen = np.zeros(high - low + 1, dtype=np.int64)
+        seen[known - low] = 1
+        rank = np.cumsum(seen) - 1
+        codes[valid] = rank[known - low]
+        return codes, int(rank[-1]) + 1
+    encoded = pa.array(known).dictionary_encode()
+    order = np.argsort(np.asarray(encoded.dictionary))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    codes[valid] = rank[np.asarray(encoded.indices)]
+    return codes, len(order)
