@@ -52,9 +52,9 @@ class Job:
     """Everything that one validation needs.
 
     `entities` replaces the sample by the given ones, per key set, which stand for `population` entities (themselves when
-    it is None); `earlier` gives the versions of a view that were seen
-    before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules` see the rows of
-    every measured view and the report at the end.
+    it is None), `ambiguous` of them left out because their rows contradict each other; `earlier` gives the versions of a view
+    that were seen before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules`
+    see the rows of every measured view and the report at the end.
     """
 
     plan: Plan
@@ -65,6 +65,7 @@ class Job:
     as_of: datetime
     entities: Mapping[KeySet, pa.Table] | None = None
     population: int | None = None
+    ambiguous: int = 0
     earlier: Mapping[str, tuple[SourceVersion, ...]] = field(default_factory=dict)
     scan: bool = True
     engine: str = "local"
@@ -178,8 +179,9 @@ def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:
 def _samples(job: Job, keys: KeySet, views: list[ViewPlan], population: Population) -> Mapping[str, ViewSample]:
     if job.entities is not None and keys in job.entities:
         table = job.entities[keys]
-        size = max(table.num_rows, job.population or 0)
-        return {view.name: ViewSample(table, size, size - table.num_rows) for view in views}
+        seen = table.num_rows + job.ambiguous
+        size = max(seen, job.population or 0)
+        return {view.name: ViewSample(table, size, size - seen, job.ambiguous) for view in views}
     return draw(population, job.settings.sample, job.settings.seed)
 
 

@@ -8,29 +8,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from feast_skew.config import Settings, read_config_file, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
-from feast_skew.core.keys import DistinctEntities, JoinKey, KeySet, cast_keys
+from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.meeting import exact_timestamp, meet
 from feast_skew.core.model import FeaturePlan, Limits, Plan, ViewPlan
 from feast_skew.core.types import DeclaredType, Kind
-from feast_skew.errors import InputError, SourceUnreadable, UnknownName
-from feast_skew.judging.findings import null_keys
-from feast_skew.report import SkewReport
-from feast_skew.service import Job, run
-from feast_skew.stores.rows import to_instants
-from feast_skew.stores.tables import (
-    CREATED_TIMESTAMP,
-    EVENT_TIMESTAMP,
-    TableOfflineReader,
-    TableOnlineReader,
-)
+from feast_skew.errors import InputError, UnknownName
+from feast_skew.judging.findings import contradicting_rows, null_keys, repeated_rows, undated_rows, unshared_columns
+from feast_skew.report import Finding, SkewReport
+from feast_skew.service import Job, run, to_nanoseconds
+from feast_skew.stores.table_rows import CREATED_TIMESTAMP, EVENT_TIMESTAMP, KEYS_DO_NOT_FIT, TableRows, read_rows
+from feast_skew.stores.tables import Joined, join_tables
 
 VIEW = "table"
-_KEYS_DO_NOT_FIT = "the keys of the {} table do not fit those of the other one"
 _DAY_IN_1970 = datetime(1970, 1, 2, tzinfo=timezone.utc)
 
 
@@ -47,9 +40,9 @@ def compare(
     ----------
     offline, online : pyarrow.Table, pandas.DataFrame, Spark DataFrame or mapping of lists
         A column that both have and that is no key is a feature. With `event_timestamp` columns on both sides rows are
-        aligned by it and the freshness classes are on; offline may then hold several rows per entity, online one.
+        aligned by it and the freshness classes are on; offline may then hold several rows per entity.
     keys : names
-        The join keys, in both tables. Rows with a null key are left out, and counted in a finding.
+        The join keys, in both tables. Rows whose key is null, in any part, are left out, and counted in a finding.
     config : mapping or path, optional
         Settings as in the configuration file; features are named `table:feature`.
     population : int, optional
@@ -58,50 +51,93 @@ def compare(
     Returns
     -------
     SkewReport
-        With `table` as the view of every feature.
+        With `table` as the view of every feature. Tables without rows are compared too: when both are empty the verdict is
+        `inconclusive`, when one is, or when no key is in both, it is `fail`, for every entity is in one table only.
+
+    Notes
+    -----
+    Rows of one key (offline: of one key and event timestamp, where both tables have them) that are the same in every
+    feature are one row, and a finding counts them. Rows that contradict each other make the entity ambiguous: none of
+    them is picked, the entity is left out and stays in the population, and since nobody can tell whether it is right, the
+    upper bound of a share takes it as wrong, the lower one as right. A finding gives the number of keys and rows.
 
     Raises
     ------
     InputError
-        When a table cannot be read; when keys are missing, repeat, or have types that do not fit; when the tables
-        share no feature.
+        When a table cannot be read; when keys are missing, or have types that do not fit; when the tables share no
+        feature.
     ConfigError
         For settings that cannot be used, or that name a view or feature other than these.
     """
     left, right = _arrow(offline, "offline"), _arrow(online, "online")
     timed = EVENT_TIMESTAMP in left.column_names and EVENT_TIMESTAMP in right.column_names
-    settings = Settings()
-    if config is not None:
-        path = config if isinstance(config, (str, Path)) else None
-        content = read_config_file(Path(path)) if path is not None else config
-        settings.add_layer(str(path) if path is not None else "config", content)  # type: ignore[arg-type]
+    settings = _settings(config)
     names = [keys] if isinstance(keys, str) else list(keys)
-    left, right, types = _meeting(left, right, names, _shared(left, right, names))
+    columns = _shared(left, right, names)
+    apart = [
+        [name for name in one.column_names if _is_apart(name, other)] for one, other in ((left, right), (right, left))
+    ]
+    left, right, types = _meeting(left, right, names, columns)
     view = _view(names, types, settings)
     _check_targets(settings, view)
-    entities = _entities(left, right, view.keys)
-    _check_repeats(left, view.keys, "offline", timed)
-    _check_repeats(right, view.keys, "online", False)
-    if population is not None and population < entities.num_rows:
+    sides = [
+        read_rows(table, view.keys, columns, side, timed) for side, table in (("offline", left), ("online", right))
+    ]
+    as_of = _last_moment(sides) if timed else _DAY_IN_1970
+    joined = join_tables(sides[0], sides[1], view, to_nanoseconds(as_of))
+    entities = joined.entities.num_rows + joined.ambiguous
+    if population is not None and population < entities:
         raise InputError(
-            f"population {population:,} is smaller than the {entities.num_rows:,} entities of the tables",
+            f"population {population:,} is smaller than the {entities:,} entities of the tables",
             hint="leave it out when the tables are whole",
         )
     report = run(
         Job(
             Plan(VIEW, (view,)),
-            TableOnlineReader(right, view, timed),
-            TableOfflineReader(left, timed),
+            joined.online,
+            joined.offline,
             settings.run,
             now=datetime.now(timezone.utc),
-            as_of=_last_moment(left, right) if timed else _DAY_IN_1970,
-            entities={view.keys: entities},
+            as_of=as_of,
+            entities={view.keys: joined.entities},
             population=population,
+            ambiguous=joined.ambiguous,
             scan=False,
         )
     )
-    nameless = right.num_rows - _cast(right, view.keys, "online").num_rows
-    return replace(report, findings=(*report.findings, null_keys(VIEW, "online", nameless))) if nameless else report
+    return replace(report, findings=(*report.findings, *_findings(sides, joined, apart)))
+
+
+def _settings(config: Mapping[str, Any] | str | Path | None) -> Settings:
+    settings = Settings()
+    if isinstance(config, (str, Path)):
+        settings.add_layer(str(config), read_config_file(Path(config)))
+    elif config is not None:
+        settings.add_layer("config", config)
+    return settings
+
+
+def _is_apart(name: str, other: pa.Table) -> bool:
+    return name not in other.column_names and name not in (EVENT_TIMESTAMP, CREATED_TIMESTAMP)
+
+
+def _findings(sides: Sequence[TableRows], joined: Joined, apart: Sequence[Sequence[str]]) -> list[Finding]:
+    """Give the findings about the tables themselves; the run has told of null keys offline already."""
+    offline, online = sides
+    found = [null_keys(VIEW, "online", online.null_keys)] if online.null_keys else []
+    resolved = (("offline", joined.offline_rows), ("online", joined.online_rows))
+    for side, rows in resolved:
+        if rows.contradicting:
+            keys = joined.contradicted[side]
+            found.append(contradicting_rows(VIEW, side, keys, rows.contradicting, joined.ambiguous))
+    for side, rows in resolved:
+        if rows.repeated:
+            found.append(repeated_rows(VIEW, side, rows.repeated_entities, rows.repeated))
+    if offline.undated:
+        found.append(undated_rows(VIEW, offline.undated))
+    if any(apart):
+        found.append(unshared_columns(VIEW, *apart))
+    return found
 
 
 def _arrow(given: Any, side: str) -> pa.Table:
@@ -161,7 +197,7 @@ def _meeting(
         if name in keys:
             for side, column in (("offline", left.column(name)), ("online", right.column(name))):
                 if pa.types.is_nested(column.type) and types[name].kind is not Kind.NESTED:
-                    raise InputError(_KEYS_DO_NOT_FIT.format(side), hint=f"{name!r} holds {column.type}")
+                    raise InputError(KEYS_DO_NOT_FIT.format(side), hint=f"{name!r} holds {column.type}")
             if types[name].kind is Kind.TIMESTAMP:  # two times that differ are two entities
                 types[name] = exact_timestamp(one, other)
         left = left.set_column(left.column_names.index(name), name, one)
@@ -192,44 +228,6 @@ def _check_targets(settings: Settings, view: ViewPlan) -> None:
             raise UnknownName(f"{origin}: {section}: no {name!r} here", hint=suggestion(name, known[section]))
 
 
-def _cast(table: pa.Table, keys: KeySet, side: str) -> pa.Table:
-    try:
-        cast, complete = cast_keys(table, keys)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(_KEYS_DO_NOT_FIT.format(side), hint=" ".join(str(error).split())[:200]) from error
-    return cast.filter(pa.array(complete))
-
-
-def _entities(left: pa.Table, right: pa.Table, keys: KeySet) -> pa.Table:
-    distinct = DistinctEntities(keys)
-    distinct.add(_cast(left, keys, "offline"))
-    distinct.add(_cast(right, keys, "online"))
-    return distinct.table().combine_chunks()
-
-
-def _check_repeats(table: pa.Table, keys: KeySet, side: str, timed: bool) -> None:
-    if timed:
-        return
-    cast = _cast(table, keys, side)
-    counted = cast.group_by(cast.column_names).aggregate([([], "count_all")])
-    counts = np.asarray(counted.column("count_all"))
-    if len(counts) and counts.max() > 1:
-        times = int((counts > 1).sum())
-        hint = (
-            "give one row per entity"
-            if side == "online"
-            else "give one row per entity, or event_timestamp columns on both sides"
-        )
-        raise InputError(f"{times:,} keys of the {side} table are there more than once", hint=hint)
-
-
-def _last_moment(left: pa.Table, right: pa.Table) -> datetime:
-    last = 0
-    for side, table in (("offline", left), ("online", right)):
-        try:
-            instants, known = to_instants(table.column(EVENT_TIMESTAMP), f"the {side} table: {EVENT_TIMESTAMP}")
-        except SourceUnreadable as error:
-            raise InputError(error.message, hint=error.hint) from error
-        if known.any():
-            last = max(last, int(instants[known].max()))
+def _last_moment(sides: Sequence[TableRows]) -> datetime:
+    last = max((int(side.instants.max(initial=0)) for side in sides), default=0)
     return datetime.fromtimestamp(last // 10**9 + 1, tz=timezone.utc)

@@ -72,19 +72,23 @@ def draft_feature(
     size = counts["entities"]
     checked = sum(pairs.count(kind) for kind in COMPARED)
     wrong = int(np.count_nonzero(pairs.wrong))
-    unread = min(sample.population - size, sample.unread)
+    blind = sample.ambiguous
+    unread = min(sample.population - size - blind, sample.unread) + blind
     both = rows.has_offline & rows.has_online
     late = None
     if feature.limits.max_lag is not None:
         overdue = int(np.count_nonzero(rows.lag > feature.limits.max_lag))
-        late = Share(overdue, int(both.sum()), int(both.sum()) + unread, feature.limits.mismatch_budget)
+        late = Share(overdue, int(both.sum()), int(both.sum()) + unread, feature.limits.mismatch_budget, blind)
     draft = Draft(
         measured.view,
         feature,
         counts,
-        mismatch=Share(wrong, checked, checked + unread, feature.limits.mismatch_budget),
+        mismatch=Share(wrong, checked, checked + unread, feature.limits.mismatch_budget, blind),
         presence=Share(
-            counts["offline_only"] + counts["online_only"], size, sample.population, feature.limits.presence_budget
+            counts["offline_only"] + counts["online_only"],
+            size + blind,
+            sample.population,
+            feature.limits.presence_budget,
         ),
         late=late,
         examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, show),
@@ -105,6 +109,8 @@ def draft_feature(
         draft.not_measured = (
             f"view {measured.view.name} was never materialized and holds no row online; run `feast materialize` first"
         )
+    elif not size and blind:
+        draft.not_measured = f"all {blind:,} entities of {measured.view.name} have rows that contradict each other"
     elif not size:
         draft.not_measured = f"offline knows no entity of view {measured.view.name}"
     return draft
@@ -230,6 +236,8 @@ def _reason(name: str, metric: Metric) -> str:
             return "no entity could be compared" if name == "mismatch_rate" else f"{name}: nothing to check"
         needed = metric.extra["needed"]
         more = f"; {needed:,} entities would decide" if needed else ""
+        if metric.extra.get("ambiguous"):
+            more += f"; {metric.extra['ambiguous']:,} ambiguous entities may be wrong"
         return (
             f"{name}: {metric.extra['wrong']:,} of {metric.extra['checked']:,} leave a share up to "
             f"{metric.high:.3%} possible, budget {metric.limit:.3%}{more}"

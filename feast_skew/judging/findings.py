@@ -85,3 +85,49 @@ def null_keys(view: str, side: str, rows: int) -> Finding:
         f"{rows:,} {side} rows have a null join key and were left out",
         "drop such rows in the pipeline: Feast cannot serve them",
     )
+
+
+def contradicting_rows(view: str, side: str, keys: int, rows: int, left_out: int) -> Finding:
+    """Give the finding that rows of one key (and instant) hold different values on one side."""
+    return Finding(
+        "FS208",
+        "warn",
+        view,
+        f"{keys:,} keys have {rows:,} {side} rows that contradict each other; none was picked. {left_out:,} entities with "
+        f"such rows in either table were left out, and the bounds take each of them as possibly wrong",
+        f"keep one {side} row per key, or per key and event_timestamp where both tables have it",
+    )
+
+
+def repeated_rows(view: str, side: str, keys: int, rows: int) -> Finding:
+    """Give the finding that rows of one side are there more than once, with the same values."""
+    return Finding(
+        "FS209",
+        "info",
+        view,
+        f"{rows:,} {side} rows repeat another row of their key with the same values and were taken as one ({keys:,} keys)",
+        "nothing to do; a join that multiplies rows is the usual reason",
+    )
+
+
+def undated_rows(view: str, rows: int) -> Finding:
+    """Give the finding that offline rows have no event timestamp."""
+    return Finding(
+        "FS210",
+        "warn",
+        view,
+        f"{rows:,} offline rows have no event_timestamp and were left out",
+        "fill it in: no row can be held against them",
+    )
+
+
+def unshared_columns(view: str, offline: Sequence[str], online: Sequence[str]) -> Finding:
+    """Give the finding that columns of one table are not in the other one."""
+    sides = [f"only {side}: {', '.join(names)}" for side, names in (("offline", offline), ("online", online)) if names]
+    return Finding(
+        "FS211",
+        "info",
+        view,
+        f"columns of one table were not compared ({'; '.join(sides)})",
+        "give both tables the same column names to compare them",
+    )

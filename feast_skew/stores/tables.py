@@ -3,57 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.keys import KeyIndex, cast_keys
+from feast_skew.core.alignment import NO_INSTANT, Timeline, microseconds
+from feast_skew.core.arrays import Instants, Mask, Positions
+from feast_skew.core.columns import bare_rows
+from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
-from feast_skew.core.types import to_declared
-from feast_skew.errors import InputError
-from feast_skew.stores.base import KeyScan, OfflineBatch, OnlineRows
-from feast_skew.stores.rows import SourceColumns, offline_batch
-
-EVENT_TIMESTAMP = "event_timestamp"
-CREATED_TIMESTAMP = "created_timestamp"
-_ZERO = "__feast_skew_instant"
-
-
-def _declare(feature: FeaturePlan, values: pa.ChunkedArray, side: str) -> pa.Array:
-    try:
-        return to_declared(values, feature.declared)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(
-            f"column {feature.name!r} of the {side} table cannot be read as {feature.declared.name}",
-            hint=" ".join(str(error).split())[:200],
-        ) from error
+from feast_skew.core.numbering import number_entities
+from feast_skew.stores.base import KeyScan, Located, OfflineBatch, OnlineRows
+from feast_skew.stores.table_rows import Resolved, TableRows, declare, resolve
 
 
 class TableOfflineReader:
-    """Gives the rows of a table; without a timestamp column all rows are of one instant."""
+    """Gives the rows of a table; `located` says where their entities stand in the table of all of them."""
 
-    def __init__(self, table: pa.Table, timed: bool) -> None:
-        if not timed:
-            table = table.append_column(_ZERO, pa.array(np.zeros(table.num_rows, np.int64)).cast(pa.timestamp("ns")))
+    def __init__(self, table: TableRows, located: Located) -> None:
         self._table = table
-        self._timestamp = EVENT_TIMESTAMP if timed else _ZERO
-        self._created = CREATED_TIMESTAMP if timed and CREATED_TIMESTAMP in table.column_names else None
+        self._located = located
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield the whole table as one batch."""
-        columns = SourceColumns(
-            {name: name for name in view.keys.names}, {f.name: f.name for f in features}, self._timestamp, self._created
-        )
-        yield offline_batch(self._table.select(columns.needed()), columns, view.keys, "the offline table")
+        table = self._table
+        values = table.values.select([f.name for f in features]) if features else bare_rows(table.keys.num_rows)
+        yield OfflineBatch(table.keys, table.instants, table.created, values, table.null_keys, self._located)
 
     def row_count(self, view: ViewPlan) -> int | None:
         """Give the number of rows."""
-        return int(self._table.num_rows)
+        return int(self._table.keys.num_rows)
 
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values into the type that both tables can be held in."""
-        return _declare(feature, values, "offline")
+        return declare(feature, values, "offline")
 
     def training_values(
         self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray
@@ -67,42 +51,122 @@ class TableOfflineReader:
 
 
 class TableOnlineReader:
-    """Looks entities up in a table with one row per entity."""
+    """Looks entities up in a table; `rows` are the places of their rows, -1 for entities without one."""
 
-    def __init__(self, table: pa.Table, view: ViewPlan, timed: bool) -> None:
-        columns = SourceColumns(
-            {name: name for name in view.keys.names},
-            {f.name: f.name for f in view.features},
-            EVENT_TIMESTAMP if timed else view.keys.names[0],
-            None,
-        )
-        keys, complete = cast_keys(table, view.keys)
-        mask = pa.array(complete)
-        self._keys = keys.filter(mask)
-        self._index = KeyIndex(self._keys)
-        if timed:
-            batch = offline_batch(table.select(columns.needed()), columns, view.keys, "the online table")
-            if len(batch.instants) != self._keys.num_rows:
-                raise InputError("the online table has rows without an event timestamp", hint="fill or drop them")
-            self._instants = batch.instants
-        else:
-            self._instants = np.zeros(self._keys.num_rows, dtype=np.int64)
-        self._columns = {f.name: _declare(f, table.column(f.name), "online").filter(mask) for f in view.features}
+    at_rest = True
+
+    def __init__(self, table: TableRows, entities: pa.Table, rows: Positions) -> None:
+        self._table = table
+        self._rows = rows
+        self._index = KeyIndex(entities)
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
-        """Look up a chunk of entities."""
-        positions = self._index.positions(entities)
-        take = pa.array(positions, mask=positions < 0)
-        instants = (
-            np.where(positions >= 0, self._instants[positions], NO_INSTANT)
-            if len(self._instants)
-            else np.full(len(positions), NO_INSTANT, dtype=np.int64)
-        )
-        none = np.zeros(len(positions), dtype=bool)
+        """Look up entities."""
+        rows = self._rows
+        if entities is not self._index.entities:
+            positions = self._index.positions(entities)
+            rows = np.where(positions >= 0, np.append(rows, -1)[positions], -1)
+        take = pa.array(rows, mask=rows < 0)
+        none = np.zeros(len(rows), dtype=bool)
         return OnlineRows(
-            instants, {f.name: self._columns[f.name].take(take) for f in features}, {f.name: none for f in features}
+            np.where(rows >= 0, np.append(self._table.instants, NO_INSTANT)[rows], NO_INSTANT),
+            {f.name: declare(f, self._table.values.column(f.name).take(take), "online") for f in features},
+            {f.name: none for f in features},
         )
 
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Give nothing: the entities of both tables are compared anyway."""
         return KeyScan(None, reason="both tables are compared whole")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Two tables with their rows brought together by entity.
+
+    `entities` are those that can be compared; `ambiguous` counts the others: they have rows in both tables, and on one
+    side rows that contradict each other. `offline_rows` and `online_rows` tell what became of repeated keys, and
+    `contradicted` how many keys of either side have rows that contradict each other.
+    """
+
+    entities: pa.Table
+    ambiguous: int
+    offline: TableOfflineReader
+    online: TableOnlineReader
+    offline_rows: Resolved
+    online_rows: Resolved
+    contradicted: dict[str, int]
+
+
+def join_tables(offline: TableRows, online: TableRows, view: ViewPlan, as_of: int) -> Joined:
+    """Bring the rows of both tables together by entity, and make one row of several where they agree.
+
+    An entity is ambiguous when both tables have it, and its online rows contradict each other, or those offline rows do
+    that the online row is held against. A contradiction elsewhere leaves a row whose values are unknown.
+    """
+    numbered = number_entities(offline.keys, online.keys)
+    size = numbered.entities.num_rows
+    offline_rows = resolve(offline, numbered.offline, view.features)
+    online_rows = resolve(online, numbered.online, view.features)
+    offline, offline_entity = _resolved(offline, numbered.offline, offline_rows)
+    online, online_entity = _resolved(online, numbered.online, online_rows)
+    rows = np.full(size, -1, dtype=np.int64)
+    rows[online_entity] = np.arange(len(online_entity))
+    known = np.zeros(size, dtype=bool)
+    known[offline_entity] = True
+    ambiguous = np.zeros(size, dtype=bool)
+    ambiguous[online_entity[online_rows.unknown]] = True
+    doubtful = offline_rows.unknown & offline_rows.newest
+    if doubtful.any():
+        instants = np.where(rows >= 0, np.append(online.instants, NO_INSTANT)[rows], NO_INSTANT)
+        timeline = Timeline(instants, as_of)
+        timeline.add(offline_entity, offline.instants)
+        ambiguous |= _held_by(timeline, offline_entity[doubtful], offline.instants[doubtful], view)
+    ambiguous &= known & (rows >= 0)
+    entities, positions = numbered.entities, offline_entity
+    if ambiguous.any():
+        entities, rows = entities.filter(pa.array(~ambiguous)), rows[~ambiguous]
+        positions = np.where(ambiguous, -1, np.cumsum(~ambiguous) - 1)[offline_entity]
+    return Joined(
+        entities,
+        int(np.count_nonzero(ambiguous)),
+        TableOfflineReader(offline, Located(entities, positions)),
+        TableOnlineReader(online, entities, rows),
+        offline_rows,
+        online_rows,
+        {
+            "offline": len(np.unique(offline_entity[offline_rows.unknown])),
+            "online": len(np.unique(online_entity[online_rows.unknown])),
+        },
+    )
+
+
+def _held_by(timeline: Timeline, entity: Positions, instants: Instants, view: ViewPlan) -> Mask:
+    """Mark the entities whose online row is held against the offline row at one of these instants."""
+    found = np.zeros(len(timeline.online), dtype=bool)
+    for within in {feature.limits.align_within for feature in view.features}:
+        held = timeline.held(within)
+        found[entity[held[entity] == microseconds(instants)]] = True
+    return found
+
+
+def _resolved(table: TableRows, entity: Positions, found: Resolved) -> tuple[TableRows, Positions]:
+    if found.rows is None:
+        return table, entity
+    take = pa.array(found.rows)
+    values = {
+        name: table.values.column(name).take(pa.array(found.rows, mask=found.unknown))
+        for name in table.values.column_names
+    }
+    created = table.created[found.rows] if table.created is not None else None
+    return (
+        TableRows(
+            table.side,
+            table.keys.take(take),
+            pa.table(values),
+            table.instants[found.rows],
+            created,
+            table.null_keys,
+            table.undated,
+        ),
+        entity[found.rows],
+    )
