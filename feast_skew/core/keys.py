@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.columns import bare_rows
+from feast_skew.core.plain import python_value
 from feast_skew.core.types import DeclaredType, Kind, to_declared
 
 Positions = np.ndarray
@@ -230,4 +231,4 @@ def smallest(hashes: np.ndarray, wanted: int) -> np.ndarray:
 
 def render_key(entities: pa.Table, position: int) -> dict[str, object]:
     """Give one entity as a mapping of join key to plain Python value, for reports."""
-    return {name: entities.column(name)[position].as_py() for name in entities.column_names}
+    return {name: python_value(entities.column(name)[position]) for name in entities.column_names}

@@ -7,10 +7,23 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 
 _LONGEST = 200
+
+
+def python_value(scalar: pa.Scalar) -> Any:
+    """Give a value as Python's own; text for times outside of the years 1 to 9999, which Python lacks."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        if pa.types.is_timestamp(scalar.type):
+            return str(np.datetime64(scalar.value, scalar.type.unit))
+        if pa.types.is_list(scalar.type):
+            return [python_value(item) for item in scalar.values]
+        return str(scalar)
 
 
 def plain(value: Any) -> Any:

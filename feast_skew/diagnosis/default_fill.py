@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.pairs import PairClass
-from feast_skew.core.plain import plain
+from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
@@ -55,7 +55,7 @@ def default_fill(case: Case) -> Explanation | None:
     wrong = int(case.wrong.sum())
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[hit] = True
-    shown = plain(value.as_py())
+    shown = plain(python_value(value))
     where = "null" if nulls == count else f"other values ({nulls:,} nulls)" if nulls else "other values"
     return Explanation(
         Cause(

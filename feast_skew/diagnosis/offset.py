@@ -35,20 +35,26 @@ def offset(case: Case) -> Explanation | None:
     ordered = np.sort(difference[sane])
     if not len(ordered):
         return None
-    width = max(float(np.median(room[sane])), _RELATIVE * float(np.median(np.abs(ordered))))
+    with np.errstate(over="ignore"):  # the mean of the two middle ones, near the largest double
+        width = max(float(np.median(room[sane])), _RELATIVE * float(np.median(np.abs(ordered))))
     peak = outstanding(ordered, width)
     if peak is None:
         return None
-    constant = float(np.median(ordered[slice(*peak)]))
+    with np.errstate(over="ignore"):
+        constant = float(np.median(ordered[slice(*peak)]))
+    if not np.isfinite(constant):
+        return None
     rounded = float(f"{constant:.9g}")
     if abs(constant - rounded) <= 1e-9 * abs(constant):
         constant = rounded
-    fits = np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant))
+    with np.errstate(over="ignore", invalid="ignore"):
+        fits = np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant))
     count = int(fits.sum())
     wrong = int(case.wrong.sum())
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
         return None
-    typical = float(np.median(np.maximum(np.abs(off[fits]), np.abs(on[fits]))))
+    with np.errstate(over="ignore"):
+        typical = float(np.median(np.maximum(np.abs(off[fits]), np.abs(on[fits]))))
     rounded_off = kind in (Kind.FLOAT32, Kind.FLOAT64) and abs(constant) <= _ROUNDING * typical
     if rounded_off or (kind is not Kind.TIMESTAMP and abs(constant) <= SMALL and by_chance(off, on, count)):
         return None

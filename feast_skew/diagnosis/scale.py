@@ -63,7 +63,8 @@ def scale(case: Case) -> Explanation | None:
     peak = outstanding(ordered, _WIDTH)
     if peak is None:
         return None
-    factor = snapped(float(np.exp(np.median(ordered[slice(*peak)]))))
+    with np.errstate(over="ignore"):
+        factor = snapped(float(np.exp(np.median(ordered[slice(*peak)]))))
     if abs(factor - 1.0) <= _ROUNDING:
         return None  # the last digits differ: no unit, but a narrower type on the way
     with np.errstate(over="ignore", invalid="ignore"):
@@ -151,7 +152,8 @@ def outstanding(ordered: np.ndarray, width: float) -> tuple[int, int] | None:
     """
     if len(ordered) < FEWEST_ROWS:
         return None
-    ends = np.searchsorted(ordered, ordered + width, side="right")
+    with np.errstate(over="ignore"):
+        ends = np.searchsorted(ordered, ordered + width, side="right")
     counts = ends - np.arange(len(ordered))
     start = int(np.argmax(counts))
     end = int(ends[start])

@@ -8,7 +8,7 @@ import pyarrow as pa
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import render_key
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
-from feast_skew.core.plain import instant_text, plain
+from feast_skew.core.plain import instant_text, plain, python_value
 from feast_skew.core.types import Kind, floats
 from feast_skew.report import Example
 
@@ -74,8 +74,8 @@ def _example(i: int, pairs: FeaturePairs, rows: RowState, entities: pa.Table, sh
         held = rows.latest[i]
     return Example(
         key,
-        plain(pairs.offline[i].as_py()),
-        plain(pairs.online[i].as_py()),
+        plain(python_value(pairs.offline[i])),
+        plain(python_value(pairs.online[i])),
         instant_text(int(held)),
         instant_text(int(rows.online[i])),
         PairClass(int(pairs.classes[i])).key,
