@@ -42,13 +42,11 @@ def offset(case: Case) -> Explanation | None:
         return None
     with np.errstate(over="ignore"):
         constant = float(np.median(ordered[slice(*peak)]))
-    if not np.isfinite(constant):
-        return None
     rounded = float(f"{constant:.9g}")
     if abs(constant - rounded) <= 1e-9 * abs(constant):
         constant = rounded
     with np.errstate(over="ignore", invalid="ignore"):
-        fits = np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant))
+        fits = np.isfinite(constant) & (np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant)))
     count = int(fits.sum())
     wrong = int(case.wrong.sum())
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:

@@ -24,7 +24,7 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
         inside = left[positions]
         off, on = off[inside], on[inside]
         if len(off) >= 3 and off.min() < off.max() and on.min() < on.max():
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 correlation = float(np.corrcoef(off, on)[0, 1])
                 middle = float(np.median(on - off))
             if np.isfinite(correlation):

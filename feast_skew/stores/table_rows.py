@@ -115,13 +115,11 @@ def resolve(table: TableRows, entity: Positions, features: Sequence[FeaturePlan]
     if np.bincount(entity, minlength=1).max() <= 1:
         return Resolved(None, alone, ~alone)
     instants = microseconds(table.instants)
-    offline = table.side == "offline"
-    stamps = [instants] if offline else []
-    if table.created is not None:
-        stamps.insert(0, table.created)
+    # By instant online too, where it parts nothing: what stands for several rows must not depend on their order.
+    stamps = [instants] if table.created is None else [table.created, instants]
     order = np.lexsort((*stamps, entity))
-    of_instant = _starts(entity[order], *([instants[order]] if offline else []))
-    of_thing = of_instant | _starts(*(stamp[order] for stamp in stamps)) if stamps else of_instant
+    of_instant = _starts(entity[order], *([instants[order]] if table.side == "offline" else []))
+    of_thing = of_instant if table.created is None else of_instant | _starts(table.created[order])
     starts = np.flatnonzero(of_thing)
     sizes = np.diff(np.append(starts, len(order)))
     newest = np.append(of_instant[starts][1:], True)
