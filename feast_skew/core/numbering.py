@@ -69,20 +69,27 @@ def _ranks(column: pa.Array) -> tuple[Positions, int]:
 
 
 def _whole_number_ranks(numbers: np.ndarray, valid: Mask) -> tuple[Positions, int]:
+    if valid.all():
+        return _ranks_of_known(numbers)
     codes = np.full(len(numbers), -1, dtype=np.int64)
-    known = numbers if valid.all() else numbers[valid]
-    if not len(known):
-        return codes, 0
-    low, high = int(known.min()), int(known.max())
-    if high - low < _DENSE * len(known):
-        seen = np.zeros(high - low + 1, dtype=np.int64)
-        seen[known - low] = 1
-        rank = np.cumsum(seen) - 1
-        codes[valid] = rank[known - low]
-        return codes, int(rank[-1]) + 1
-    encoded = pa.array(known).dictionary_encode()
+    codes[valid], size = _ranks_of_known(numbers[valid])
+    return codes, size
+
+
+def _ranks_of_known(numbers: np.ndarray) -> tuple[Positions, int]:
+    if not len(numbers):
+        return np.empty(0, dtype=np.int64), 0
+    low, high = int(numbers.min()), int(numbers.max())
+    if high - low < _DENSE * len(numbers):
+        places = numbers - low
+        seen = np.zeros(high - low + 1, dtype=bool)
+        seen[places] = True
+        rank = np.cumsum(seen, dtype=np.int64)
+        codes = rank[places]
+        codes -= 1
+        return codes, int(rank[-1])
+    encoded = pa.array(numbers).dictionary_encode()
     order = np.argsort(np.asarray(encoded.dictionary))
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    codes[valid] = rank[np.asarray(encoded.indices)]
-    return codes, len(order)
+    return rank[np.asarray(encoded.indices)], len(order)

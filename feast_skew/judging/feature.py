@@ -101,8 +101,11 @@ def draft_feature(
         )
     compared = pairs.mask(*COMPARED) & ~pairs.mask(PairClass.CORRUPT)
     if compared.any():
-        take = pa.array(np.flatnonzero(compared))
-        found = describe(feature, pairs.offline.take(take), pairs.online.take(take), confidence)
+        off, on = pairs.offline, pairs.online
+        if not compared.all():
+            take = pa.array(np.flatnonzero(compared))
+            off, on = off.take(take), on.take(take)
+        found = describe(feature, off, on, confidence)
         draft.metrics = metrics_of(found, feature, confidence)
         draft.quantiles = found.quantiles
     if not measured.view.materialized and not rows.has_online.any() and size:
