@@ -156,5 +156,5 @@ def _same(table: TableRows, rows: Positions, others: Positions, features: Sequen
         column = table.values.column(feature.name)
         one, other = (declare(feature, column.take(pa.array(places)), table.side) for places in (rows, others))
         both_null = np.asarray(one.is_null()) & np.asarray(other.is_null())
-        same &= equal(one, other, EXACT) | both_null
+        same &= equal(one, other, EXACT, feature.declared.kind) | both_null
     return same
