@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.measuring.view import ViewMeasurement
-from feast_skew.stores.tables import EVENT_TIMESTAMP
+from feast_skew.stores.table_rows import EVENT_TIMESTAMP
 
 
 def side_tables(parts: Sequence[ViewMeasurement]) -> tuple[pa.Table, pa.Table]:

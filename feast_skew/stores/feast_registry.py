@@ -19,7 +19,7 @@ from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.model import FeaturePlan, Limits, Plan, Projection, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
-from feast_skew.stores.tables import EVENT_TIMESTAMP
+from feast_skew.stores.table_rows import EVENT_TIMESTAMP
 
 _APPLY_TAKES = timedelta(seconds=2)
 _Uses = dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, None]]
