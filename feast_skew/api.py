@@ -15,6 +15,7 @@ from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
+from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
@@ -37,6 +38,8 @@ def validate(  # noqa: PLR0913  the options of the contract
     *,
     features: Sequence[str] | None = None,
     entities: str | Path | pa.Table | None = None,
+    detect: float | str | None = None,
+    power: float | str | None = None,
     seed: int | None = None,
     as_of: datetime | None = None,
     config: str | Path | None = None,
@@ -60,6 +63,11 @@ def validate(  # noqa: PLR0913  the options of the contract
         `local`; the `spark` engine is not part of this version.
     entities : path or table, optional
         Join keys of the entities to compare instead of a sample.
+    detect : share or text, optional
+        True share of wrong entities (0.002 or `0.2%`), above the mismatch budget, for which the sample is made large
+        enough to fail; instead of `sample`.
+    power : share or text, optional
+        How surely that share has to fail, 0.95 unless configured; goes with `detect`.
     seed : int, optional
         Of the sample, 0 unless configured.
     as_of : datetime, optional
@@ -93,7 +101,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
     store, plan, run_settings = _prepare(
-        path, services, views, features, config, {**(settings or {}), **_given(sample=sample, seed=seed)}
+        path, services, views, features, config, {**(settings or {}), **_flags(sample, detect, power, entities, seed)}
     )
     chosen = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)
@@ -163,8 +171,20 @@ def _rules(store: FeatureStore, plan: Plan, path: Path, settings: RunSettings) -
     return SuiteRunner(suites, plan, show_entities=settings.show_entities)
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+def _flags(
+    sample: int | None,
+    detect: float | str | None,
+    power: float | str | None,
+    entities: str | Path | pa.Table | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """Give the settings among the arguments; a sample or entities given by hand end a configured sizing."""
+    if detect is not None and (sample is not None or entities is not None):
+        other = "--sample" if sample is not None else "--entities"
+        raise ConfigError(f"--detect and {other} both say how many are compared", hint=f"leave out --detect or {other}")
+    given = {"sample": sample, "detect": detect, "power": power, "seed": seed}
+    values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return values | {"detect": None} if sample is not None or entities is not None else values
 
 
 def _prepare(
@@ -186,7 +206,12 @@ def _prepare(
         layers.add_layer(str(file), read_config_file(file))
     layers.add_layer("settings", flags)
     plan = build_plan(store, Selection(tuple(services or ()), tuple(views or ()), tuple(features or ())), layers)
-    return store, plan, layers.run
+    settings = layers.run
+    if "power" in flags and settings.detect is None:
+        raise ConfigError("--power says how surely a rate is detected", hint="give the rate too, as in --detect 0.2%")
+    if settings.detect is not None:
+        check_detectable(plan, settings.detect)
+    return store, plan, settings
 
 
 def dry_run(
@@ -197,6 +222,8 @@ def dry_run(
     *,
     features: Sequence[str] | None = None,
     entities: str | Path | pa.Table | None = None,
+    detect: float | str | None = None,
+    power: float | str | None = None,
     seed: int | None = None,
     config: str | Path | None = None,
     settings: dict[str, Any] | None = None,
@@ -212,13 +239,25 @@ def dry_run(
     from feast_skew.stores.feast_registry import store_types
 
     store, plan, run_settings = _prepare(
-        Path(repo), services, views, features, config, {**(settings or {}), **_given(sample=sample, seed=seed)}
+        Path(repo),
+        services,
+        views,
+        features,
+        config,
+        {**(settings or {}), **_flags(sample, detect, power, entities, seed)},
     )
     online_type, offline_type = store_types(store)
     lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
     chosen = _chosen(plan, entities)
+    sizes = _sizes(store, plan, run_settings)
+    if run_settings.detect is not None:
+        lines += [
+            f"sample by {keys}: at most {size:,} entities, to detect {run_settings.detect:.6g} with power {run_settings.power:.6g}"
+            for keys, size in sizes.items()
+            if keys.keys
+        ]
     for view in plan.views:
-        most = chosen[view.keys].num_rows if chosen is not None else run_settings.sample if view.keys.keys else 1
+        most = chosen[view.keys].num_rows if chosen is not None else sizes[view.keys] if view.keys.keys else 1
         lines += [
             f"{view.name}: {', '.join(feature.name for feature in view.features)}",
             f"  offline ({offline_type}): {describe_source(store, view)}",
@@ -232,6 +271,22 @@ def dry_run(
     if folder is not None:
         lines.append(f"rules: {len(list(folder.rglob('*.json')))} suites in {folder}")
     return "\n".join(lines) + "\n"
+
+
+def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySet, int]:
+    """Give the most entities of each key set that are read."""
+    if settings.detect is None:
+        return dict.fromkeys(plan.key_sets(), settings.sample)
+    from feast_skew.stores.feast_offline import FeastOfflineReader
+
+    offline = FeastOfflineReader(store)
+    sizes = {}
+    for keys, views in plan.key_sets().items():
+        rows = [offline.row_count(view) for view in views]
+        known = sum(count or 0 for count in rows) if None not in rows else UNLIMITED
+        unlimited = sizer(plan, views, settings.detect, settings.power, settings.confidence)(UNLIMITED)
+        sizes[keys] = min(unlimited, known)
+    return sizes
 
 
 def _aware(moment: datetime) -> datetime:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,17 @@ def _limit(value: object) -> object:
     raise ValueError("write a number, 0 or more, or auto")
 
 
+def _rate(value: object) -> object:
+    """Turn `0.2%` into 0.002, exactly the number that is written."""
+    if not isinstance(value, str):
+        return _number(value)
+    try:
+        number = Decimal(value.strip().removesuffix("%"))
+    except InvalidOperation:
+        raise ValueError("write a share, such as 0.2% or 0.002") from None
+    return float(number / 100 if value.strip().endswith("%") else number)
+
+
 def _folder(value: object) -> object:
     if value is None or value is False or (isinstance(value, str) and value.strip()):
         return value
@@ -67,6 +79,8 @@ Duration = Annotated[int, BeforeValidator(parse_duration)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number)]
 Share = Annotated[float, BeforeValidator(_number), Field(ge=0.0, le=1.0)]
+Rate = Annotated[float, BeforeValidator(_rate), Field(gt=0.0, le=1.0)]
+Power = Annotated[float, BeforeValidator(_rate), Field(ge=0.5, lt=1.0)]
 Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
 Folder = Annotated[str | Literal[False] | None, BeforeValidator(_folder)]
 
@@ -122,6 +136,8 @@ class RunSettings(_Strict):
     """What is asked of a run."""
 
     sample: Whole = Field(10_000, ge=1, lt=2**31)
+    detect: Rate | None = None
+    power: Power = 0.95
     seed: Whole = Field(0, ge=-(2**63), lt=2**63)
     confidence: Number = Field(0.95, gt=0.5, lt=1.0)
     fail_on: Literal["warn", "fail"] = "fail"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -24,6 +24,7 @@ from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
+from feast_skew.judging.sizing import MANY, count_features, describe_sample, large_sample, sizer, strictest_budget
 from feast_skew.judging.unaligned import Apart, Unaligned, judge_unaligned
 from feast_skew.measuring.orphans import count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
@@ -84,6 +85,7 @@ class _Run:
     key_sets: list[dict[str, object]] = field(default_factory=list)
     errors: list[SkewError] = field(default_factory=list)
     measured_views: int = 0
+    requested: int = 0
 
 
 def run(job: Job) -> SkewReport:
@@ -107,7 +109,7 @@ def run(job: Job) -> SkewReport:
         as_of=iso(job.as_of),
         seed=job.settings.seed,
         versions={"feast_skew": own_version(), **job.versions},
-        sample={"requested": job.settings.sample, **totals, "key_sets": gathered.key_sets},
+        sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
         features=tuple(results),
         findings=tuple(gathered.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
@@ -140,19 +142,24 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
     for view in views:
         if view.name in population.errors:
             _note_error(gathered, view, population.errors[view.name])
+    needed = _needed(job, keys, views)
+    budget = strictest_budget(views)
     views = [view for view in views if view.name in population.views]
-    samples = _samples(job, keys, views, population)
+    samples = _samples(job, keys, views, population, needed)
     scan = scan_keys(views[0], job.online, job.progress) if job.scan and views and keys.keys else None
     taken = max((sample.entities.num_rows for sample in samples.values()), default=0)
+    size = max((sample.population for sample in samples.values()), default=population.size)
     gathered.key_sets.append(
         {
             "join_keys": list(keys.names),
             "entities": taken,
-            "population": max((sample.population for sample in samples.values()), default=population.size),
+            "population": size,
             "views": {
                 name: {"known_offline": known.entities.num_rows, "rows": known.rows, "null_keys": known.null_keys}
                 for name, known in population.views.items()
             },
+            **_reach(job, taken, size, budget),
+            **_power(job, keys, population.size, needed, gathered),
         }
     )
     if scan is not None:
@@ -176,13 +183,44 @@ def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:
     gathered.drafts.extend(failed_draft(view, feature, error.one_line()) for feature in view.features)
 
 
-def _samples(job: Job, keys: KeySet, views: list[ViewPlan], population: Population) -> Mapping[str, ViewSample]:
+def _needed(job: Job, keys: KeySet, views: list[ViewPlan]) -> Callable[[int], int] | None:
+    """Give what sizes the sample of a key set; None when its size is given."""
+    settings = job.settings
+    if settings.detect is None or (job.entities is not None and keys in job.entities):
+        return None
+    return sizer(job.plan, views, settings.detect, settings.power, settings.confidence)
+
+
+def _reach(job: Job, taken: int, size: int, budget: float) -> dict[str, object]:
+    """Give what so large a sample can tell; with entities that nobody can check there is no telling beforehand."""
+    if job.ambiguous:
+        return {"budget": budget, "operating_curve": [], "decided": None}
+    settings = job.settings
+    return describe_sample(taken, size, budget, settings.confidence, count_features(job.plan), settings.power)
+
+
+def _power(
+    job: Job, keys: KeySet, population: int, needed: Callable[[int], int] | None, gathered: _Run
+) -> dict[str, object]:
+    if needed is None or job.settings.detect is None:
+        return {}
+    size = needed(population)
+    gathered.requested = max(gathered.requested, size)
+    if size > MANY:
+        gathered.findings.append(large_sample(str(keys), size, population, job.settings.detect))
+    return {"power": {"detect": job.settings.detect, "power": job.settings.power, "needed": size}}
+
+
+def _samples(
+    job: Job, keys: KeySet, views: list[ViewPlan], population: Population, needed: Callable[[int], int] | None
+) -> Mapping[str, ViewSample]:
     if job.entities is not None and keys in job.entities:
         table = job.entities[keys]
         seen = table.num_rows + job.ambiguous
         size = max(seen, job.population or 0)
         return {view.name: ViewSample(table, size, size - seen, job.ambiguous) for view in views}
-    return draw(population, job.settings.sample, job.settings.seed)
+    wanted = job.settings.sample if needed is None else needed(population.size)
+    return draw(population, wanted, job.settings.seed, needed)
 
 
 def _run_view(

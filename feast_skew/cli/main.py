@@ -70,6 +70,8 @@ def cli() -> None:
 @click.option(
     "--sample", type=click.IntRange(min=1), metavar="N", help="Entities per entity key set.  [default: 10000]"
 )
+@click.option("--detect", metavar="RATE", help="Sample as many as detect this share of wrong entities, such as 0.2%.")
+@click.option("--power", metavar="P", help="How surely --detect fails at that share.  [default: 0.95]")
 @click.option("--entities", metavar="FILE", help="Compare these entities (.parquet or .csv with the join keys).")
 @click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]")
 @click.option("--as-of", metavar="TIME", help="Instant up to which offline rows are expected online.  [default: now]")

@@ -50,6 +50,8 @@ def run_validate(options: Mapping[str, Any]) -> int:
         "views": options["views"],
         "features": options["features"],
         "sample": options["sample"],
+        "detect": options["detect"],
+        "power": options["power"],
         "entities": options["entities"],
         "seed": options["seed"],
         "config": options["config"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -102,11 +102,14 @@ def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progres
     return Known(entities, rows, null_keys, later.table() if any_later and view.keys.keys else None)
 
 
-def draw(population: Population, wanted: int, seed: int) -> Mapping[str, ViewSample]:
+def draw(
+    population: Population, wanted: int, seed: int, needed: Callable[[int], int] | None = None
+) -> Mapping[str, ViewSample]:
     """Draw the sample of each view: the `wanted` smallest seeded hashes of the key set's entities.
 
     A small view beside a large one would find few of its entities among them. A view that has no more than `wanted` is
     read whole, so that it is decided exactly; one that knows less than half of the sample gets its own smallest hashes.
+    Where `needed` gives the sample that a population of some size needs, a view that knows fewer gets so many of its own.
     """
     if population.size <= wanted:
         everyone = _in_hash_order(population.entities, population.keys, seed, population.size)
@@ -117,8 +120,9 @@ def draw(population: Population, wanted: int, seed: int) -> Mapping[str, ViewSam
     for name, known in population.views.items():
         size = known.entities.num_rows
         inside = int(np.count_nonzero(index.positions(known.entities) >= 0))
-        if inside < size <= wanted or inside < wanted // 2:
-            own = _in_hash_order(known.entities, population.keys, seed, wanted)
+        enough, most = (wanted // 2, wanted) if needed is None else (needed(size), needed(size))
+        if inside < size <= wanted or inside < enough:
+            own = _in_hash_order(known.entities, population.keys, seed, max(most, min(size, wanted)))
             samples[name] = ViewSample(own, size, size - own.num_rows)
         else:
             samples[name] = ViewSample(base, population.size, size - inside)

@@ -37,7 +37,7 @@ def render(report: SkewReport) -> str:
 def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
     """Give the report for a terminal of that width."""
     paint = _Paint(colour)
-    lines = [*_headline(report, paint), "", *_table(report.features, paint), ""]
+    lines = [*_headline(report, paint, width), "", *_table(report.features, paint), ""]
     for group in _grouped([f for f in report.features if f.verdict is not Verdict.PASS])[:_DETAILED]:
         lines.extend(_detail(group, paint, width))
         lines.append("")
@@ -79,7 +79,7 @@ def columns(text: str) -> int:
     return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
 
 
-def _headline(report: SkewReport, paint: _Paint) -> list[str]:
+def _headline(report: SkewReport, paint: _Paint, width: int) -> list[str]:
     verdict = report.verdict
     tally: dict[Verdict, int] = defaultdict(int)
     for feature in report.features:
@@ -89,7 +89,33 @@ def _headline(report: SkewReport, paint: _Paint) -> list[str]:
     counts = f"{len(report.features)} features: {counted}; "
     entities = f"{sample['entities']:,} of {sample['population']:,} entities, as of {report.as_of}"
     head = f"{paint.verdict(verdict, verdict.value.upper())}  {short(report.project)}: {_WORDS[verdict]}"
-    return [head, " " * 6 + counts + entities]
+    return [head, " " * 6 + counts + entities, *_reach(report, width)]
+
+
+def _reach(report: SkewReport, width: int) -> list[str]:
+    """Say which true shares the samples can tell from the budget."""
+    sets = [entry for entry in report.sample.get("key_sets", ()) if entry.get("decided") and entry["population"]]
+    sampled = [entry for entry in sets if entry["entities"] < entry["population"]]
+    indent = " " * 6
+    if sets and not sampled:
+        return [indent + "all entities were read: shares are exact"]
+    lines = []
+    for entry in sampled:
+        decided = entry["decided"]
+        low, high = decided["pass_up_to"], decided["fail_from"]
+        passes = "none is sure to pass" if low is None else f"up to {_share(low)} passes"
+        fails = "none is sure to fail" if high is None else f"from {_share(high)} on it fails"
+        text = (
+            f"by {short(', '.join(entry['join_keys']))}, {entry['entities']:,} of {entry['population']:,} read: of the true "
+            f"shares of wrong entities, {passes}, {fails} (with {_share(decided['probability'])} probability); others "
+            "may stay open"
+        )
+        lines.extend(_wrapped(text, width, indent, indent + "  "))
+    return lines
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.3g}%"
 
 
 def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:
