@@ -214,7 +214,7 @@ def _prepare(
     return store, plan, settings
 
 
-def dry_run(
+def dry_run(  # noqa: PLR0913  those of `validate`
     repo: str | Path = ".",
     services: Sequence[str] | None = None,
     views: Sequence[str] | None = None,

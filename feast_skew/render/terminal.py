@@ -103,12 +103,11 @@ def _reach(report: SkewReport, width: int) -> list[str]:
     for entry in sampled:
         decided = entry["decided"]
         low, high = decided["pass_up_to"], decided["fail_from"]
-        passes = "none is sure to pass" if low is None else f"up to {_share(low)} passes"
-        fails = "none is sure to fail" if high is None else f"from {_share(high)} on it fails"
+        passes = "no feature is sure to pass" if low is None else f"a feature with at most {_share(low)} wrong passes"
+        fails = "none is sure to fail" if high is None else f"one with {_share(high)} or more fails"
         text = (
-            f"by {short(', '.join(entry['join_keys']))}, {entry['entities']:,} of {entry['population']:,} read: of the true "
-            f"shares of wrong entities, {passes}, {fails} (with {_share(decided['probability'])} probability); others "
-            "may stay open"
+            f"by {short(', '.join(entry['join_keys']))}, {entry['entities']:,} of {entry['population']:,} read: "
+            f"{passes}, {fails} (with {_share(decided['probability'])} probability); others may stay open"
         )
         lines.extend(_wrapped(text, width, indent, indent + "  "))
     return lines

@@ -114,7 +114,7 @@ def report() -> SkewReport:
         as_of="2014-01-02T00:00:00Z",
         seed=0,
         versions={"feast_skew": "0.1.0", "feast": "0.67.0"},
-        sample={"requested": 10_000, "entities": 4_043, "population": 51_234, "key_sets": []},
+        sample={"requested": 10_000, "entities": 4_043, "population": 51_234, "key_sets": key_sets()},
         features=(wrong, hostile, undecided, warned, fine, accents),
         findings=(
             Finding(
@@ -129,6 +129,21 @@ def report() -> SkewReport:
         skipped=({"view": f"odd{ESCAPE}", "reason": "a label view\x07"},),
         settings={"confidence": 0.95, "fail_on": "fail", "allow_inconclusive": False},
     )
+
+
+def key_sets() -> list[dict[str, object]]:
+    """One that was sampled, one of which nothing is sure, one read whole, one that cannot be foreseen, one of nobody."""
+    curve = [{"rate": 0.0, "pass": 0.95, "fail": 0.0, "open": 0.05}]
+    sampled = {"probability": 0.95, "pass_up_to": 0.00021, "fail_from": 0.0031}
+    nothing = {"probability": 0.8, "pass_up_to": None, "fail_from": None}
+    whole = {"probability": 0.95, "pass_up_to": 0.001, "fail_from": 0.0011}
+    sizes = ((["tailnum"], 4_000, 50_000, sampled), ([f"origin{ESCAPE}", "dest"], 3, 1_191, nothing),
+             (["carrier"], 40, 40, whole), (["id"], 3, 4, None), (["none"], 0, 0, whole))  # fmt: skip
+    return [
+        {"join_keys": keys, "entities": read, "population": size, "views": {}, "budget": 0.001,
+         "operating_curve": curve if decided else [], "decided": decided}
+        for keys, read, size, decided in sizes
+    ]  # fmt: skip
 
 
 def golden(name: str) -> str:

@@ -1,5 +1,6 @@
 """Power and sample sizes against the judge itself, over every count that a sample can hold."""
 
+import itertools
 import math
 import time
 from fractions import Fraction
@@ -100,12 +101,12 @@ def test_curve_rises_and_keeps_the_promises_of_the_verdicts(population, part, bu
     assert rates == sorted(set(rates))
     assert rates[0] == 0.0
     assert allowed / population in rates
-    for before, after in zip(curve, curve[1:], strict=False):
+    for before, after in itertools.pairwise(curve):
         assert after.passes <= before.passes + 1e-9
         assert after.fails >= before.fails - 1e-9
     for point in curve:
         assert point.passes + point.fails + point.open == pytest.approx(1.0, abs=1e-9)
-        assert 0.0 <= min(point.passes, point.fails, point.open)
+        assert min(point.passes, point.fails, point.open) >= 0.0
         if sample and sample < population:
             # Never more than alpha wrong verdicts, whichever way.
             if point.rate > allowed / population:
