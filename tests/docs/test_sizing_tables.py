@@ -30,7 +30,7 @@ def reach() -> str:
     for sample in (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000):
         low, high = decided_rates(1_000_000, sample, BUDGET, CONFIDENCE, 10)
         assert high is not None
-        rows.append(f"| {sample:,} | {'none' if low is None else f'{100 * low:.3g} %'} | {100 * high:.3g} % |")
+        rows.append(f"| {sample:,} | {'none' if low is None else f'{100 * low:.4g} %'} | {100 * high:.4g} % |")
     return "\n".join(rows)
 
 
