@@ -122,7 +122,7 @@ def draw(
         inside = int(np.count_nonzero(index.positions(known.entities) >= 0))
         enough, most = (wanted // 2, wanted) if needed is None else (needed(size), needed(size))
         if inside < size <= wanted or inside < enough:
-            own = _in_hash_order(known.entities, population.keys, seed, max(most, min(size, wanted)))
+            own = _in_hash_order(known.entities, population.keys, seed, size if size <= wanted else most)
             samples[name] = ViewSample(own, size, size - own.num_rows)
         else:
             samples[name] = ViewSample(base, population.size, size - inside)

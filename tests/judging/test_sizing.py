@@ -87,12 +87,11 @@ def population(**views: Known) -> Population:
 
 def test_a_view_that_knows_a_part_gets_what_it_needs_itself() -> None:
     """Of a common sample of 5,000, a view that knows 60 % would have 3,000: too few for its own verdict."""
-    drawn = draw(population(all=known(0, 20_000), part=known(0, 12_000)), 1, 0, lambda size: size // 4)
+    sizes = {20_000: 5_000, 12_000: 4_500}
+    drawn = draw(population(all=known(0, 20_000), part=known(0, 12_000)), 5_000, 0, sizes.__getitem__)
     common, part = drawn["all"], drawn["part"]
-    # `wanted` is what the caller asked of the whole population; the view asks for its own.
-    assert common.entities.num_rows >= 1
-    assert part.entities.num_rows == 3_000
-    assert (part.population, part.unread) == (12_000, 9_000)
+    assert (common.entities.num_rows, common.population, common.unread) == (5_000, 20_000, 15_000)
+    assert (part.entities.num_rows, part.population, part.unread) == (4_500, 12_000, 7_500)
 
 
 def test_views_share_the_sample_where_it_is_enough_for_both() -> None:
