@@ -119,6 +119,9 @@ class FeatureResult:
     reasons: tuple[str, ...] = ()
     quantiles: Mapping[str, Any] = field(default_factory=dict)
     services: tuple[str, ...] = ()
+    sides: Mapping[str, Any] = field(default_factory=dict)
+    confusion: tuple[Mapping[str, Any], ...] = ()
+    paths: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give the feature as plain JSON values."""
@@ -133,7 +136,10 @@ class FeatureResult:
             "reasons": list(self.reasons),
             "counts": dict(self.counts),
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
+            "sides": {side: dict(numbers) for side, numbers in self.sides.items()},
             "quantiles": dict(self.quantiles),
+            "confusion": [dict(pair) for pair in self.confusion],
+            "paths": [dict(path) for path in self.paths],
             "causes": [cause.to_dict() for cause in self.causes],
             "examples": [example.to_dict() for example in self.examples],
         }

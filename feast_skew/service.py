@@ -239,10 +239,7 @@ def _run_view(
 def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample) -> list[Draft]:
     """Count, describe and explain the features of one measurement."""
     view = measured.view
-    drafts = [
-        draft_feature(measured, feature, sample, job.settings.confidence, job.settings.show_entities)
-        for feature in measured.features
-    ]
+    drafts = [draft_feature(measured, feature, sample, job.settings) for feature in measured.features]
     _judge_unaligned(job, measured, drafts)
     earlier = _earlier_sources(job, view)
     ask_earlier = EarlierValues(measured, earlier, job.offline, job.progress)
@@ -275,7 +272,8 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
         return
     neighbours = find_neighbours(measured, [draft.feature for draft in open_ones], job.offline, job.progress)
     for draft in open_ones:
-        found = judge_unaligned(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
+        confidence, seed = job.settings.confidence, job.settings.seed
+        found = judge_unaligned(draft.feature, neighbours, measured.order, confidence, seed)
         if found.verdict is not Verdict.INCONCLUSIVE or not _aligned_decide(draft, job.settings.confidence):
             _take_unaligned(job, measured, draft, found, neighbours)
 
@@ -284,8 +282,8 @@ def _take_unaligned(
     job: Job, measured: ViewMeasurement, draft: Draft, found: Unaligned, neighbours: Neighbours | None
 ) -> None:
     draft.unaligned = found
-    if found.metrics and draft.mismatch is not None and draft.mismatch.checked < draft.counts["unaligned"]:
-        draft.metrics, draft.quantiles = found.metrics, found.quantiles
+    if found.found.metrics and draft.mismatch is not None and draft.mismatch.checked < draft.counts["unaligned"]:
+        draft.found = found.found
     if neighbours is None:
         return
     pairs, kind = measured.pairs[draft.feature.name], draft.feature.declared.kind

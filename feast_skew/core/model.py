@@ -28,6 +28,17 @@ class Limits:
     ignored: str | None = None
     ignored_until: date | None = None
 
+    def of(self, metric: str) -> float | str | None:
+        """Give the limit on a metric of the distributions by its key; None where none is asked, or there is none to ask."""
+        names = {
+            "psi": "psi",
+            "mean_difference": "mean",
+            "variance_ratio": "variance",
+            "null_rate_difference": "null_rate",
+        }
+        found: float | str | None = getattr(self, names[metric]) if metric in names else None
+        return found
+
     @classmethod
     def asked(cls, settings: Any) -> Limits:
         """Take the limits out of a feature's settings."""

@@ -9,10 +9,13 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from feast_skew.config import RunSettings
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Mask
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass, RowState
-from feast_skew.judging.distributions import describe, metrics_of
+from feast_skew.judging.claims import settle_claims
+from feast_skew.judging.distributions import Description, describe
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.limits import Share, settle
 from feast_skew.judging.unaligned import Apart, Unaligned
@@ -46,8 +49,7 @@ class Draft:
     mismatch: Share | None
     presence: Share | None
     late: Share | None
-    metrics: dict[str, Metric] = field(default_factory=dict)
-    quantiles: Mapping[str, object] = field(default_factory=dict)
+    found: Description = field(default_factory=Description)
     examples: tuple[Example, ...] = ()
     causes: tuple[Cause, ...] = ()
     reasons: list[str] = field(default_factory=list)
@@ -62,9 +64,7 @@ def failed_draft(view: ViewPlan, feature: FeaturePlan, reason: str) -> Draft:
     return Draft(view, feature, dict(EMPTY_COUNTS), None, None, None, error=reason)
 
 
-def draft_feature(
-    measured: ViewMeasurement, feature: FeaturePlan, sample: ViewSample, confidence: float, show: bool
-) -> Draft:
+def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewSample, settings: RunSettings) -> Draft:
     """Count the classes of a feature and describe its aligned pairs; nothing is judged yet."""
     pairs = measured.pairs[feature.name]
     rows = measured.rows
@@ -91,7 +91,7 @@ def draft_feature(
             feature.limits.presence_budget,
         ),
         late=late,
-        examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, show),
+        examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, settings.show_entities),
     )
     rounded = _nearly_aligned(rows)
     if rounded:
@@ -101,13 +101,7 @@ def draft_feature(
         )
     compared = pairs.mask(*COMPARED) & ~pairs.mask(PairClass.CORRUPT)
     if compared.any():
-        off, on = pairs.offline, pairs.online
-        if not compared.all():
-            take = pa.array(np.flatnonzero(compared))
-            off, on = off.take(take), on.take(take)
-        found = describe(feature, off, on, confidence)
-        draft.metrics = metrics_of(found, feature, confidence)
-        draft.quantiles = found.quantiles
+        draft.found = _described(measured, feature, compared, checked + unread, settings)
     if not measured.view.materialized and not rows.has_online.any() and size:
         draft.not_measured = (
             f"view {measured.view.name} was never materialized and holds no row online; run `feast materialize` first"
@@ -117,6 +111,19 @@ def draft_feature(
     elif not size:
         draft.not_measured = f"offline knows no entity of view {measured.view.name}"
     return draft
+
+
+def _described(
+    measured: ViewMeasurement, feature: FeaturePlan, compared: Mask, population: int, settings: RunSettings
+) -> Description:
+    pairs, order = measured.pairs[feature.name], measured.order
+    offline, online, same = pairs.offline, pairs.online, pairs.mask(PairClass.MATCH)
+    if not compared.all():
+        rows = np.flatnonzero(compared)
+        take = pa.array(rows)
+        offline, online, same, order = offline.take(take), online.take(take), same[rows], order[rows]
+    confidence, seed = settings.confidence, settings.seed
+    return describe(feature, offline, online, same, order, confidence=confidence, population=population, seed=seed)
 
 
 def _nearly_aligned(rows: RowState) -> int:
@@ -149,14 +156,26 @@ def settle_drafts(drafts: Sequence[Draft], confidence: float, today: date) -> li
         "presence_rate": settle([draft.presence for draft in measured], confidence),
         "late_rate": settle([draft.late for draft in measured], confidence),
     }
+    distributions = _settle_distributions(measured, confidence)
     results = []
     for i, draft in enumerate(measured):
         judged = {name: family[i] for name, family in families.items()}
         metrics = {name: metric for name, metric in judged.items() if metric is not None}
-        results.append(_result(draft, {**metrics, **draft.metrics}, today))
+        results.append(_result(draft, {**metrics, **draft.found.metrics, **distributions[i]}, today))
     results.extend(_unmeasured(draft) for draft in drafts if draft.error or draft.not_measured)
     order = [Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS]
     return sorted(results, key=lambda r: (order.index(r.verdict), -_wrongness(r), r.view, r.feature))
+
+
+def _settle_distributions(drafts: Sequence[Draft], confidence: float) -> list[dict[str, Metric]]:
+    """Judge the limits on distributions, those on one metric together over all features; by draft, only what has a limit."""
+    judged: list[dict[str, Metric]] = [{} for _ in drafts]
+    for name in {name for draft in drafts for name in draft.found.claims}:
+        holders = [i for i, draft in enumerate(drafts) if name in draft.found.claims]
+        pairs = [(drafts[i].found.metrics[name], drafts[i].found.claims[name]) for i in holders]
+        for i, metric in zip(holders, settle_claims(pairs, confidence), strict=True):
+            judged[i][name] = metric
+    return judged
 
 
 def _wrongness(result: FeatureResult) -> float:
@@ -187,6 +206,8 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
     for name, metric in metrics.items():
         if name == "mismatch_rate" and draft.unaligned is not None and metric.verdict is Verdict.INCONCLUSIVE:
             continue  # too few rows align: the unaligned ones decide
+        if metric.value is None and metric.limit is None:
+            continue  # it has no value here, and nobody asked for one
         verdicts.append(metric.verdict)
         reason = _reason(name, metric)
         if reason:
@@ -217,8 +238,11 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
         draft.causes,
         draft.examples,
         tuple(reasons),
-        draft.quantiles,
+        draft.found.quantiles,
         feature.services,
+        draft.found.sides,
+        draft.found.confusion,
+        draft.found.paths,
     )
 
 
@@ -234,7 +258,8 @@ def _reason(name: str, metric: Metric) -> str:
         return f"{name} {metric.value:.4g} is beyond the limit {metric.limit}"
     if metric.verdict is Verdict.INCONCLUSIVE:
         if "wrong" not in metric.extra:
-            return f"{name}: too little data to hold it against the limit {metric.limit}"
+            why = metric.extra.get("reason") or "too little data"
+            return f"{name} cannot be held against the limit {metric.limit}: {why}"
         if not metric.extra["checked"]:
             return "no entity could be compared" if name == "mismatch_rate" else f"{name}: nothing to check"
         needed = metric.extra["needed"]

@@ -10,39 +10,48 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Floats
+from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.types import Kind, floats
-from feast_skew.judging.distributions import describe, metrics_of
+from feast_skew.judging.distributions import Description, describe
 from feast_skew.measuring.steps import Moment, Neighbours
 from feast_skew.report import Metric, Verdict
+from feast_skew.statistics.hashing import Hashes
 from feast_skew.statistics.movement import Movement, judge_changes, judge_movement
 from feast_skew.statistics.sides import Side
 
+_YARDSTICKS = {"psi": "psi", "mean_difference": "mean", "variance_ratio": "variance"}
 _VERDICTS = {"beyond": Verdict.FAIL, "within": Verdict.WARN, "undecided": Verdict.INCONCLUSIVE}
 
 
 @dataclass(frozen=True)
 class Unaligned:
-    """What unaligned rows tell of a feature: a verdict, one sentence, a metric of it, and the distributions' metrics."""
+    """What unaligned rows tell of a feature: a verdict, one sentence, a metric of it, and both distributions."""
 
     verdict: Verdict
     reason: str
     metric: Metric
-    metrics: dict[str, Metric]
-    quantiles: dict[str, object]
+    found: Description
 
 
-def judge_unaligned(feature: FeaturePlan, neighbours: Neighbours | None, confidence: float, seed: int) -> Unaligned:
-    """Judge one feature by its unaligned rows; inconclusive when offline has no history to compare with."""
+def judge_unaligned(
+    feature: FeaturePlan, neighbours: Neighbours | None, order: Hashes, confidence: float, seed: int
+) -> Unaligned:
+    """Judge one feature by its unaligned rows; inconclusive when offline has no history to compare with.
+
+    `order` is a hash per entity of the sample.
+    """
     if neighbours is None:
         reason = "rows share no timestamp, and offline has no earlier row to compare with"
-        return Unaligned(Verdict.INCONCLUSIVE, reason, Metric(None, verdict=Verdict.INCONCLUSIVE), {}, {})
+        return Unaligned(Verdict.INCONCLUSIVE, reason, Metric(None, verdict=Verdict.INCONCLUSIVE), Description())
     name = feature.name
     movement = _movement(feature, neighbours, confidence, seed)
     statistics = {s.name: s for s in movement.statistics}
-    yardsticks = {key: s.yardstick for key, s in statistics.items()}
-    found = describe(feature, neighbours.before.columns[name], neighbours.online.columns[name], confidence)
-    metrics = metrics_of(found, feature, confidence, yardsticks)
+    yardsticks = {key: statistics[own].yardstick if own in statistics else None for key, own in _YARDSTICKS.items()}
+    before, online = neighbours.before.columns[name], neighbours.online.columns[name]
+    same = equal(before, online, feature.tolerance, feature.declared.kind)
+    chosen_order = order[neighbours.positions]
+    found = describe(feature, before, online, same, chosen_order, confidence=confidence, seed=seed, movement=yardsticks)
     verdict = _VERDICTS[movement.verdict]
     agreeing = [s for s in movement.statistics if s.verdict == movement.verdict]
     deciding = max(agreeing, key=lambda s: s.ratio or 0.0, default=None)
@@ -79,7 +88,7 @@ def judge_unaligned(feature: FeaturePlan, neighbours: Neighbours | None, confide
         reason = f"unaligned rows differ by more than offline moves: {movement.reason} ({count})"
     else:
         reason = f"unaligned rows cannot decide: {movement.reason}"
-    return Unaligned(verdict, reason, metric, metrics, dict(found.quantiles))
+    return Unaligned(verdict, reason, metric, found)
 
 
 class Apart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,11 @@ from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
+from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.history import HeldRows, pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.training import Question, Training, hold_against_training
+from feast_skew.statistics.hashing import Hashes
 from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows
 
 ONLINE_CHUNK = 1_000
@@ -43,6 +46,11 @@ class ViewMeasurement:
     training: Training = field(default_factory=Training)
     source_rows: int = 0
     features: tuple[FeaturePlan, ...] = field(default=())
+
+    @cached_property
+    def order(self) -> Hashes:
+        """A hash per entity, in which the statistics' sample takes them."""
+        return entity_order(self.entities)
 
 
 def read_online(

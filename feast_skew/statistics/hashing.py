@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -40,7 +40,7 @@ def mix(words: NDArray[Any], seed: int = 0) -> Hashes:
         given = given.astype(np.float64) + 0.0
     if given.dtype.itemsize != 8:
         given = given.astype(np.int64)
-    found = given.view(np.uint64) + _GOLDEN * np.uint64((2 * seed + 1) & 0xFFFFFFFFFFFFFFFF)
+    found = given.view(np.uint64) + np.uint64(_GOLDEN * (2 * seed + 1) % 2**64)
     found ^= found >> np.uint64(30)
     found *= _FIRST
     found ^= found >> np.uint64(27)

@@ -13,20 +13,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feast_skew.core.equality import EXACT
+from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.model import FeaturePlan, Limits
 from feast_skew.core.types import declared_type
-from feast_skew.judging.distributions import describe, metrics_of
+from feast_skew.judging.claims import settle_claims
+from feast_skew.judging.distributions import Description, describe
 from feast_skew.report import Metric, Verdict
+from feast_skew.statistics.hashing import mix
+
+
+def described(
+    offline: Any, online: Any, dtype: str = "Float64", population: int | None = None, **limits: Any
+) -> Description:
+    declared = declared_type(dtype)
+    feature = FeaturePlan("v", "f", declared, EXACT, Limits(**limits))
+    off, on = (pa.array(side, declared.arrow, from_pandas=False) for side in (offline, online))
+    same = equal(off, on, EXACT, declared.kind)
+    return describe(feature, off, on, same, mix(np.arange(len(off))), confidence=0.95, population=population)
 
 
 def metrics(
-    offline: Any, online: Any, dtype: str = "Float64", confidence: float = 0.95, **limits: Any
+    offline: Any, online: Any, dtype: str = "Float64", population: int | None = None, **limits: Any
 ) -> dict[str, Metric]:
-    declared = declared_type(dtype)
-    feature = FeaturePlan("v", "f", declared, EXACT, Limits(**limits))
-    sides = [pa.array(side, declared.arrow, from_pandas=False) for side in (offline, online)]
-    return metrics_of(describe(feature, *sides, confidence), feature, confidence)
+    """Judge the limits of one feature, as if it were alone in its run; a million entities unless said."""
+    found = described(offline, online, dtype, population or 10**6, **limits)
+    judged = {name: settle_claims([(found.metrics[name], claim)], 0.95)[0] for name, claim in found.claims.items()}
+    return {**found.metrics, **judged}
 
 
 def no_nan(value: Any) -> None:
@@ -52,6 +64,7 @@ CELLS = {
     "UnixTimestamp": st.one_of(st.none(), st.integers(-(2**40), 2**40)),
     "Array(Int64)": st.one_of(st.none(), st.lists(st.integers(0, 2), max_size=2)),
 }
+NAMES = ("psi", "mean_difference", "variance_ratio", "null_rate_difference")
 LIMITS = {"psi": 0.1, "mean": 0.1, "variance": 1.5, "null_rate": 0.05}
 
 
@@ -66,18 +79,20 @@ def test_metrics_are_never_nan(dtype: str, data: st.DataObject, judged: dict[str
         shown = metric.to_dict()
         no_nan(shown)
         json.dumps(shown, allow_nan=False)
-        assert metric.value is not None
         assert metric.verdict is not Verdict.ERROR, name
+        if metric.value is None:
+            assert metric.verdict is Verdict.INCONCLUSIVE
+            assert metric.extra["reason"]
         if not judged:
-            assert metric.verdict is Verdict.PASS
             assert metric.limit is None
+            assert metric.verdict is (Verdict.INCONCLUSIVE if metric.value is None else Verdict.PASS)
 
 
 def test_equal_columns_differ_by_nothing_and_pass_any_limit() -> None:
     random = np.random.default_rng(0)
     values = random.normal(size=500)
     for judged in (dict.fromkeys(LIMITS, 0.0) | {"variance": 1.0, "null_rate": 0.02}, dict.fromkeys(LIMITS, "auto")):
-        found = metrics(values, values, **judged)
+        found = metrics(values, values, population=500, **judged)
         assert {name: m.verdict.value for name, m in found.items()} == dict.fromkeys(found, "pass")
         assert (found["psi"].value, found["mean_difference"].value, found["variance_ratio"].value) == (0.0, 0.0, 1.0)
 
@@ -87,23 +102,26 @@ def test_equal_columns_differ_by_nothing_and_pass_any_limit() -> None:
     [
         ([None, None, None], [None, None, None], {"psi", "null_rate_difference"}),
         ([None, None, None], [1.0, 2.0, 3.0], {"psi", "null_rate_difference"}),
-        ([1.0], [2.0], {"psi", "mean_difference", "null_rate_difference"}),
-        ([5.0] * 20, [5.0] * 20, {"psi", "mean_difference", "null_rate_difference"}),
+        ([1.0], [2.0], {"psi", "mean_difference", "variance_ratio", "null_rate_difference"}),
+        ([5.0] * 20, [5.0] * 20, {"psi", "mean_difference", "variance_ratio", "null_rate_difference"}),
         ([5.0] * 20, list(range(20)), {"psi", "mean_difference", "null_rate_difference"}),
         ([math.inf] * 3, [-math.inf] * 3, {"psi", "null_rate_difference"}),
         (
-            [1e308, -1e308, 1e308],
-            [-1e308, 1e308, -1e308],
+            [1e308, -1e308] * 4,
+            [-1e308, 1e308] * 4,
             {"psi", "mean_difference", "variance_ratio", "null_rate_difference"},
         ),
     ],
 )
-def test_what_makes_no_sense_is_left_out(offline: list[Any], online: list[Any], there: set[str]) -> None:
+def test_what_makes_no_sense_has_no_value_and_is_no_pass(
+    offline: list[Any], online: list[Any], there: set[str]
+) -> None:
     for judged in ({}, LIMITS, dict.fromkeys(LIMITS, "auto")):
         found = metrics(offline, online, **judged)
-        assert set(found) == there
-        for metric in found.values():
+        assert {name for name in NAMES if found[name].value is not None} == there
+        for name, metric in found.items():
             no_nan(metric.to_dict())
+            assert (metric.value is None) <= (metric.verdict is Verdict.INCONCLUSIVE), name
 
 
 def test_numbers_by_hand() -> None:
@@ -191,7 +209,42 @@ def test_a_constant_column_has_no_standard_deviations_to_be_within() -> None:
     assert metrics([5.0] * 50, [5.0] * 50, mean=0.1)["mean_difference"].verdict is Verdict.PASS
     assert metrics([5.0] * 50, [6.0] * 50, mean=10.0)["mean_difference"].verdict is Verdict.FAIL
     assert metrics([5.0] * 2, [5.0, 6.0], mean=10.0)["mean_difference"].verdict is Verdict.INCONCLUSIVE
-    assert metrics([5.0], [5.0], mean=0.1)["mean_difference"].verdict is Verdict.INCONCLUSIVE
+    assert metrics([5.0], [5.0], population=1, mean=0.1)["mean_difference"].verdict is Verdict.PASS
+
+
+def test_a_limit_is_held_exactly_when_everybody_was_read() -> None:
+    """No interval is left: 1 of 4 entities moves by 4, the means by 1, and offline has a standard deviation of 1.29."""
+    offline, online = [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 8.0]
+    for limit, verdict in ((0.77, Verdict.FAIL), (0.78, Verdict.PASS)):
+        found = metrics(offline, online, population=4, mean=limit)["mean_difference"]
+        assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
+        assert found.verdict is verdict
+
+
+def test_a_few_unseen_entities_may_differ() -> None:
+    """Identical pairs prove agreement only as far as their number goes."""
+    random = np.random.default_rng(0)
+    few, many = random.normal(size=30), random.normal(size=3000)
+    for limits in ({"mean": 0.1}, {"variance": 1.25}, {"psi": 0.05}, {"null_rate": 0.01}):
+        verdicts = [
+            next(m.verdict for m in metrics(values, values, **limits).values() if m.limit is not None)
+            for values in (few, many)
+        ]
+        assert verdicts == [Verdict.INCONCLUSIVE, Verdict.PASS], limits
+
+
+def test_auto_limits_are_adjusted_over_the_features_of_a_run() -> None:
+    """Of 60 features whose noise is symmetric some look skewed by themselves, and none does among the others."""
+    random = np.random.default_rng(4)
+    claims = []
+    for _ in range(60):
+        values = random.normal(size=400)
+        found = described(values, values + random.normal(size=400) / 4, population=10**6, mean="auto", psi="auto")
+        claims.append((found.metrics["mean_difference"], found.claims["mean_difference"]))
+    alone = [settle_claims([claim], 0.95)[0].verdict for claim in claims]
+    together = settle_claims(claims, 0.95)
+    assert Verdict.FAIL in [m.verdict for m in settle_claims(claims, 0.5)] or Verdict.FAIL in alone
+    assert {m.verdict for m in together} == {Verdict.PASS}
 
 
 def test_categories_have_a_psi_and_nothing_numeric() -> None:
@@ -199,19 +252,44 @@ def test_categories_have_a_psi_and_nothing_numeric() -> None:
     offline = random.choice(["a", "b", "c"], 1000)
     online = np.where(random.random(1000) < 0.5, "new", offline)
     found = metrics(offline.tolist(), online.tolist(), "String", psi=0.5)
-    assert set(found) == {"psi", "null_rate_difference"}
+    assert set(found) == {"psi", "null_rate_difference", "jensen_shannon", "l_infinity"}
     assert found["psi"].verdict is Verdict.FAIL
     assert found["psi"].extra["labels"][-1] == "unseen"
+    assert found["l_infinity"].extra["bin"] == "unseen"
     assert metrics([b"a"], [b"b"], "Bytes").keys() == {"null_rate_difference"}
     assert metrics([[1]], [[2]], "Array(Int64)").keys() == {"null_rate_difference"}
 
 
+def test_categories_that_differ_are_shown_pair_by_pair() -> None:
+    found = described(["a"] * 6 + ["b"] * 3 + [None], ["A"] * 6 + ["c", "c", "b"] + ["a"], "String")
+    assert [(p["offline"], p["online"], p["rows"]) for p in found.confusion] == [
+        ("a", "A", 6),
+        ("b", "c", 2),
+        (None, "a", 1),
+    ]
+    assert found.sides["offline"]["distinct"] == 2
+
+
+def test_nested_values_name_the_paths_that_differ() -> None:
+    found = described(['{"a":1,"b":{"c":2}}', '{"a":1}'], ['{"a":1,"b":{"c":3}}', '{"a":2}'], "Json")
+    assert {path["path"]: path["rows"] for path in found.paths} == {"$.a": 1, "$.b.c": 1}
+
+
+def test_vectors_have_an_angle() -> None:
+    found = metrics([[1.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [2.0, 0.0]], "Array(Float64)")
+    assert found["cosine_similarity"].value == pytest.approx(0.5)
+    assert found["cosine_similarity"].extra["least_cosine"] == pytest.approx(0.0)
+    assert metrics([[0.0]], [[1.0]], "Array(Float64)")["cosine_similarity"].value is None
+
+
 def test_movement_is_shown_beside_what_it_explains() -> None:
-    feature = FeaturePlan("v", "f", declared_type("Float64"), EXACT, Limits())
-    column = pa.array([1.0, 2.0, 4.0])
-    found = metrics_of(
-        describe(feature, column, column, 0.95), feature, 0.95, {"psi": 0.1, "mean": None, "variance": 0.2}
-    )
-    assert found["psi"].extra["movement"] == 0.1
-    assert found["mean_difference"].extra["movement"] is None
-    assert found["variance_ratio"].extra["movement"] == 0.2
+    """Where rows never align, offline's own movement is the yardstick, and `auto` is not asked."""
+    feature = FeaturePlan("v", "f", declared_type("Float64"), EXACT, Limits(psi="auto", mean=0.1))
+    column, other = pa.array([1.0, 2.0, 4.0]), pa.array([2.0, 3.0, 5.0])
+    moved = {"psi": 0.1, "mean_difference": None, "variance_ratio": 0.2}
+    same, order = np.zeros(3, bool), mix(np.arange(3))
+    found = describe(feature, column, other, same, order, confidence=0.95, movement=moved)
+    assert found.metrics["psi"].extra["movement"] == 0.1
+    assert found.metrics["mean_difference"].extra["movement"] is None
+    assert found.metrics["variance_ratio"].extra["movement"] == 0.2
+    assert set(found.claims) == {"mean_difference"}

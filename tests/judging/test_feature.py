@@ -9,12 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from feast_skew.config import RunSettings
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.equality import EXACT
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.model import FeaturePlan, Limits, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.types import declared_type
+from feast_skew.judging.claims import Claim
+from feast_skew.judging.distributions import Description
 from feast_skew.judging.feature import EMPTY_COUNTS, Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.measuring.sampling import ViewSample
 from feast_skew.measuring.view import ViewMeasurement
@@ -53,7 +56,7 @@ def draft(
     entities = pa.table({"id": np.arange(size)})
     measured = ViewMeasurement(view, entities, rows, {name: pairs}, np.empty(0, np.int64), {}, features=(feature,))
     known = size if population is None else population
-    return draft_feature(measured, feature, ViewSample(entities, known, known - size), 0.95, False)
+    return draft_feature(measured, feature, ViewSample(entities, known, known - size), RunSettings())
 
 
 def settled(one: Draft) -> FeatureResult:
@@ -195,14 +198,21 @@ def test_what_is_not_measured_takes_no_part_in_the_adjustment() -> None:
     assert {f.feature: f.verdict.value for f in found}["f"] == "inconclusive"
 
 
-def test_a_limit_on_a_distribution_fails_the_feature() -> None:
+@pytest.mark.parametrize(
+    ("claim", "verdict", "reason"),
+    [
+        (Claim(0.001, False), Verdict.FAIL, "psi 0.5 is beyond the limit 0.1"),
+        (Claim(0.5, True), Verdict.PASS, ""),
+        (Claim(0.5, False), Verdict.INCONCLUSIVE, "psi cannot be held against the limit 0.1: too little data"),
+        (Claim(None, False), Verdict.INCONCLUSIVE, "psi cannot be held against the limit 0.1: too little data"),
+    ],
+)
+def test_a_limit_on_a_distribution_decides_the_feature(claim: Claim, verdict: Verdict, reason: str) -> None:
     one = draft({"match": 1000})
-    one.metrics["psi"] = Metric(0.5, limit=0.1, verdict=Verdict.FAIL)
+    one.found = Description({"psi": Metric(0.5, limit=0.1)}, {"psi": claim})
     found = settled(one)
-    assert found.verdict is Verdict.FAIL
-    assert found.reasons == ("psi 0.5 is beyond the limit 0.1",)
-    one.metrics["psi"] = Metric(0.09, limit=0.1, verdict=Verdict.INCONCLUSIVE)
-    assert settled(one).reasons == ("psi: too little data to hold it against the limit 0.1",)
+    assert found.verdict is verdict
+    assert found.reasons == ((reason,) if reason else ())
 
 
 def test_the_worst_verdict_decides() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from feast_skew.statistics.metrics.base import (
     NO_PAIRS,
     Measured,
@@ -39,5 +37,6 @@ def correlation(profile: Profile) -> Outcome:
         return Undefined("a side does not vary")
     size = root(found.both**2 / (found.offline * found.online)) or 0.0
     concordance = 2 * found.both / (found.offline + found.online + found.n * found.mean_difference**2)
-    value = min(1.0, math.copysign(size, found.both))
+    # The exact product may be beyond the range of floating point; its sign is not.
+    value = min(1.0, size) if found.both >= 0 else -min(1.0, size)
     return Measured(value, {"concordance": to_float(concordance), "n": sums.pairs})

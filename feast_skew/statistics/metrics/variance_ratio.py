@@ -29,13 +29,15 @@ from feast_skew.statistics.states.sums import Sums
 def variance_ratio(profile: Profile) -> Outcome:
     """Give the variance of online over that of offline, over the entities with a finite value on both sides.
 
-    Fewer than two pairs, or an offline side that is constant: undefined.
+    1 when both sides are constant. No pair, or only offline constant: undefined.
     """
     sums = state_of(profile, Sums)
     if not sums.pairs:
         return NO_PAIRS
     found = spread(sums)
     if found.offline <= 0:
-        return Undefined("offline does not vary")
+        return (
+            Measured(1.0, {"n": sums.pairs}) if found.online <= 0 else Undefined("offline does not vary, online does")
+        )
     value = to_float(found.online / found.offline)
     return TOO_LARGE if value is None else Measured(value, {"n": sums.pairs})

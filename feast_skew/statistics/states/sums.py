@@ -19,13 +19,14 @@ _NOTHING = Fraction(0)
 class Sums(State):
     """Sums without rounding, in the unit of the feature and its square; only finite values count.
 
-    `pairs` entities have a finite value on both sides: `x` to `xy` are sums over these, x offline and y online. The fields with
-    `alone` are of the values whose other side is null or infinite.
+    `pairs` entities have a finite value on both sides, which differ, if only by rounding, for `differing` of them: `x` to `xy` are sums over
+    the pairs, x offline and y online. The fields with `alone` are of the values whose other side is null or infinite.
     """
 
     categories = False
 
     pairs: int = 0
+    differing: int = 0
     x: Fraction = _NOTHING
     y: Fraction = _NOTHING
     xx: Fraction = _NOTHING
@@ -63,7 +64,7 @@ class Sums(State):
             xy = xx + _product(*apart) - square
         single_off = _single(pairs.offline, pairs.offline_rest, finite_off & ~both)
         single_on = _single(pairs.online, pairs.online_rest, finite_on & ~both)
-        return cls(int(off.size), x, y, xx, yy, xy, *single_off, *single_on)
+        return cls(int(off.size), int(np.count_nonzero(differ)), x, y, xx, yy, xy, *single_off, *single_on)
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
