@@ -59,7 +59,8 @@ def is_broken(report: SkewReport) -> None:
         assert codes[:1] == (["definition_not_landed"] if feature.verdict is Verdict.FAIL else [])
         if feature.verdict is Verdict.FAIL:
             assert feature.causes[0].share == 1.0
-    assert not report.findings
+    # The suites speak too: limits on metrics are broken, and rules by values of a shorter window.
+    assert {finding.code for finding in report.findings} <= {"FS302", "FS303", "FS304"}
 
 
 def tell(directory: Path, seeds: Sequence[int], few: Sequence[int], services: Sequence[str] | None) -> None:
