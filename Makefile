@@ -14,7 +14,7 @@ endif
 install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench lint format types docs check lock clean
+.PHONY: help demo test slow bench coverage lint format types docs check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,14 @@ slow: $(VENV)/.dev  ## only the slow tests
 
 bench: $(VENV)/.dev  ## the measurements, one after another
 	@$(BIN)/python benchmarks/validate_memory.py
+	@$(BIN)/python -m venv --clear .venv-bench && .venv-bench/bin/python -m pip install -q uv
+	@$(say) "installing the peers of benchmarks/requirements.txt beside"
+	@.venv-bench/bin/python -m uv pip install -q --python .venv-bench/bin/python -r requirements.lock -r benchmarks/requirements.txt
+	@.venv-bench/bin/python -m uv pip install -q --python .venv-bench/bin/python --no-deps -e .
+	@.venv-bench/bin/python benchmarks/throughput.py
+
+coverage: $(VENV)/.dev  ## whether tests and bounds keep their promises, by simulation
+	@$(BIN)/python benchmarks/coverage.py --write
 
 lint: $(VENV)/.dev  ## style, and whether the code is formatted
 	@$(BIN)/ruff check .
@@ -56,7 +64,7 @@ lock: $(VENV)/.dev  ## resolve the locked versions again
 	lock requirements-spark.lock --extra dev --extra spark -c requirements-dev.lock
 
 clean:  ## remove the environment and all that was made
-	@rm -rf $(VENV) $(TOOLS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) .venv-bench $(TOOLS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@rm -rf feature_repo/data/features feature_repo/data/registry.db
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

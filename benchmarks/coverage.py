@@ -73,7 +73,7 @@ def sizes(random: Rng, runs: dict[int, int]) -> Iterator[list[str]]:
     """Give the shares of runs that reject at 0.05 though the sides are exchangeable."""
     for name, law in NOISE.items():
         for n, repeats in runs.items():
-            rejected = {test: 0 for test in ("mean", "variance", "psi", "homogeneity", "trusted")}
+            rejected = dict.fromkeys(("mean", "variance", "psi", "homogeneity", "trusted"), 0)
             for _ in range(repeats):
                 x, y = exchangeable(random, law, n)
                 difference = y - x
@@ -336,7 +336,7 @@ def main() -> None:
             rf"(<!-- {name} -->\n).*?(<!-- end -->)",
             lambda found, t=table: f"{found[1]}{t}\n{found[2]}",
             text,
-            flags=re.S,
+            flags=re.DOTALL,
         )
     if chosen.write:
         DOCUMENT.write_text(text)
