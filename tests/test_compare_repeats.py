@@ -295,6 +295,16 @@ def test_repeats_are_counted_as_by_a_loop_in_any_order_of_rows(
     assert ours == theirs
 
 
+@pytest.mark.parametrize("contradicts", [False, True])
+def test_the_report_counts_the_entities_that_offline_knows(contradicts: bool) -> None:
+    """Ambiguous ones too; those of the online table alone are not among them."""
+    offline = {"id": [1, 1, 2, 3, None], "x": [1, 9 if contradicts else 1, 2, 3, 4]}
+    report = compare(offline, {"id": [1, 2, 4, 5], "x": [1, 2, 4, 5]}, ["id"])
+    (entry,) = report.sample["key_sets"]
+    assert entry["views"]["table"]["known_offline"] == 3
+    assert entry["views"]["table"]["null_keys"] == 1
+
+
 def test_many_repeats_are_quick_and_exact() -> None:
     """Each key is there three times offline; every hundredth contradicts itself."""
     size = 20_000

@@ -159,12 +159,12 @@ class DistinctEntities:
         self._pending_rows = 0
         self.any_row = False
 
-    def add(self, table: pa.Table) -> None:
-        """Take the keys of more rows; the table holds the key columns and no null."""
+    def add(self, table: pa.Table, distinct: bool = False) -> None:
+        """Take the keys of more rows; the table holds the key columns and no null, `distinct` ones where that is known."""
         self.any_row = self.any_row or table.num_rows > 0
         if not self._keys.keys or not table.num_rows:
             return
-        self._pending.append(_distinct(table))
+        self._pending.append(table if distinct else _distinct(table))
         self._pending_rows += self._pending[-1].num_rows
         if self._pending_rows > max(self._known.num_rows, 1_000_000):
             self._fold()

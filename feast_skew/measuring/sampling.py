@@ -90,7 +90,8 @@ def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progres
             in_time = batch.instants <= as_of
             any_row = any_row or bool(in_time.any())
             if in_time.all():
-                distinct.add(batch.keys)
+                once = batch.distinct_keys()
+                distinct.add(batch.keys if once is None else once, distinct=once is not None)
             else:
                 any_later = True
                 distinct.add(batch.keys.filter(pa.array(in_time)))

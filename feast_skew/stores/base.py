@@ -79,6 +79,14 @@ class OfflineBatch:
             return self.located.positions
         return index.positions(self.keys)
 
+    def distinct_keys(self) -> pa.Table | None:
+        """Give the keys of the rows, each once, where the source knows them; else None."""
+        if self.located is None or (self.located.positions < 0).any():
+            return None
+        there = np.zeros(self.located.entities.num_rows, dtype=bool)
+        there[self.located.positions] = True
+        return self.located.entities if there.all() else self.located.entities.filter(pa.array(there))
+
 
 @dataclass
 class KeyScan:

@@ -79,6 +79,8 @@ def _instants(table: pa.Table, column: str, side: str) -> tuple[Instants, Mask]:
 
 def declare(feature: FeaturePlan, values: pa.ChunkedArray | pa.Array, side: str) -> pa.Array:
     """Bring values of a table into the type that both tables can be held in."""
+    if isinstance(values, pa.ChunkedArray) and values.num_chunks == 1:
+        values = values.chunk(0)  # to combine chunks copies them, even a single one
     try:
         return to_declared(values, feature.declared)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
