@@ -188,7 +188,7 @@ def _meeting(
     for name in (*keys, *features):
         try:
             types[name], one, other = meet(left.column(name), right.column(name))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
+        except (ValueError, OverflowError, pa.ArrowNotImplementedError) as error:
             raise InputError(
                 f"column {name!r} is {left.column(name).type} offline and {right.column(name).type} online, which have "
                 "no type in common",

@@ -49,7 +49,7 @@ def read_rows(table: pa.Table, keys: KeySet, features: Sequence[str], side: str,
     """
     try:
         cast, complete = cast_keys(table, keys)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
+    except (ValueError, OverflowError, pa.ArrowNotImplementedError) as error:
         raise InputError(KEYS_DO_NOT_FIT.format(side), hint=" ".join(str(error).split())[:200]) from error
     instants, dated = np.zeros(table.num_rows, dtype=np.int64), np.ones(table.num_rows, dtype=bool)
     created = None
@@ -83,7 +83,7 @@ def declare(feature: FeaturePlan, values: pa.ChunkedArray | pa.Array, side: str)
         values = values.chunk(0)  # to combine chunks copies them, even a single one
     try:
         return to_declared(values, feature.declared)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
+    except (ValueError, OverflowError, pa.ArrowNotImplementedError) as error:
         raise InputError(
             f"column {feature.name!r} of the {side} table cannot be read as {feature.declared.name}",
             hint=" ".join(str(error).split())[:200],
