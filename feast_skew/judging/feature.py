@@ -290,4 +290,8 @@ def _warnings(draft: Draft, reasons: list[str]) -> list[Verdict]:
             continue
         found.append(Verdict.WARN)
         reasons.append(f"{counts[name]:,} {text}")
+    if counts["null_both"] and draft.mismatch is not None and counts["null_both"] == draft.mismatch.checked:
+        # They agree, but a feature of nothing but nulls tells a model nothing, and us nothing about its values.
+        found.append(Verdict.WARN)
+        reasons.append(f"all {counts['null_both']:,} values that could be compared are null on both sides")
     return found

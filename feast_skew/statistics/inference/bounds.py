@@ -149,10 +149,11 @@ def variance_ratio_bounds(
     Notes
     -----
     Spread: the logarithm of the ratio moves with one entity by (y - m)^2 / V(y) - (x - m)^2 / V(x), its influence (F. R. Hampel, J. Am. Stat. Assoc. 69
-    (1974) 383), so that no shape of the values is asked for; Pitman and Morgan's bounds ask for normal ones. Range: a share s of entities that
+    (1974) 383), so that no shape of the values is asked for; Pitman and Morgan's bounds ask for normal ones. The share of entities of a kind that the sample did not show
+    (about 3 / n) is taken to have the largest influence that it did show. Range: a share s of entities that
     differ moves a variance by at most s * span^2.
     """
-    if n < 2 or ratio <= 0.0:
+    if ratio <= 0.0:
         return None
     if n >= population:
         return Interval(ratio, ratio, "census")
@@ -163,8 +164,12 @@ def variance_ratio_bounds(
     alpha = _CAUTION * (1.0 - confidence)
     influence = y * y / variances[1] - x * x / variances[0]
     found = _spread_bounds(influence, math.log(ratio), n, alpha, population)
-    if found is not None and found.high < 700.0:
-        return Interval(math.exp(found.low), math.exp(found.high), "spread")
+    rest = rate_bounds(0, n, population, 1.0 - alpha)
+    if found is not None and rest is not None:
+        # Where fourth moments are large or do not exist, unseen entities like the most extreme one seen would move the ratio.
+        unseen = rest.high * float(np.abs(influence).max())
+        if found.high + unseen < 700.0:
+            return Interval(math.exp(found.low - unseen), math.exp(found.high + unseen), "spread")
     share = rate_bounds(differing, n, population, 1.0 - alpha)
     spread = float(np.std(np.asarray(offline, dtype=np.float64) / span)) if 0.0 < span < math.inf else 0.0
     if share is None or spread == 0.0:
