@@ -252,7 +252,7 @@ def test_categories_have_a_psi_and_nothing_numeric() -> None:
     offline = random.choice(["a", "b", "c"], 1000)
     online = np.where(random.random(1000) < 0.5, "new", offline)
     found = metrics(offline.tolist(), online.tolist(), "String", psi=0.5)
-    assert set(found) == {"psi", "null_rate_difference", "jensen_shannon", "l_infinity"}
+    assert set(found) == {"psi", "null_rate_difference", "jensen_shannon", "l_infinity", "stuart_maxwell"}
     assert found["psi"].verdict is Verdict.FAIL
     assert found["psi"].extra["labels"][-1] == "unseen"
     assert found["l_infinity"].extra["bin"] == "unseen"

@@ -57,6 +57,14 @@ def l_infinity(_offline: Column, _online: Column, table: np.ndarray) -> float:
     return max(abs(a - b) for a, b in zip(*shares(table, 0.0), strict=True))
 
 
+def homogeneity(_offline: Column, _online: Column, table: np.ndarray) -> float:
+    change = (table.sum(axis=1) - table.sum(axis=0)).astype(float)
+    covariance = -(table + table.T).astype(float)
+    np.fill_diagonal(covariance, 0.0)
+    np.fill_diagonal(covariance, -covariance.sum(axis=1))
+    return float(change @ np.linalg.pinv(covariance, rcond=1e-9) @ change)
+
+
 def known(side: Column) -> list[float]:
     return [v for v in side if v is not None]
 
@@ -101,6 +109,7 @@ ORACLES: dict[str, Oracle] = {
     "l_infinity": l_infinity,
     "kolmogorov_smirnov": kolmogorov,
     "wasserstein": lambda a, b, _: float(stats.wasserstein_distance(known(a), known(b))),
+    "stuart_maxwell": homogeneity,
     "mean_difference": mean_difference,
     "variance_ratio": variance_ratio,
     "null_rate_difference": null_rate,
@@ -138,7 +147,9 @@ def test_the_value_is_the_oracles(key: str, rows: list[tuple[float | None, float
     scale = (
         1.0 if metrics()[key].unit != "unit of the feature" else max(1.0, *(abs(v) for v in known(offline + online)))
     )
-    assert outcome.value == pytest.approx(expected, rel=1e-12 if key != "slope" else 1e-9, abs=1e-12 * scale)
+    assert outcome.value == pytest.approx(
+        expected, rel=1e-9 if key in ("slope", "stuart_maxwell") else 1e-12, abs=1e-12 * scale
+    )
 
 
 def test_psi_is_the_mean_of_two_divergences_of_scipy() -> None:
