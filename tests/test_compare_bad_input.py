@@ -247,7 +247,7 @@ def test_numbers_at_the_ends_give_no_warning_and_no_nan(one: str) -> None:
         ({"id": [1], "x": [1]}, {"id": [2], "x": [1]}, "fail", "2 of 2 are in one store only"),
         ({"id": [1], "x": [1]}, {"id": [1], "x": [1]}, "pass", ""),
         ({"id": [1], "x": [1]}, {"id": [1], "x": [2]}, "fail", "1 of 1 differ"),
-        ({"id": [1, 2], "x": [None, None]}, {"id": [1, 2], "x": [None, None]}, "pass", ""),
+        ({"id": [1, 2], "x": [None, None]}, {"id": [1, 2], "x": [None, None]}, "warn", "null on both sides"),
         ({"id": [1, 2], "x": [None, None]}, {"id": [1, 2], "x": [1, 2]}, "fail", "2 of 2 differ"),
         ({"id": [1, 2], "x": [5, 5]}, {"id": [1, 2], "x": [5, 5]}, "pass", ""),
         ({"id": [1, 1], "x": [1, 2]}, {"id": [1], "x": [1]}, "inconclusive", "rows that contradict each other"),
