@@ -232,6 +232,10 @@ def test_published_numbers() -> None:
     found = independent_psi(expected, actual, smoothing=0)
     assert found is not None
     assert found.value == pytest.approx(0.007406694184014186, rel=1e-12)
+    # 1 to 6 five times, split in half: six categories, each 3 against 2 or 2 against 3.
+    categories = independent_psi([3, 3, 3, 2, 2, 2], [2, 2, 2, 3, 3, 3], smoothing=0)
+    assert categories is not None
+    assert categories.value == pytest.approx(0.1621860432432658, rel=1e-12)
     half = independent_psi(expected, actual)
     assert half is not None
     assert half.value == pytest.approx(found.value, rel=5e-3)
