@@ -44,6 +44,7 @@ LAWS: dict[str, Law] = {
     "90 % zeros, normal": lambda r, n: r.normal(size=n) * (r.random(n) < 0.1),
     "99 % zeros, exponential": lambda r, n: r.exponential(size=n) * (r.random(n) < 0.01),
     "99.9 % zeros, exponential": lambda r, n: r.exponential(size=n) * (r.random(n) < 0.001),
+    "99.9 % fives, the rest more": lambda r, n: 5.0 + r.exponential(size=n) * (r.random(n) < 0.001),
 }
 OUTSIDE: dict[str, Law] = {"Pareto, 2.5 (no third moment)": lambda r, n: r.pareto(2.5, n)}
 NOISE: dict[str, Law] = {

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 LEAST_EFFECTIVE = 8.0
 """Rows that carry the spread, below which bounds come from the share of rows that differ instead."""
+_SAME = 1e-9
+"""Of a value: differences within are its rounding."""
 _CAUTION = 0.9
 """Of the error that is asked for, spent: the corrections below are asymptotic."""
 
@@ -65,27 +67,44 @@ def mean_bounds(
     -------
     Interval or None
         `census`: the mean itself, when n == population. `spread`: the mean and its error, when enough values carry the spread.
-        `range`: the largest share that may differ, times `span`, to both sides. None for no values.
+        `range`: around the value that most have (0 where none is so common), the largest share that may have another one, times how far `span`
+        lets it be; and no further than the entities that were not read can move the mean. None for no values or an infinite span.
 
     Notes
     -----
     Spread: t corrected for skewness by P. Hall's monotone transformation (J. R. Stat. Soc. B 54 (1992) 221), with Satterthwaite's degrees of freedom
     of the variance, 2 n / (kurtosis - 1), and the finite population's factor. Given when (sum of squares)^2 / (sum of fourth powers) of the deviations
-    is at least ``LEAST_EFFECTIVE``.
+    is at least ``LEAST_EFFECTIVE``, and would be among the entities not read: a few of them are no matter of averages. A sample without any spread tells
+    nothing of those that were not read but how rare others are.
     """
     if n == 0 or values.size == 0:
         return None
     if n >= population:
         return Interval(mean, mean, "census")
     alpha = _CAUTION * (1.0 - confidence)
-    found = _spread_bounds(np.asarray(values, dtype=np.float64), mean, n, alpha, population)
+    column = np.asarray(values, dtype=np.float64)
+    found = _spread_bounds(column, mean, n, alpha, population)
     if found is not None:
         return found
-    share = rate_bounds(differing, n, population, 1.0 - alpha)
-    reach = share.high * span if share is not None else math.inf
-    if not math.isfinite(reach):
+    centre, apart, checked = _common(column, differing, n)
+    share = rate_bounds(apart, checked, population, 1.0 - alpha)
+    reach = share.high * span + (share.high + _SAME) * abs(centre) if share is not None else math.inf
+    # Those that were read are known; the others can move the mean by their share of the population at most.
+    known = n / population
+    rest = (1.0 - known) * span
+    low, high = max(centre - reach, known * mean - rest), min(centre + reach, known * mean + rest)
+    if not (math.isfinite(low) and math.isfinite(high)):
         return None
-    return Interval(min(mean, -reach), max(mean, reach), "range")
+    return Interval(min(mean, low), max(mean, high), "range")
+
+
+def _common(values: Floats, differing: int, n: int) -> tuple[float, int, int]:
+    """Give the value that most have, how many have another one, and among how many that was counted."""
+    middle = float(np.partition(values, values.size // 2)[values.size // 2])
+    apart = int(np.count_nonzero(np.abs(values / 2.0 - middle / 2.0) > _SAME * abs(middle) / 2.0))
+    if middle == 0.0 or 2 * apart >= values.size:
+        return 0.0, differing, n
+    return middle, apart, values.size
 
 
 def _spread_bounds(values: Floats, mean: float, n: int, alpha: float, population: int) -> Interval | None:
@@ -95,12 +114,12 @@ def _spread_bounds(values: Floats, mean: float, n: int, alpha: float, population
     scaled = values / size if size > 0.0 else values
     deviations = scaled - scaled.mean()
     largest = float(np.abs(deviations).max()) * size
-    if largest <= 1e-14 * abs(mean):
-        return Interval(mean, mean, "spread") if values.size >= LEAST_EFFECTIVE and mean != 0.0 else None
+    if largest <= _SAME * abs(mean):
+        return None
     unit = deviations * (size / largest)
     second, third, fourth = (float(np.mean(unit**power)) for power in (2, 3, 4))
     kurtosis = fourth / (second * second)
-    if values.size / kurtosis < LEAST_EFFECTIVE:
+    if min(values.size, population - n) / kurtosis < LEAST_EFFECTIVE:
         return None
     m = values.size
     skewness = third / second**1.5
@@ -151,7 +170,8 @@ def variance_ratio_bounds(
     Spread: the logarithm of the ratio moves with one entity by (y - m)^2 / V(y) - (x - m)^2 / V(x), its influence (F. R. Hampel, J. Am. Stat. Assoc. 69
     (1974) 383), so that no shape of the values is asked for; Pitman and Morgan's bounds ask for normal ones. The share of entities of a kind that the sample did not show
     (about 3 / n) is taken to have the largest influence that it did show. Range: a share s of entities that
-    differ moves a variance by at most s * span^2.
+    differ moves a variance by at most s * span^2. Where one side is a multiple of the other in all pairs, s is the share of those that may not be, and both variances
+    move by at most s times the square of their own range.
     """
     if ratio <= 0.0:
         return None
@@ -163,9 +183,16 @@ def variance_ratio_bounds(
         return None
     alpha = _CAUTION * (1.0 - confidence)
     influence = y * y / variances[1] - x * x / variances[0]
+    rest = rate_bounds(0, x.size, population, 1.0 - alpha)
+    if rest is None:
+        return None
+    if float(np.abs(influence).max()) <= _SAME and differing:
+        # One side is the other times a constant in every pair that was read; each side's own range limits the others.
+        reach = rest.high * float(np.ptp(x)) ** 2 / variances[0]
+        if reach < 1.0:
+            return Interval(ratio * (1.0 - reach) / (1.0 + reach), ratio * (1.0 + reach) / (1.0 - reach), "range")
     found = _spread_bounds(influence, math.log(ratio), n, alpha, population)
-    rest = rate_bounds(0, n, population, 1.0 - alpha)
-    if found is not None and rest is not None:
+    if found is not None:
         # Where fourth moments are large or do not exist, unseen entities like the most extreme one seen would move the ratio.
         unseen = rest.high * float(np.abs(influence).max())
         if found.high + unseen < 700.0:

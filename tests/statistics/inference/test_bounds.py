@@ -68,12 +68,51 @@ def test_identical_pairs_leave_room_for_the_unseen() -> None:
     assert ratio.low < 1.0 < ratio.high < 1.25
 
 
-def test_a_scale_is_known_exactly() -> None:
-    values = np.random.default_rng(0).normal(size=200)
-    found = variance_ratio_bounds(values, values * 3, 9.0, 200, 0.95, 10**6, differing=200, span=30.0)
+def test_an_offset_in_every_pair_leaves_room_for_the_unseen() -> None:
+    """Pairs that all differ by 5 say as little of those that were not read as pairs that are all equal."""
+    found = mean_bounds(np.full(1000, 5.0), 5.0, 1000, 0.95, 10**6, differing=1000, span=7.0)
+    share = rate_bounds(0, 1000, 10**6, 1 - 0.9 * 0.05)
     assert found is not None
-    assert found.low == pytest.approx(9.0)
-    assert found.high == pytest.approx(9.0)
+    assert share is not None
+    assert found.high - 5.0 == pytest.approx(5.0 - found.low) == pytest.approx(12 * share.high)
+    column = np.full(1000, 5.0)
+    column[:2] = 6.0  # two others do not hide what most differ by
+    other = mean_bounds(column, float(column.mean()), 1000, 0.95, 10**6, differing=1000, span=7.0)
+    assert other is not None
+    assert 4.9 < other.low < other.high < 5.1
+
+
+def test_a_scale_in_every_pair_leaves_room_for_the_unseen() -> None:
+    values = np.random.default_rng(0).normal(size=2000)
+    for factor in (3.0, 1.0 / 3.0):
+        found = variance_ratio_bounds(
+            values, values * factor, factor**2, 2000, 0.95, 10**6, differing=2000, span=8 * max(1.0, factor)
+        )
+        assert found is not None
+        assert found.method == "range"
+        assert 0.8 < found.low / factor**2 < 1.0 < found.high / factor**2 < 1.25
+        assert found.low / factor**2 == pytest.approx(factor**2 / found.high)
+
+
+@pytest.mark.parametrize("unread", [1, 5, 50, 9000])
+@pytest.mark.parametrize("law", ["one in ten", "exponential", "nearly all five"])
+def test_means_hold_however_many_were_not_read(law: str, unread: int) -> None:
+    """A single unread entity is not normal, and a sample without an exception may have missed those that there are."""
+    random, runs, wrong = np.random.default_rng(9), 600, np.zeros(2)
+    draw = {
+        "one in ten": lambda size: 1.0 * (random.random(size) < 0.1),
+        "exponential": lambda size: random.exponential(size=size),
+        "nearly all five": lambda size: 5.0 + random.exponential(size=size) * (random.random(size) < 0.001),
+    }[law]
+    for _ in range(runs):
+        whole = draw(1000 + unread)
+        part, truth = whole[:1000], float(whole.mean())
+        known: dict[str, Any] = {"differing": int(np.count_nonzero(part)), "span": 20.0}
+        found = mean_bounds(part, float(part.mean()), 1000, 0.95, 1000 + unread, **known)
+        assert found is not None
+        wrong += [found.low > truth + 1e-12, found.high < truth - 1e-12]
+    # 3.5 standard errors above 0.055: exact bounds are not missed by luck, and 10 % would not pass.
+    assert wrong.max() / runs <= 0.055 + 3.5 * math.sqrt(0.055 * 0.945 / runs)
 
 
 def test_what_has_no_bounds() -> None:

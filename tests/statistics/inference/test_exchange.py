@@ -15,7 +15,7 @@ from statsmodels.stats.contingency_tables import SquareTable
 
 from feast_skew.statistics.inference.exchange import BENTKUS, exchange_p_value, null_rate_p_value, variance_p_value
 from feast_skew.statistics.inference.homogeneity import stuart_maxwell
-from feast_skew.statistics.inference.randomised import psi_of_margins, psi_p_value
+from feast_skew.statistics.inference.randomised import _psi_tail, psi_of_margins, psi_p_value
 from feast_skew.statistics.psi import psi_of_table
 
 TERMS = st.lists(st.one_of(st.just(0.0), st.floats(-1e3, 1e3).map(lambda v: round(v, 2))), min_size=1, max_size=10)
@@ -108,3 +108,26 @@ def test_psi_is_drawn_as_all_flips_would_give_it() -> None:
     far = psi_p_value(np.array([[5000, 900], [0, 5000]]), seed=0)
     assert far is not None
     assert far < 1e-20
+
+
+@given(st.integers(1, 80), st.integers(0, 60), st.integers(0, 20_000), st.data())
+def test_the_tail_of_psi_is_never_below_the_exact_chance(
+    movers: int, stay: int, others: int, data: st.DataObject
+) -> None:
+    """Two bins, one of them nearly empty: the chance is a sum of binomial terms, where a chi-square is off by orders of magnitude."""
+    heads = data.draw(st.integers(0, movers))
+    table = np.array([[others, heads], [movers - heads, stay]], dtype=np.float64)
+    every = np.arange(movers + 1)
+    offline = np.column_stack([others + every, movers - every + stay]).astype(np.float64)
+    online = np.column_stack([others + movers - every, every + stay]).astype(np.float64)
+    values = psi_of_margins(offline, online)
+    least = values[heads] * (1 - 1e-9)
+    exact = float(stats.binom.pmf(every, movers, 0.5)[values >= least].sum())
+    assert exact * (1 - 1e-9) <= _psi_tail(table, least) <= min(1.0, 2 * exact) * (1 + 1e-9)
+
+
+def test_a_chance_below_all_draws_is_the_bound_not_the_floor() -> None:
+    """Forty entities left a bin that they had to themselves: 2^-39, and the draws alone would say 1 / 20,001."""
+    found = psi_p_value(np.array([[10_000, 0], [40, 0]]), seed=0)
+    assert found is not None
+    assert 2.0**-39 * (1 - 1e-9) <= found <= 2.0**-37
