@@ -215,7 +215,7 @@ def alarms(random: Rng, runs: int, features: int = 300) -> Iterator[list[str]]:
         found = [exchange_p_value(row.sum(), row @ row) for row in noise]
         hits, raw = hits + (min(benjamini_hochberg(found)) <= ALPHA), raw + (min(found) <= ALPHA)
     yield ["`mean: auto`, symmetric noise", f"{runs:,}", f"{features}", f"{hits / runs:.3f}", f"{raw / runs:.3f}"]
-    few, count, hits, raw = max(20, runs // 10), 100, 0, 0
+    few, count, hits, raw = max(20, runs // 4), 100, 0, 0
     for _ in range(few):
         tables = [paired_table(*exchangeable(random, NOISE["normal"], 500)) for _ in range(count)]
         found = [psi_p_value(table, int(random.integers(2**31))) or 1.0 for table in tables]

@@ -186,12 +186,13 @@ def variance_ratio_bounds(
     rest = rate_bounds(0, x.size, population, 1.0 - alpha)
     if rest is None:
         return None
-    if float(np.abs(influence).max()) <= _SAME and differing:
+    alike = float(np.abs(influence).max()) <= _SAME
+    if alike and differing:
         # One side is the other times a constant in every pair that was read; each side's own range limits the others.
         reach = rest.high * float(np.ptp(x)) ** 2 / variances[0]
         if reach < 1.0:
             return Interval(ratio * (1.0 - reach) / (1.0 + reach), ratio * (1.0 + reach) / (1.0 - reach), "range")
-    found = _spread_bounds(influence, math.log(ratio), n, alpha, population)
+    found = None if alike else _spread_bounds(influence, math.log(ratio), n, alpha, population)
     if found is not None:
         # Where fourth moments are large or do not exist, unseen entities like the most extreme one seen would move the ratio.
         unseen = rest.high * float(np.abs(influence).max())

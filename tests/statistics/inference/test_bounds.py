@@ -94,6 +94,16 @@ def test_a_scale_in_every_pair_leaves_room_for_the_unseen() -> None:
         assert found.low / factor**2 == pytest.approx(factor**2 / found.high)
 
 
+def test_few_pairs_of_one_scale_promise_little() -> None:
+    """Of 100 pairs at 99 %, so many may be different that no scale is sure; rounding is no spread."""
+    values = np.random.default_rng(0).normal(size=100)
+    found = variance_ratio_bounds(values, values + 5, 1.0, 100, 0.99, 10**6, differing=100, span=12.0)
+    assert found is not None
+    assert found.method == "range"
+    assert found.low == 0.0
+    assert found.high > 10.0
+
+
 @pytest.mark.parametrize("unread", [1, 5, 50, 9000])
 @pytest.mark.parametrize("law", ["one in ten", "exponential", "nearly all five"])
 def test_means_hold_however_many_were_not_read(law: str, unread: int) -> None:
