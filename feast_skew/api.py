@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.config import RunSettings, Settings, read_config_file
+from feast_skew.config import MAX_OPS, RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
@@ -41,6 +41,8 @@ def validate(  # noqa: PLR0913  the options of the contract
     detect: float | str | None = None,
     power: float | str | None = None,
     seed: int | None = None,
+    max_ops: float | str | None = None,
+    read_from: str | None = None,
     as_of: datetime | None = None,
     config: str | Path | None = None,
     settings: dict[str, Any] | None = None,
@@ -70,6 +72,10 @@ def validate(  # noqa: PLR0913  the options of the contract
         How surely that share has to fail, 0.95 unless configured; goes with `detect`.
     seed : int, optional
         Of the sample, 0 unless configured.
+    max_ops : number or `off`, optional
+        Most commands a second that Redis is asked for, 100,000 unless configured.
+    read_from : `primary` or `replica`, optional
+        Which servers of a Redis are read, the primary one unless configured.
     as_of : datetime, optional
         Offline rows behind this moment are not expected online; now by default. A moment without a zone is UTC.
     config : path, optional
@@ -95,17 +101,18 @@ def validate(  # noqa: PLR0913  the options of the contract
     if engine != "local":
         raise ConfigError(f"engine {engine!r} is not available", hint="use --engine local")
     from feast_skew.stores.feast_offline import FeastOfflineReader
-    from feast_skew.stores.feast_online import FeastOnlineReader
     from feast_skew.stores.feast_registry import feast_version
+    from feast_skew.stores.online import open_online_reader
+    from feast_skew.stores.redis.reader import ReadSettings
 
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
     store, plan, run_settings = _prepare(
-        path, services, views, features, config, {**(settings or {}), **_flags(sample, detect, power, entities, seed)}
+        path, services, views, features, config, {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
     )
     chosen = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)
-    online = FeastOnlineReader(store)
+    online = open_online_reader(store, ReadSettings(run_settings.max_ops, run_settings.read_from == "replica"))
     online.check()
     # A relative path is one in the repository, from wherever the run was started.
     remembered = StateFile(path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME)
@@ -177,12 +184,13 @@ def _flags(
     power: float | str | None,
     entities: str | Path | pa.Table | None,
     seed: int | None,
+    **reading: Any,
 ) -> dict[str, Any]:
     """Give the settings among the arguments; a sample or entities given by hand end a configured sizing."""
     if detect is not None and (sample is not None or entities is not None):
         other = "--sample" if sample is not None else "--entities"
         raise ConfigError(f"--detect and {other} both say how many are compared", hint=f"leave out --detect or {other}")
-    given = {"sample": sample, "detect": detect, "power": power, "seed": seed}
+    given = {"sample": sample, "detect": detect, "power": power, "seed": seed, **reading}
     values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     return values | {"detect": None} if sample is not None or entities is not None else values
 
@@ -309,8 +317,8 @@ def _with_finding(report: SkewReport, error: SkewError) -> SkewReport:
     return replace(report, findings=(*report.findings, finding))
 
 
-def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
-    """Read online rows for entities into one Arrow table.
+def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: float | None = MAX_OPS) -> pa.Table:
+    """Read online rows for entities into one Arrow table, from Redis in bulk.
 
     Parameters
     ----------
@@ -319,6 +327,8 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
     entities : pyarrow.Table, pandas.DataFrame or mapping of lists
         The join keys, or the names that a feature service maps them to; ids are cast to the types that the registry
         declares.
+    max_ops : float, optional
+        Most commands a second that Redis is asked for, 100,000 by default; None reads as fast as it answers.
 
     Returns
     -------
@@ -336,12 +346,13 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
     StoreUnavailable
         When the store does not answer.
     """
-    from feast_skew.stores.feast_online import FeastOnlineReader
     from feast_skew.stores.feast_registry import build_plan, selection_of
+    from feast_skew.stores.online import open_online_reader
+    from feast_skew.stores.redis.reader import ReadSettings
 
     plan = build_plan(store, selection_of(features), Settings())
     given = read_entities(entities, plan.key_columns())
-    reader = FeastOnlineReader(store)
+    reader = open_online_reader(store, ReadSettings(max_ops))
     reader.check()
     keys: dict[str, pa.ChunkedArray] = {}
     values: dict[str, pa.Array] = {}

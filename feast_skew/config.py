@@ -31,6 +31,9 @@ _LONGEST = 200 * 365 * _UNITS["d"]
 
 TAG_PREFIX = "skew."
 
+MAX_OPS = 100_000.0
+"""Commands a second that an online store is asked for unless told otherwise."""
+
 
 def parse_duration(value: object) -> int:
     """Turn `30d`, `12h`, `15m`, `90s`, `500ms` into nanoseconds; a bare 0 is allowed."""
@@ -69,6 +72,16 @@ def _rate(value: object) -> object:
     return float(number / 100 if value.strip().endswith("%") else number)
 
 
+def _ops(value: object) -> object:
+    if value is False or value == "off":
+        return None
+    if isinstance(value, str) and value.strip().replace("_", "").isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value < math.inf:
+        raise ValueError("write a number of commands a second, 1 or more, or off")
+    return float(value)
+
+
 def _folder(value: object) -> object:
     if value is None or value is False or (isinstance(value, str) and value.strip()):
         return value
@@ -82,6 +95,7 @@ Share = Annotated[float, BeforeValidator(_number), Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, BeforeValidator(_rate), Field(gt=0.0, le=1.0)]
 Power = Annotated[float, BeforeValidator(_rate), Field(ge=0.5, lt=1.0)]
 Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
+Ops = Annotated[float | None, BeforeValidator(_ops)]
 Folder = Annotated[str | Literal[False] | None, BeforeValidator(_folder)]
 
 
@@ -145,6 +159,8 @@ class RunSettings(_Strict):
     show_entities: bool = False
     state: str | None = None
     expectations: Folder = None
+    max_ops: Ops = MAX_OPS
+    read_from: Literal["primary", "replica"] = "primary"
 
 
 _NESTED: dict[str, type[BaseModel]] = {

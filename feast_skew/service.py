@@ -111,7 +111,7 @@ def run(job: Job) -> SkewReport:
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
         features=tuple(results),
-        findings=tuple(gathered.findings),
+        findings=(*gathered.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
         scans=tuple(gathered.scans),
         settings={

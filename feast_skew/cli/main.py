@@ -78,6 +78,8 @@ def cli() -> None:
 @click.option(
     "--engine", type=click.Choice(["local"]), default="local", show_default=True, help="Where the comparison runs."
 )
+@click.option("--max-ops", metavar="N", help="Most commands a second for Redis, or off.  [default: 100000]")
+@click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")
 @click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
 @click.option(
     "--output",

@@ -106,7 +106,7 @@ class FlightsRepository:
         from feast import FeatureStore
 
         from feast_skew.stores.feast_online import FeastOnlineReader
-        from feast_skew.stores.redis_keys import check_address
+        from feast_skew.stores.redis.client import check_address
 
         store = FeatureStore(repo_path=str(self.directory))
         check_address(store, REDIS_VARIABLE)

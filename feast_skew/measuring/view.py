@@ -24,8 +24,6 @@ from feast_skew.measuring.training import Question, Training, hold_against_train
 from feast_skew.statistics.hashing import Hashes
 from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows
 
-ONLINE_CHUNK = 1_000
-
 
 @dataclass
 class ViewMeasurement:
@@ -67,8 +65,8 @@ def read_online(
         if online.at_rest:
             stage.advance(entities.num_rows)
             return online.read(view, features, entities)
-        for start in range(0, entities.num_rows, ONLINE_CHUNK):
-            chunk = take_rows(entities, np.arange(start, min(start + ONLINE_CHUNK, entities.num_rows)))
+        for start in range(0, entities.num_rows, online.chunk):
+            chunk = take_rows(entities, np.arange(start, min(start + online.chunk, entities.num_rows)))
             parts.append(online.read(view, features, chunk))
             stage.advance(chunk.num_rows)
     return OnlineRows.concat(parts, features)

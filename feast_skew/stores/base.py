@@ -13,6 +13,7 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+from feast_skew.report import Finding
 
 
 @dataclass
@@ -109,6 +110,14 @@ class OnlineReader(Protocol):
     @property
     def at_rest(self) -> bool:
         """Tell that the rows lie in memory: they are read in one call, and need no second look."""
+
+    @property
+    def chunk(self) -> int:
+        """The number of entities that are best read in one call."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What users should know of how the rows were read, once they are."""
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities (a table of the view's join keys).

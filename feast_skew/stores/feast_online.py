@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from feast import FeatureStore
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.infra.online_stores.redis import RedisOnlineStoreConfig
 from feast.infra.provider import get_provider
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -21,9 +22,10 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.types import Kind
 from feast_skew.errors import StoreUnavailable
-from feast_skew.stores import redis_keys
+from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
 from feast_skew.stores.feast_values import decode_column
+from feast_skew.stores.redis import client, faults, scan
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,14 +44,17 @@ class FeastOnlineReader:
     """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded."""
 
     at_rest = False
+    chunk = 1_000
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, store: FeatureStore, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
         # Connections of our own: time-outs are set on them, and the user's store is left as it is.
-        self._provider = get_provider(store.config)
+        self.provider = get_provider(store.config)
         self._sleep = sleep
         self._given_up = False
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
+        self.is_plain_redis = type(store.config.online_store) is RedisOnlineStoreConfig
         self.name = str(getattr(store.config.online_store, "type", "online store"))
 
     def check(self) -> None:
@@ -61,7 +66,7 @@ class FeastOnlineReader:
             With what the store said, without any part of its connection string.
         """
         if self.is_redis:
-            redis_keys.check(self._provider, self._store.config)
+            client.check(self.provider, self._store.config)
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities; see `OnlineReader.read`."""
@@ -136,15 +141,15 @@ class FeastOnlineReader:
         for wait in (*(() if self._given_up else _RETRIES), None):
             try:
                 # A copy of the names: the Redis store appends to the list that it is given.
-                answer: list[_Row] = self._provider.online_read(self._store.config, view.handle, keys, list(names))
+                answer: list[_Row] = self.provider.online_read(self._store.config, view.handle, keys, list(names))
                 self._given_up = False
                 return answer
             except Exception as error:
                 if _is_undecodable(error):
                     raise _Undecodable from error
-                if wait is None or not redis_keys.is_transient(error):
+                if wait is None or not faults.is_transient(error):
                     self._given_up = True
-                    raise redis_keys.unavailable(self.name, error) from error
+                    raise faults.unavailable(self.name, error) from error
                 self._sleep(wait)
         raise StoreUnavailable(f"the online store ({self.name}) did not answer")
 
@@ -154,7 +159,7 @@ class FeastOnlineReader:
             return KeyScan(None, reason=f"keys of a {self.name} store cannot be listed")
         if not view.keys.keys:
             return KeyScan(None, reason="a view without entities has one row")
-        return redis_keys.scan(self._provider, self._store.config, view.keys, limit, seconds)
+        return scan.scan(self.provider, self._store.config, view.keys, limit, seconds)
 
 
 class _Undecodable(Exception):
@@ -165,7 +170,7 @@ def _is_undecodable(error: Exception) -> bool:
     """Tell whether the answer came and is broken: no protobuf, a moment out of range, a key that is no hash."""
     if isinstance(error, OSError):
         return error.errno == errno.EOVERFLOW
-    return isinstance(error, (DecodeError, OverflowError, ValueError)) or redis_keys.is_wrong_type(error)
+    return isinstance(error, (DecodeError, OverflowError, ValueError)) or faults.is_wrong_type(error)
 
 
 _BROKEN = Value()

@@ -15,7 +15,7 @@ from feast.repo_config import OFFLINE_STORE_CLASS_FOR_TYPE, ONLINE_STORE_CLASS_F
 
 from feast_skew.config import read_yaml, suggestion
 from feast_skew.errors import ConfigError
-from feast_skew.stores import redis_keys
+from feast_skew.stores.redis.client import check_address
 
 YAML_NAME = "feature_store.yaml"
 _REFERENCE = re.compile(r"\$\{(\w+)\}|^\$(\w+)$")
@@ -51,7 +51,7 @@ def open_store(repo: Path) -> FeatureStore:
     except Exception as error:
         raise ConfigError(f"{file} cannot be used", hint=_told(error, content)) from error
     if type(online).__name__.startswith("Redis"):
-        redis_keys.check_address(store, str(file))
+        check_address(store, str(file))
     _open_registry(store, repo)
     return store
 

@@ -14,6 +14,7 @@ from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.numbering import number_entities
+from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, Located, OfflineBatch, OnlineRows
 from feast_skew.stores.table_rows import Resolved, TableRows, declare, resolve
 
@@ -54,6 +55,8 @@ class TableOnlineReader:
     """Looks entities up in a table; `rows` are the places of their rows, -1 for entities without one."""
 
     at_rest = True
+    chunk = 1 << 62
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, table: TableRows, entities: pa.Table, rows: Positions) -> None:
         self._table = table

@@ -124,9 +124,9 @@ def test_silent_server_times_out(run: Run, repo: Repository, redis: EmbeddedRedi
 
 
 def test_time_out_is_set_where_the_user_has_none() -> None:
-    from feast_skew.stores import redis_keys
+    from feast_skew.stores.redis import client
 
-    assert 2 <= redis_keys.SOCKET_TIMEOUT <= 15
+    assert 2 <= client.SOCKET_TIMEOUT <= 15
 
 
 def through(repo: Repository, redis: EmbeddedRedis, proxy: Proxy, options: str = "") -> None:

@@ -119,10 +119,15 @@ class Repository:
 
         return build_plan(self.store, Selection(views=(name,)), Settings()).views[0]
 
-    def online_reader(self) -> Any:
+    def online_reader(self, *, generic: bool = False, **settings: Any) -> Any:
+        """Give the reader that a run would take, or Feast's own read."""
         from feast_skew.stores.feast_online import FeastOnlineReader
+        from feast_skew.stores.online import open_online_reader
+        from feast_skew.stores.redis.reader import ReadSettings
 
-        return FeastOnlineReader(self.store, sleep=lambda _: None)
+        if generic:
+            return FeastOnlineReader(self.store, sleep=lambda _: None)
+        return open_online_reader(self.store, ReadSettings(**settings), sleep=lambda _: None)
 
     def offline_reader(self, *, direct: bool = True) -> Any:
         from feast_skew.stores.feast_offline import FeastOfflineReader

@@ -1,0 +1,1 @@
+"""Redis, read in bulk: Feast's layout in it, its wire, its deployments, and the reader over all of them."""

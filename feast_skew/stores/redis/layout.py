@@ -1,0 +1,122 @@
+"""What Feast 0.67 keeps in Redis and under which names: the one file that knows Feast's private layout.
+
+Each entity has one hash per project, shared by all views with its join keys. Its key is the serialized entity key followed
+by the project; a feature's field is the 4-byte murmur3 of `view:feature`, its value a serialized `Value`; `_ts:view` holds
+the event timestamp as a protobuf `Timestamp`. Sources: feast/infra/online_stores/redis.py, online_stores/helpers.py,
+infra/key_encoding_utils.py, protos/feast/types/Value.proto.
+
+Feast itself is imported only where a view of its registry is looked at, so that the rest runs where Feast is not installed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mmh3
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.keys import KEY_TYPE_CODES, JoinKey, KeySet
+from feast_skew.core.types import Kind
+from feast_skew.errors import InputError
+
+# Field numbers of the scalars in Feast's `Value`, as the tag that stands before a value on the wire: number << 3 | wire type.
+BYTES_TAG = 1 << 3 | 2
+STRING_TAG = 2 << 3 | 2
+INT32_TAG = 3 << 3 | 0
+INT64_TAG = 4 << 3 | 0
+DOUBLE_TAG = 5 << 3 | 1
+FLOAT_TAG = 6 << 3 | 5
+BOOL_TAG = 7 << 3 | 0
+UNIX_TIMESTAMP_TAG = 8 << 3 | 0
+# Those of google.protobuf.Timestamp.
+SECONDS_TAG = 1 << 3 | 0
+NANOS_TAG = 2 << 3 | 0
+
+NO_ENTITY = ("__dummy_id", "")
+"""The join key and the id under which Feast keeps the one row of a view without entities (feature_view.py)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of one project: its name, how its entity keys are serialized, and whether views carry a version."""
+
+    project: str
+    serialization_version: int = 3
+    versioned: bool = False
+
+    def view_name(self, view: Any) -> str:
+        """Give the name under which the rows of a Feast view are kept, with its version where the registry asks for it."""
+        from feast.infra.online_stores.helpers import compute_versioned_name
+
+        return str(compute_versioned_name(view, self.versioned))
+
+    def keys(self, entities: pa.Table, keys: KeySet) -> pa.Array:
+        """Build the keys of some entities, without nulls, in their declared types; one binary value per row.
+
+        Raises
+        ------
+        InputError
+            When an id does not fit the four bytes that serialization versions below 2 keep of an Int64.
+        """
+        ordered = sorted(keys.keys, key=lambda key: key.name)
+        project = self.project.encode()
+        if not ordered:
+            name, value = NO_ENTITY
+            head = self.prefix([name]) + struct.pack("<II", KEY_TYPE_CODES["String"], len(value)) + value.encode()
+            return pa.array([head + project] * entities.num_rows, pa.binary())
+        parts: list[Any] = [pa.scalar(self.prefix([key.name for key in ordered]), pa.binary())]
+        for key in ordered:
+            parts.extend(self._value(entities.column(key.name), key))
+        parts.append(pa.scalar(project, pa.binary()))
+        return _in_one_piece(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary())))
+
+    def prefix(self, names: Sequence[str]) -> bytes:
+        """Give the bytes with which all keys of a set of join keys begin; names in order."""
+        lengths = self.serialization_version > 2
+        parts = [struct.pack("<I", len(names))] if lengths else []
+        for name in names:
+            encoded = name.encode()
+            parts.append(struct.pack("<I", KEY_TYPE_CODES["String"]))
+            if lengths:
+                parts.append(struct.pack("<I", len(encoded)))
+            parts.append(encoded)
+        return b"".join(parts)
+
+    def _value(self, column: pa.ChunkedArray, key: JoinKey) -> list[Any]:
+        """Give the pieces of one id: type and length, then its bytes."""
+        code = KEY_TYPE_CODES.get(key.declared.name, KEY_TYPE_CODES["String"])
+        column = _in_one_piece(column)
+        if key.declared.kind in (Kind.INTEGER, Kind.TIMESTAMP):
+            width = 4 if key.declared.name == "Int32" or (code == 4 and self.serialization_version < 2) else 8
+            numbers = np.asarray(column.cast(pa.int64()))
+            narrow = numbers.astype(f"<i{width}")
+            if (narrow != numbers).any():
+                raise InputError(
+                    f"ids of {key.name} do not fit the {width} bytes that entity_key_serialization_version "
+                    f"{self.serialization_version} keeps of them",
+                    hint="Feast cannot serve them either; set entity_key_serialization_version: 3 and materialize again",
+                )
+            return [pa.scalar(struct.pack("<II", code, width), pa.binary()), _fixed(narrow, width)]
+        raw = column.cast(pa.binary())
+        lengths = np.asarray(pc.binary_length(raw)).astype("<u4")
+        return [pa.scalar(struct.pack("<I", code), pa.binary()), _fixed(lengths, 4), raw]
+
+
+def fields(view_name: str, features: Sequence[str]) -> list[bytes]:
+    """Give the hash fields of some features of a view, under the name that it is kept by, and last that of its timestamp."""
+    hashed = (mmh3.hash(f"{view_name}:{feature}", signed=False) for feature in features)
+    return [*(struct.pack("<I", number) for number in hashed), f"_ts:{view_name}".encode()]
+
+
+def _fixed(numbers: np.ndarray, width: int) -> pa.Array:
+    raw = pa.py_buffer(np.ascontiguousarray(numbers))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(numbers), [None, raw]).cast(pa.binary())
+
+
+def _in_one_piece(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,0 +1,240 @@
+"""Online rows from Redis in bulk, held against Feast's own read, which takes over where the two differ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from feast import FeatureStore
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Mask, Positions
+from feast_skew.core.columns import take_rows
+from feast_skew.core.equality import EXACT, equal
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.report import Finding
+from feast_skew.stores.base import KeyScan, OnlineRows
+from feast_skew.stores.feast_online import FeastOnlineReader
+from feast_skew.stores.redis import layout, resp
+from feast_skew.stores.redis.bulk import VALUE_BYTES, BulkHashes, Unread
+from feast_skew.stores.redis.client import deployment
+from feast_skew.stores.redis.columns import Values, column_of
+from feast_skew.stores.redis.pace import Pace
+from feast_skew.stores.redis.wire import timestamps
+
+CHUNK = 65_536
+_PROBED = 16
+_ATTEMPTS = 3
+_SECOND = 1_000_000_000
+_FAR = (1 << 63) // _SECOND - 1
+"""Seconds that fit into nanoseconds of 64 bits: up to the year 2262."""
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How a store is read: at most so many commands a second (None: as fast as it answers), from replicas or not."""
+
+    max_ops: float | None = None
+    replicas: bool = False
+
+
+class RedisBulkReader:
+    """Reads rows by pipelines of HMGET and decodes them by column.
+
+    Of every view a few entities are read through Feast as well. Where the two reads differ, Feast's layout has changed, or
+    something that is not known here stands in between: Feast's own read serves that view, and a finding says so.
+    """
+
+    at_rest = False
+    chunk = CHUNK
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        generic: FeastOnlineReader,
+        settings: ReadSettings,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._generic = generic
+        self._config = store.config
+        self._settings = settings
+        self._sleep = sleep
+        self._pace = Pace(settings.max_ops, sleep=sleep)
+        self._hashes: BulkHashes | None = None
+        self._probed: dict[str, bool] = {}
+        self._large: dict[str, int] = {}
+        versioned = bool(store.config.registry.enable_online_feature_view_versioning)
+        self._layout = layout.Layout(store.project, store.config.entity_key_serialization_version, versioned)
+        self.is_redis = True
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What users should know of how their rows were read."""
+        found = [
+            Finding(
+                "FS213",
+                "warn",
+                view,
+                "the bulk reader and Feast's own read gave different values; Feast's own were compared, at its slower speed",
+                "look for a Feast version that feast-skew does not know yet, or a store class of your own",
+            )
+            for view, same in self._probed.items()
+            if not same
+        ]
+        found += [
+            Finding(
+                "FS214",
+                "warn",
+                view,
+                f"{count:,} online values larger than {VALUE_BYTES >> 20} MiB, or of rows larger than that, were not read; "
+                "they count as corrupt",
+                "keep large objects outside the online store, or leave the feature out with --feature",
+            )
+            for view, count in self._large.items()
+        ]
+        if self._pace.slowest < 1 and self._settings.max_ops is not None:
+            slowest = self._settings.max_ops * self._pace.slowest
+            found.append(
+                Finding(
+                    "FS215",
+                    "info",
+                    "",
+                    f"Redis answered slowly at times; reads went down to {slowest:,.0f} of {self._settings.max_ops:,.0f} "
+                    "commands a second",
+                    "nothing to do; choose a quieter hour, or a lower --max-ops",
+                )
+            )
+        return found
+
+    def check(self) -> None:
+        """Make sure that Redis answers; see `FeastOnlineReader.check`."""
+        self._generic.check()
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._hashes is not None:
+            self._hashes.close()
+
+    def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+        """Read one chunk of entities; see `OnlineReader.read`."""
+        if not entities.num_rows:
+            return OnlineRows.concat([], features)
+        if not self._probed.get(view.name, True):
+            return self._by_feast(view, features, entities)
+        rows = self._read(view, features, entities)
+        if view.name not in self._probed:
+            self._probed[view.name] = self._agrees(view, features, entities, rows)
+            if not self._probed[view.name]:
+                return self._by_feast(view, features, entities)
+        return rows
+
+    def _by_feast(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+        step = self._generic.chunk
+        parts = [
+            self._generic.read(view, features, entities.slice(start, step))
+            for start in range(0, entities.num_rows, step)
+        ]
+        return OnlineRows.concat(parts, features)
+
+    def _read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+        keys = self._layout.keys(entities, view.keys)
+        fields = layout.fields(self._layout.view_name(view.handle), [feature.name for feature in features])
+        rows = _Rows(features, len(keys))
+        if self._hashes is None:
+            found = deployment(self._generic.provider, self._config, self._settings.replicas)
+            self._hashes = BulkHashes(found, self._pace, self._sleep)
+        unread = self._hashes.read(keys, fields, rows)
+        if unread.too_large:
+            self._large[view.name] = self._large.get(view.name, 0) + len(unread.too_large)
+        return rows.finish(unread)
+
+    def _agrees(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, rows: OnlineRows
+    ) -> bool:
+        """Tell whether Feast's own read of a few entities gives the same rows; one that moves meanwhile is read again."""
+        there = np.flatnonzero(rows.present)[:_PROBED]
+        chosen = np.unique(np.concatenate([there, np.arange(min(len(rows.instants), _PROBED // 4))]))
+        some = take_rows(entities, chosen)
+        for _ in range(_ATTEMPTS):
+            ours = self._read(view, features, some)
+            if _same(ours, self._generic.read(view, features, some), features):
+                return True
+        return False
+
+    def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
+        """Look through Redis's keys; see `OnlineReader.scan_keys`."""
+        return self._generic.scan_keys(view, limit, seconds)
+
+
+class _Rows:
+    """The rows of one chunk, as replies come in: instants, and a column per feature."""
+
+    def __init__(self, features: Sequence[FeaturePlan], rows: int) -> None:
+        self._features = features
+        self._columns = [column_of(feature.declared, rows) for feature in features]
+        self._instants = np.zeros(rows, dtype=np.int64)
+        self._undated = np.zeros(rows, dtype=bool)
+
+    def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
+        """Take replies out of a buffer; see `bulk.Taker`."""
+        at = resp.words(buffer)
+        for number, column in enumerate(self._columns):
+            column.add(Values(buffer, at, replies.starts[number], replies.lengths[number], positions))
+        stamps = Values(buffer, at, replies.starts[-1], replies.lengths[-1], positions)
+        self._take_instants(stamps.some(stamps.lengths > 0))
+
+    def _take_instants(self, stamps: Values) -> None:
+        seconds, nanos, sound = timestamps(stamps.at, stamps.starts, stamps.lengths)
+        for row in np.flatnonzero(~sound):
+            raw = stamps.buffer[stamps.starts[row] : stamps.starts[row] + stamps.lengths[row]].tobytes()
+            try:
+                moment = Timestamp()
+                moment.ParseFromString(raw)
+            except DecodeError:
+                continue
+            seconds[row], nanos[row], sound[row] = moment.seconds, moment.nanos, True
+        sound &= (np.abs(seconds) <= _FAR) & (seconds != np.iinfo(np.int64).min)
+        self._undated[stamps.positions] = ~sound
+        self._instants[stamps.positions] = np.where(sound, seconds * _SECOND + nanos, 0)
+
+    def finish(self, unread: Unread) -> OnlineRows:
+        """Give the rows; those that could not be read, or have no readable timestamp, are corrupt in every feature."""
+        # Feast answers for a row without a timestamp with the epoch: such a row is not there.
+        present = self._instants != 0
+        broken = self._undated
+        broken[unread.wrong_type] = True
+        large = np.array(unread.too_large, dtype=np.int64).reshape(-1, 2)
+        broken[large[large[:, 1] == len(self._features), 0]] = True
+        columns: dict[str, pa.Array] = {}
+        corrupt: dict[str, Mask] = {}
+        for number, (feature, column) in enumerate(zip(self._features, self._columns, strict=True)):
+            values, wrong = column.finish()
+            if not present.all():
+                # What hangs on a row that is not there is nobody's value.
+                values = values.take(pa.array(np.arange(len(present)), mask=~present))
+                wrong &= present
+            wrong |= broken
+            wrong[large[large[:, 1] == number, 0]] = True
+            columns[feature.name], corrupt[feature.name] = values, wrong
+        return OnlineRows(np.where(present, self._instants, NO_INSTANT), columns, corrupt)
+
+
+def _same(ours: OnlineRows, theirs: OnlineRows, features: Sequence[FeaturePlan]) -> bool:
+    """Tell whether two reads gave the same rows; Feast's own keeps of an instant its microseconds."""
+    if (ours.present != theirs.present).any():
+        return False
+    if (np.abs(ours.instants - theirs.instants)[ours.present] > 1_000).any():
+        return False
+    for feature in features:
+        one, other = ours.columns[feature.name], theirs.columns[feature.name]
+        both_null = np.asarray(one.is_null()) & np.asarray(other.is_null())
+        if not (equal(one, other, EXACT, feature.declared.kind) | both_null).all():
+            return False
+        if (ours.corrupt[feature.name] != theirs.corrupt[feature.name]).any():
+            return False
+    return True
