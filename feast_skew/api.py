@@ -108,7 +108,12 @@ def validate(  # noqa: PLR0913  the options of the contract
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
     store, plan, run_settings = _prepare(
-        path, services, views, features, config, {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
+        path,
+        services,
+        views,
+        features,
+        config,
+        {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
     )
     chosen = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)

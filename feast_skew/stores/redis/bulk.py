@@ -21,7 +21,8 @@ from feast_skew.stores.redis.deployments import Deployment, Node
 from feast_skew.stores.redis.pace import Pace
 
 PIPELINE = 1_024
-"""Most commands of a pipeline; two are on their way at a time."""
+UNLIMITED_PIPELINE = 4_096
+"""Most commands of a pipeline, with a limit to keep and without."""
 
 PIPELINE_BYTES = 1 << 20
 """About how large the replies to a pipeline may be: with large values a pipeline has fewer commands."""
@@ -74,7 +75,11 @@ class BulkHashes:
     """
 
     def __init__(
-        self, deployment: Deployment, pace: Pace, sleep: Callable[[float], None], clock: Callable[[], float] = time.monotonic
+        self,
+        deployment: Deployment,
+        pace: Pace,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deployment = deployment
         self._pace = pace
@@ -155,7 +160,7 @@ class BulkHashes:
         return channel
 
     def _read_node(self, node: Node, positions: Positions, question: _Question) -> None:
-        """Read rows of one server, the next pipeline always on its way while one is taken in."""
+        """Read rows of one server, the next pipeline on its way while one is taken in, unless there is a limit to keep."""
         channel = self._channel(node)
         whole = len(positions) == len(question.keys)
         commands = resp.commands(
@@ -163,9 +168,11 @@ class BulkHashes:
         )
         raw, ends = _bytes_of(commands)
         flying: deque[tuple[Positions, float]] = deque()
-        sent, free = 0, 0.0
+        # With a limit there is one at a time: the time that an answer takes could not be told otherwise.
+        at_a_time = 1 if self._pace.is_limited else 2
+        sent = 0
         while sent < len(positions) or flying:
-            while sent < len(positions) and len(flying) < 2:
+            while sent < len(positions) and len(flying) < at_a_time:
                 size = min(self._pipeline(), len(positions) - sent)
                 self._pace.admit(size)
                 channel.send(raw[ends[sent] : ends[sent + size]])
@@ -182,14 +189,13 @@ class BulkHashes:
                 channel = self._channel(node)
                 continue
             flying.popleft()
-            now = self._clock()
-            self._pace.answered(len(rows), now - max(begun, free))
-            free = now
+            self._pace.answered(len(rows), self._clock() - begun)
 
     def _pipeline(self) -> int:
         if not self._reply_bytes:
             return _START
-        return int(min(max(PIPELINE_BYTES / self._reply_bytes, 1), PIPELINE))
+        most = PIPELINE if self._pace.is_limited else UNLIMITED_PIPELINE
+        return int(min(max(PIPELINE_BYTES / self._reply_bytes, 1), most))
 
     def _take(self, channel: Channel, rows: Positions, question: _Question) -> None:
         done = 0
@@ -210,9 +216,7 @@ class BulkHashes:
             return
         good = np.ones(len(rows), dtype=bool)
         good[list(replies.errors)] = False
-        sound = resp.Replies(
-            replies.starts[:, good], replies.lengths[:, good], {}, replies.consumed, replies.needed
-        )
+        sound = resp.Replies(replies.starts[:, good], replies.lengths[:, good], {}, replies.consumed, replies.needed)
         question.taker.take(buffer, sound, rows[good])
         question.open[rows[good]] = False
         for row, text in replies.errors.items():

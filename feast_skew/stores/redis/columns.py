@@ -56,6 +56,8 @@ class Column:
     def add(self, values: Values) -> None:
         """Take the values of more rows out of a buffer; nothing of it is kept."""
         usual = self._take(values)
+        if usual.all():
+            return
         odd = values.some((values.lengths > 0) & ~usual)
         for position, start, length in zip(odd.positions, odd.starts, odd.lengths, strict=True):
             self._odd.append((int(position), values.buffer[start : start + length].tobytes()))
@@ -102,11 +104,11 @@ class _Fixed(_Numbers):
 
     def _take(self, values: Values) -> Mask:
         usual: Mask = values.lengths == 1 + self._values.itemsize
+        if usual.all():
+            usual &= values.tags == self._tag
+        else:
+            usual[usual] = values.tags[usual] == self._tag
         chosen = values.some(usual)
-        right = chosen.tags == self._tag
-        if not right.all():
-            usual[usual] = right
-            chosen = chosen.some(right)
         words = chosen.at[chosen.starts + 1]
         if self._values.itemsize == 4:
             words = words.astype(np.uint32)

@@ -116,4 +116,3 @@ class Cluster:
         """Read one key, following MOVED and ASK."""
         found: list[bytes | None] = self._client.hmget(key, fields)
         return found
-

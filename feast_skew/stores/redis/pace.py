@@ -38,6 +38,11 @@ class Pace:
         self._usual = float("inf")
         self.slowest = 1.0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit to keep."""
+        return self._most is not None
+
     def admit(self, commands: int) -> None:
         """Wait until so many more commands may be sent."""
         if self._most is None:

@@ -153,9 +153,7 @@ class RedisBulkReader:
             self._large[view.name] = self._large.get(view.name, 0) + len(unread.too_large)
         return rows.finish(unread)
 
-    def _agrees(
-        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, rows: OnlineRows
-    ) -> bool:
+    def _agrees(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, rows: OnlineRows) -> bool:
         """Tell whether Feast's own read of a few entities gives the same rows; one that moves meanwhile is read again."""
         there = np.flatnonzero(rows.present)[:_PROBED]
         chosen = np.unique(np.concatenate([there, np.arange(min(len(rows.instants), _PROBED // 4))]))
