@@ -42,7 +42,7 @@ FOREIGN = {
     "statistics": {"numpy", "scipy"},
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
-    "stores": {"feast", "google", "numpy", "pandas", "pyarrow", "redis"},
+    "stores": {"feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},

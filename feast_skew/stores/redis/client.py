@@ -95,10 +95,10 @@ def _quiet(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "connection_pool"}
 
 
-def _replica_of(master: redis.Redis) -> redis.Redis:
+def _replica_of(master: Any) -> Any:
     """Give a client of the first replica that a server names; the server itself when it is one."""
     try:
-        role: Any = master.execute_command("ROLE")
+        role = master.execute_command("ROLE")
     except redis.exceptions.NoPermissionError as error:
         raise StoreUnavailable(
             "the online store (redis) does not let this user ask for replicas", hint="grant +role, or " + _NO_REPLICA

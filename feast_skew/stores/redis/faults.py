@@ -8,7 +8,7 @@ from feast_skew.errors import StoreUnavailable
 from feast_skew.stores.redis.channel import TooLarge
 from feast_skew.stores.redis.resp import ProtocolError
 
-_CLASSES: dict[str, type[redis.exceptions.ResponseError] | type[redis.exceptions.ConnectionError]] = {
+_CLASSES: dict[str, type[redis.exceptions.ResponseError | redis.exceptions.ConnectionError]] = {
     "LOADING": redis.exceptions.BusyLoadingError,
     "MASTERDOWN": redis.exceptions.MasterDownError,
     "CLUSTERDOWN": redis.exceptions.ClusterDownError,

@@ -21,10 +21,12 @@ from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
 from feast_skew.stores.feast_online import FeastOnlineReader
 from feast_skew.stores.redis import layout, resp
-from feast_skew.stores.redis.bulk import VALUE_BYTES, BulkHashes, Unread
+from feast_skew.stores.redis.bulk import BulkHashes
 from feast_skew.stores.redis.client import deployment
 from feast_skew.stores.redis.columns import Values, column_of
+from feast_skew.stores.redis.large import VALUE_BYTES
 from feast_skew.stores.redis.pace import Pace
+from feast_skew.stores.redis.question import Unread
 from feast_skew.stores.redis.wire import timestamps
 
 CHUNK = 65_536
@@ -179,7 +181,7 @@ class _Rows:
         self._undated = np.zeros(rows, dtype=bool)
 
     def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
-        """Take replies out of a buffer; see `bulk.Taker`."""
+        """Take replies out of a buffer; see `question.Taker`."""
         at = resp.words(buffer)
         for number, column in enumerate(self._columns):
             column.add(Values(buffer, at, replies.starts[number], replies.lengths[number], positions))
