@@ -7,6 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,6 +24,7 @@ from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.types import Kind, to_declared
 from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
 from feast_skew.stores.base import OfflineBatch
+from feast_skew.stores.excerpt import excerpted
 from feast_skew.stores.feast_values import source_text
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet
 from feast_skew.stores.rows import SourceColumns, offline_batch
@@ -137,8 +139,8 @@ class FeastOfflineReader:
         frame[ROW_ID] = np.arange(len(instants))
         refs = [feature.ref for feature in features]
         try:
-            with quiet():
-                job = self._store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
+            with quiet(), self._store_for(view, entities) as store:
+                job = store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
                 table: pa.Table = job.to_arrow()
         except Exception:  # noqa: BLE001  a retrieval that Feast cannot do leaves the pulled rows as they are
             return None
@@ -147,6 +149,12 @@ class FeastOfflineReader:
         position[ids] = np.arange(len(ids))
         take = pa.array(position, mask=position < 0)
         return {f.name: self.declare(f, table.column(f"{f.view}__{f.name}").take(take)) for f in features}
+
+    def _store_for(self, view: ViewPlan, entities: pa.Table) -> AbstractContextManager[FeatureStore]:
+        source = _source(view)
+        if self._direct and self.name == "dask" and is_parquet(source):
+            return excerpted(self._store, source, source_columns(view, []), view.keys, entities)
+        return contextlib.nullcontext(self._store)
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give the view over the source that it had at an earlier time; None when that cannot be restored."""
