@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.codes import Codes, codes_of, place, plain_keys
 from feast_skew.core.columns import bare_rows
 from feast_skew.core.plain import python_value
 from feast_skew.core.types import DeclaredType, Kind, to_declared
@@ -83,24 +84,25 @@ class KeyIndex:
         self.entities = entities
         self.size = entities.num_rows
         self._names = entities.column_names
-        self._values: list[pa.Array] = []
+        self._columns: list[Codes] = []
         self._folds: list[tuple[np.ndarray, int]] = []
         self._position: Positions | None = None
+        self._other: tuple[pa.Table, Positions] | None = None
 
     def _build(self) -> Positions:
         codes: np.ndarray | None = None
         for name in self._names:
-            encoded = _plain(self.entities.column(name)).dictionary_encode()
-            values = encoded.dictionary
-            code = np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64)
-            self._values.append(values)
+            column = plain_keys(self.entities.column(name))
+            coded = codes_of(column)
+            code = coded.find(column)
+            self._columns.append(coded)
             if codes is None:
                 codes = code
                 continue
-            combined = _fold(codes, code, len(values))
+            combined = _fold(codes, code, coded.size)
             known = np.unique(combined[combined >= 0])
-            self._folds.append((known, len(values)))
-            codes = _place(known, combined)
+            self._folds.append((known, coded.size))
+            codes = place(known, combined)
         position = np.full(0 if codes is None else int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
         if codes is not None:
             # The first of repeated keys keeps the place; a null is nobody's key.
@@ -118,35 +120,30 @@ class KeyIndex:
             return np.full(table.num_rows, -1, dtype=np.int64)
         codes: np.ndarray | None = None
         for i, name in enumerate(self._names):
-            code = _codes(_plain(table.column(name)), self._values[i])
+            code = self._columns[i].find(plain_keys(table.column(name)))
             if codes is None:
                 codes = code
                 continue
             known, width = self._folds[i - 1]
-            codes = _place(known, _fold(codes, code, width))
+            codes = place(known, _fold(codes, code, width))
         assert codes is not None  # noqa: S101  there is at least one name
         return np.where(codes >= 0, self._position[codes], -1)
+
+    def through(self, entities: pa.Table, positions: Positions) -> Positions:
+        """Give the positions of rows whose places in another table of entities are known; -1 for those of no place.
+
+        The other table is looked up once, for all questions that come through it.
+        """
+        if entities is self.entities:
+            return positions
+        if self._other is None or self._other[0] is not entities:
+            self._other = (entities, np.append(self.positions(entities), -1))
+        return self._other[1][positions]
 
 
 def _fold(codes: np.ndarray, code: np.ndarray, width: int) -> np.ndarray:
     """Make one number of two codes; -1 where either is missing."""
     return np.where((codes < 0) | (code < 0), -1, codes * width + code)
-
-
-def _place(known: np.ndarray, combined: np.ndarray) -> np.ndarray:
-    """Give the place of each number among the sorted known ones, -1 where it is none of them."""
-    if not len(known):
-        return np.full(len(combined), -1, dtype=np.int64)
-    place = np.minimum(np.searchsorted(known, combined), len(known) - 1)
-    return np.where(known[place] == combined, place, -1)
-
-
-def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _codes(column: pa.Array, values: pa.Array) -> np.ndarray:
-    return np.asarray(pc.fill_null(pc.index_in(column, value_set=values, skip_nulls=True), -1), dtype=np.int64)
 
 
 class DistinctEntities:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from feast_skew.core.arrays import Mask
 from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import DistinctEntities, KeyIndex, KeySet, key_hashes, smallest
 from feast_skew.core.model import ViewPlan
 from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
-from feast_skew.stores.base import OfflineReader
+from feast_skew.stores.base import Located, OfflineBatch, OfflineReader
 
 
 @dataclass
@@ -82,7 +83,7 @@ def find_population(
 
 
 def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progress) -> Known:
-    distinct, later = DistinctEntities(view.keys), DistinctEntities(view.keys)
+    met, later = _Met(view.keys), _Met(view.keys)
     rows = null_keys = 0
     any_row = any_later = False
     with progress.stage(f"{view.name}: entities offline", offline.row_count(view), "rows") as stage:
@@ -90,17 +91,48 @@ def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progres
             in_time = batch.instants <= as_of
             any_row = any_row or bool(in_time.any())
             if in_time.all():
-                once = batch.distinct_keys()
-                distinct.add(batch.keys if once is None else once, distinct=once is not None)
+                met.add(batch)
             else:
                 any_later = True
-                distinct.add(batch.keys.filter(pa.array(in_time)))
-                later.add(batch.keys.filter(pa.array(~in_time)))
+                met.add(batch, in_time)
+                later.add(batch, ~in_time)
             rows += len(batch.instants)
             null_keys += batch.null_keys
             stage.advance(len(batch.instants))
-    entities = distinct.table() if view.keys.keys else bare_rows(1 if any_row else 0)
+    entities = met.table() if view.keys.keys else bare_rows(1 if any_row else 0)
     return Known(entities, rows, null_keys, later.table() if any_later and view.keys.keys else None)
+
+
+class _Met:
+    """The distinct entities of batches; where a source knows a table of them they are only ticked off in it."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._distinct = DistinctEntities(keys)
+        self._entities: pa.Table | None = None
+        self._seen = np.empty(0, dtype=bool)
+
+    def add(self, batch: OfflineBatch, rows: Mask | None = None) -> None:
+        """Take the entities of all rows of a batch, or of some."""
+        located = batch.located
+        if located is None or not self._holds(located):
+            self._distinct.add(batch.keys if rows is None else batch.keys.filter(pa.array(rows)))
+            return
+        if self._entities is None:
+            self._entities = located.entities
+            self._seen = np.zeros(located.entities.num_rows, dtype=bool)
+        self._seen[located.positions if rows is None else located.positions[rows]] = True
+
+    def _holds(self, located: Located) -> bool:
+        """Tell whether all the rows are of entities in the one table that is ticked off."""
+        known = self._entities is None or self._entities is located.entities
+        return known and not (located.positions < 0).any()
+
+    def table(self) -> pa.Table:
+        """Give the entities; their order has no meaning."""
+        if self._entities is not None:
+            ticked = self._entities if self._seen.all() else self._entities.filter(pa.array(self._seen))
+            self._distinct.add(ticked, distinct=True)
+        return self._distinct.table()
 
 
 def draw(

@@ -26,6 +26,7 @@ from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
 from feast_skew.stores.base import OfflineBatch
 from feast_skew.stores.excerpt import excerpted
 from feast_skew.stores.feast_values import source_text
+from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet
 from feast_skew.stores.rows import SourceColumns, offline_batch
 
@@ -46,11 +47,29 @@ class FeastOfflineReader:
         self._store = store
         self._direct = direct
         self._pulled: tuple[Any, pa.Table] | None = None
+        self._numbered = RememberedViews()
         self._finer: set[str] = set()
         self.name = str(getattr(store.config.offline_store, "type", "offline store"))
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield all rows of the view's source; see `OfflineReader.scan`."""
+        numbered = self._numbered_rows(view) if view.keys.keys else None
+        if numbered is None:
+            yield from self._batches(view, features)
+        elif features:
+            yield from numbered.locate(self._batches(view, features))
+        else:
+            yield from numbered.batches()
+
+    def _numbered_rows(self, view: ViewPlan) -> NumberedRows | None:
+        """Give where the rows of a Parquet source belong, from memory while its files stay what they are."""
+        source = _source(view)
+        if not (self._direct and is_parquet(source)):
+            return None
+        dataset, _ = open_parquet(source, self._store.repo_path)
+        return self._numbered.rows(view, dataset, self._batches(view, ()))
+
+    def _batches(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         columns = source_columns(view, [feature.name for feature in features])
         for table, where in self._tables(view, columns):
             batch = offline_batch(table, columns, view.keys, where)
