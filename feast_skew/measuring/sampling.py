@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from feast_skew.core.arrays import Mask
 from feast_skew.core.columns import bare_rows
-from feast_skew.core.keys import DistinctEntities, KeyIndex, KeySet, key_hashes, smallest
+from feast_skew.core.distinct import DistinctEntities
+from feast_skew.core.keys import KeyIndex, KeySet, key_hashes, smallest
 from feast_skew.core.model import ViewPlan
 from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
@@ -51,13 +52,20 @@ class ViewSample:
 
     `population` is the number that they stand for (equal to their number when all were taken), `unread` how many more
     of them the view's offline side knows, and `ambiguous` how many of them have rows that contradict each other: these
-    are known to be in both stores, and can be compared by nobody.
+    are known to be in both stores, and can be compared by nobody. `origin` tells which table they were taken out of, and where.
     """
 
     entities: pa.Table
     population: int
     unread: int
     ambiguous: int = 0
+    origin: Located | None = None
+
+    def index(self) -> KeyIndex:
+        """Give what finds the entities."""
+        if self.origin is None:
+            return KeyIndex(self.entities)
+        return KeyIndex(self.entities, self.origin.entities, self.origin.positions)
 
 
 def find_population(
@@ -145,9 +153,9 @@ def draw(
     Where `needed` gives the sample that a population of some size needs, a view that knows fewer gets so many of its own.
     """
     if population.size <= wanted:
-        everyone = _in_hash_order(population.entities, population.keys, seed, population.size)
-        return {name: ViewSample(everyone, population.size, 0) for name in population.views}
-    base = _in_hash_order(population.entities, population.keys, seed, wanted)
+        everyone, origin = _in_hash_order(population.entities, population.keys, seed, population.size)
+        return {name: ViewSample(everyone, population.size, 0, origin=origin) for name in population.views}
+    base, origin = _in_hash_order(population.entities, population.keys, seed, wanted)
     index = KeyIndex(base)
     samples = {}
     for name, known in population.views.items():
@@ -155,15 +163,15 @@ def draw(
         inside = int(np.count_nonzero(index.positions(known.entities) >= 0))
         enough, most = (wanted // 2, wanted) if needed is None else (needed(size), needed(size))
         if inside < size <= wanted or inside < enough:
-            own = _in_hash_order(known.entities, population.keys, seed, size if size <= wanted else most)
-            samples[name] = ViewSample(own, size, size - own.num_rows)
+            own, taken = _in_hash_order(known.entities, population.keys, seed, size if size <= wanted else most)
+            samples[name] = ViewSample(own, size, size - own.num_rows, origin=taken)
         else:
-            samples[name] = ViewSample(base, population.size, size - inside)
+            samples[name] = ViewSample(base, population.size, size - inside, origin=origin)
     return samples
 
 
-def _in_hash_order(entities: pa.Table, keys: KeySet, seed: int, wanted: int) -> pa.Table:
+def _in_hash_order(entities: pa.Table, keys: KeySet, seed: int, wanted: int) -> tuple[pa.Table, Located | None]:
     if not keys.keys:
-        return entities
+        return entities, None
     chosen = smallest(key_hashes(entities, keys, seed), wanted)
-    return entities.take(pa.array(chosen)).combine_chunks()
+    return entities.take(pa.array(chosen)).combine_chunks(), Located(entities, chosen)

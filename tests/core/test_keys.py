@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feast_skew.core.distinct import DistinctEntities
 from feast_skew.core.keys import (
-    DistinctEntities,
     JoinKey,
     KeyIndex,
     KeySet,
