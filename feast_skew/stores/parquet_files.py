@@ -65,9 +65,12 @@ def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.
         When a file breaks off or is damaged.
     """
     try:
-        scanner = dataset.scanner(columns=columns, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1)
-        for batch in scanner.to_batches():
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch])
+        # A row group at a time: a scan of the whole reads ahead of a slow consumer until the file lies in memory.
+        for fragment in dataset.get_fragments():
+            for group in fragment.split_by_row_group():
+                scanner = group.scanner(schema=dataset.schema, columns=columns, batch_size=_BATCH_ROWS)
+                for batch in scanner.to_batches():
+                    if batch.num_rows:
+                        yield pa.Table.from_batches([batch])
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceUnreadable(f"{where} cannot be read", hint=" ".join(str(error).split())[:300]) from error
