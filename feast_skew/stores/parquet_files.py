@@ -50,6 +50,12 @@ def open_parquet(source: FileSource, repo_path: Path | None) -> tuple[ds.Dataset
         raise SourceUnreadable(f"{shown} cannot be read", hint=" ".join(str(error).split())[:300]) from error
 
 
+def local_file(source: FileSource, repo_path: Path | None) -> Path | None:
+    """Give the path of a source that is one file on this machine; None for anything else."""
+    path = Path(FileSource.get_uri_for_file_path(repo_path, source.file_options.uri))
+    return path if path.is_file() else None
+
+
 def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.Table]:
     """Yield the columns of all rows, in tables of at most a quarter of a million rows.
 
@@ -59,9 +65,12 @@ def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.
         When a file breaks off or is damaged.
     """
     try:
-        scanner = dataset.scanner(columns=columns, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1)
-        for batch in scanner.to_batches():
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch])
+        # A row group at a time: a scan of the whole reads ahead of a slow consumer until the file lies in memory.
+        for fragment in dataset.get_fragments():
+            for group in fragment.split_by_row_group():
+                scanner = group.scanner(schema=dataset.schema, columns=columns, batch_size=_BATCH_ROWS)
+                for batch in scanner.to_batches():
+                    if batch.num_rows:
+                        yield pa.Table.from_batches([batch])
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceUnreadable(f"{where} cannot be read", hint=" ".join(str(error).split())[:300]) from error
