@@ -20,7 +20,11 @@ from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, RuleRunner, run
+from feast_skew.serving.precomputed import MOST_REQUESTS
+from feast_skew.serving.requests import most_requests
+from feast_skew.serving.steps import Serving
 from feast_skew.stores.entity_files import match_key_sets, match_rows, origin_of, read_entities
+from feast_skew.stores.request_rows import request_key_sets, request_rows
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -95,18 +99,21 @@ def validate(  # noqa: PLR0913  the options of the contract
     if engine != "local":
         raise ConfigError(f"engine {engine!r} is not available", hint="use --engine local")
     from feast_skew.stores.feast_offline import FeastOfflineReader
+    from feast_skew.stores.feast_on_demand import FeastOnDemand
     from feast_skew.stores.feast_online import FeastOnlineReader
     from feast_skew.stores.feast_registry import feast_version
+    from feast_skew.stores.feast_vectors import FeastVectors
 
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
     store, plan, run_settings = _prepare(
         path, services, views, features, config, {**(settings or {}), **_flags(sample, detect, power, entities, seed)}
     )
-    chosen = _chosen(plan, entities)
+    plan, chosen, given, requests = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)
-    online = FeastOnlineReader(store)
+    online, offline = FeastOnlineReader(store), FeastOfflineReader(store)
     online.check()
+    serving = Serving(FeastOnDemand(store, online, offline), FeastVectors(store, online), requests, given)
     # A relative path is one in the repository, from wherever the run was started.
     remembered = StateFile(path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME)
     earlier, trouble = (
@@ -116,7 +123,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         Job(
             plan,
             online,
-            FeastOfflineReader(store),
+            offline,
             run_settings,
             moment,
             _aware(as_of) if as_of else moment,
@@ -126,6 +133,7 @@ def validate(  # noqa: PLR0913  the options of the contract
             progress=progress or NoProgress(),
             versions={"feast": feast_version()},
             rules=rules,
+            serving=serving,
         )
     )
     if state and trouble is None:
@@ -137,11 +145,15 @@ def validate(  # noqa: PLR0913  the options of the contract
     return report if trouble is None else _with_finding(report, trouble)
 
 
-def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> dict[KeySet, pa.Table] | None:
-    if entities is None:
-        return None
-    wanted = plan.key_columns()
-    return match_key_sets(read_entities(entities, wanted), wanted, origin_of(entities))
+_Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]
+
+
+def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> _Chosen:
+    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests."""
+    wanted, origin = plan.key_columns(), origin_of(entities)
+    given = None if entities is None else read_entities(entities, {**request_key_sets(plan), **wanted})
+    plan, requests = request_rows(plan, given, origin)
+    return plan, None if given is None else match_key_sets(given, wanted, origin), given, requests
 
 
 def _suite_folder(path: Path, settings: RunSettings) -> Path | None:
@@ -248,7 +260,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     )
     online_type, offline_type = store_types(store)
     lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
-    chosen = _chosen(plan, entities)
+    plan, chosen, _, requests = _chosen(plan, entities)
     sizes = _sizes(store, plan, run_settings)
     if run_settings.detect is not None:
         lines += [
@@ -266,6 +278,18 @@ def dry_run(  # noqa: PLR0913  those of `validate`
                 "wrong ones twice"
             ),
         ]
+    for one in plan.on_demand:
+        given = requests.get(one.view.name)
+        most = most_requests(one, run_settings.sample if given is None else given.num_rows)
+        sources = ", ".join(source.name for source in one.sources) or "request data alone"
+        lines += [
+            f"{one.view.name}: {', '.join(feature.name for feature in one.view.features)}",
+            f"  both code paths, serving's and training's, for at most {most:,} requests, on {sources} online",
+        ]
+    lines += [
+        f"service {one.name}: precomputed vectors of at most {MOST_REQUESTS:,} requests, and its views beside them"
+        for one in plan.services
+    ]
     lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
     folder = _suite_folder(Path(repo), run_settings)
     if folder is not None:
@@ -340,6 +364,11 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
     from feast_skew.stores.feast_registry import build_plan, selection_of
 
     plan = build_plan(store, selection_of(features), Settings())
+    if plan.on_demand and not hasattr(features, "feature_view_projections"):
+        raise ConfigError(
+            f"{plan.on_demand[0].view.name} is an on-demand view: it is computed at request time and has no rows to read",
+            hint="name its source views, or use get_online_features",
+        )
     given = read_entities(entities, plan.key_columns())
     reader = FeastOnlineReader(store)
     reader.check()

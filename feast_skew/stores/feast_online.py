@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,7 @@ _KEY_FIELDS = {
     "UnixTimestamp": "unix_timestamp_val",
 }
 _RETRIES = (0.2, 1.0, 3.0)
+_Answer = TypeVar("_Answer")
 _Row = tuple[datetime | None, dict[str, Value] | None]
 
 
@@ -94,6 +95,13 @@ class FeastOnlineReader:
             corrupt[feature.name] = undecodable | wrong_type | broken_rows
         return OnlineRows(instants, columns, corrupt)
 
+    def stored(self, view: ViewPlan, names: Sequence[str], entities: pa.Table) -> list[tuple[Any, Any] | None]:
+        """Give rows as Feast gives them to serving: a moment and values by name; None for one that cannot be decoded."""
+        return [
+            None if row is None or any(value is _BROKEN for value in (row[1] or {}).values()) else row
+            for row in self._rows(view, entity_keys(view, entities), list(names))
+        ]
+
     def _rows(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row | None]:
         """Read rows; where a chunk cannot be decoded, halve it until the culprit stands alone (None: the row itself)."""
         if not keys:
@@ -131,12 +139,29 @@ class FeastOnlineReader:
                 break
         return None
 
+    @property
+    def provider(self) -> Any:
+        """Feast's provider with the connections of this reader."""
+        return self._provider
+
     def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
+        # A copy of the names: the Redis store appends to the list that it is given.
+        return list(
+            self.patiently(lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)))
+        )
+
+    def patiently(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask the store, again where its answer fails to come for a reason that may pass.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the store does not answer.
+        """
         # Once the store has been given up it is asked once per question: another view must not wait through it all again.
         for wait in (*(() if self._given_up else _RETRIES), None):
             try:
-                # A copy of the names: the Redis store appends to the list that it is given.
-                answer: list[_Row] = self._provider.online_read(self._store.config, view.handle, keys, list(names))
+                answer = ask()
                 self._given_up = False
                 return answer
             except Exception as error:
