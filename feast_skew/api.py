@@ -20,9 +20,7 @@ from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, RuleRunner, run
-from feast_skew.serving.precomputed import MOST_REQUESTS
-from feast_skew.serving.requests import most_requests
-from feast_skew.serving.steps import Serving
+from feast_skew.serving.steps import Serving, describe_serving
 from feast_skew.stores.entity_files import match_key_sets, match_rows, origin_of, read_entities
 from feast_skew.stores.request_rows import request_key_sets, request_rows
 
@@ -278,18 +276,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
                 "wrong ones twice"
             ),
         ]
-    for one in plan.on_demand:
-        given = requests.get(one.view.name)
-        most = most_requests(one, run_settings.sample if given is None else given.num_rows)
-        sources = ", ".join(source.name for source in one.sources) or "request data alone"
-        lines += [
-            f"{one.view.name}: {', '.join(feature.name for feature in one.view.features)}",
-            f"  both code paths, serving's and training's, for at most {most:,} requests, on {sources} online",
-        ]
-    lines += [
-        f"service {one.name}: precomputed vectors of at most {MOST_REQUESTS:,} requests, and its views beside them"
-        for one in plan.services
-    ]
+    lines += describe_serving(plan, requests, run_settings.sample)
     lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
     folder = _suite_folder(Path(repo), run_settings)
     if folder is not None:

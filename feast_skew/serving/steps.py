@@ -89,3 +89,21 @@ def _sample(
     if given is not None:
         return given_requests(plan, given, most_requests(plan, given.num_rows), settings.seed)
     return sampled_requests(plan, seen, offline, as_of, most, settings.seed, progress)
+
+
+def describe_serving(plan: Plan, requests: Mapping[str, pa.Table], sample: int) -> list[str]:
+    """Say what a run would compute and read beside the views, a line or two for each view and service."""
+    lines = []
+    for one in plan.on_demand:
+        given = requests.get(one.view.name)
+        most = most_requests(one, sample if given is None else given.num_rows)
+        sources = ", ".join(source.name for source in one.sources) or "request data alone"
+        lines += [
+            f"{one.view.name}: {', '.join(feature.name for feature in one.view.features)}",
+            f"  both code paths, serving's and training's, for at most {most:,} requests, on {sources} online",
+        ]
+    lines += [
+        f"service {one.name}: precomputed vectors of at most {MOST_REQUESTS:,} requests, and its views beside them"
+        for one in plan.services
+    ]
+    return lines

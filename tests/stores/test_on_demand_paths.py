@@ -80,7 +80,7 @@ def counts(found: Any) -> dict[str, int]:
 # --- clean views -------------------------------------------------------------------------------------------------------
 
 
-def clean_pandas(df):  # noqa: ANN001, ANN201  Feast reads a return annotation
+def clean_pandas(df):
     import pandas as pd
 
     return pd.DataFrame({"double": df["x"] * 2, "label": df["x"].map(lambda x: f"{x:.1f}")})
@@ -150,7 +150,7 @@ def test_entities_that_upstream_lacks_are_left_out(repo: Any) -> None:
 # --- differences of the code paths -------------------------------------------------------------------------------------
 
 
-def batch_mean(df):  # noqa: ANN001, ANN201
+def batch_mean(df):
     import pandas as pd
 
     return pd.DataFrame({"centred": df["x"] - df["x"].mean(), "same": df["x"]})
@@ -196,7 +196,7 @@ def test_integers_without_nulls_are_the_same(repo: Any) -> None:
     assert result(repo.validate(), "shown", "none_to_minus_one").verdict.value == "pass"
 
 
-def floor_of(df):  # noqa: ANN001, ANN201
+def floor_of(df):
     import pandas as pd
 
     return pd.DataFrame({"text": df["n"].map(lambda n: "" if pd.isna(n) else str(n))})
@@ -208,7 +208,7 @@ def test_integers_with_nulls_in_pandas_code(repo: Any) -> None:
     assert (found.verdict.value, counts(found)) == ("fail", {"mismatch": N - 4, "match": 4})
 
 
-def is_none(df):  # noqa: ANN001, ANN201
+def is_none(df):
     import pandas as pd
 
     return pd.DataFrame({"filled": [-1.0 if x is None else x for x in df["x"]]})
@@ -223,7 +223,7 @@ def test_none_in_serving_is_nan_in_training(repo: Any) -> None:
     assert found.causes[0].code in ("default_fill", "unknown")
 
 
-def root(df):  # noqa: ANN001, ANN201
+def root(df):
     import numpy as np
     import pandas as pd
 
@@ -277,7 +277,7 @@ def test_code_that_raises_for_each_request_is_an_error_that_names_the_column(rep
     assert "serving's code raised KeyError 'event_timestamp' for each of 40 requests" in found.reasons[0]
 
 
-def broken(df):  # noqa: ANN001, ANN201
+def broken(df):
     import pandas as pd
 
     if df["x"].iloc[0] == 1.0:  # what Feast tries it with at apply
@@ -325,7 +325,7 @@ def test_singleton_code_gets_whole_columns_in_training(repo: Any) -> None:
 # --- request data ------------------------------------------------------------------------------------------------------
 
 
-def with_request(df):  # noqa: ANN001, ANN201
+def with_request(df):
     import pandas as pd
 
     return pd.DataFrame({"total": df["x"] + df["amount"]})
@@ -340,7 +340,7 @@ def test_request_data_comes_from_the_entities(repo: Any, tmp_path: Path) -> None
     assert (found.verdict.value, counts(found)) == ("pass", {"match": N + 1})  # one id twice, with two amounts
 
 
-def test_without_request_data_it_is_skipped_by_name(repo: Any, tmp_path: Path) -> None:
+def test_without_request_data_it_is_skipped_by_name(repo: Any) -> None:
     set_up(repo, with_request, {"total": "Float64"}, request={"amount": "Float64"}, mode="pandas")
     (entry,) = repo.validate().skipped
     assert entry["view"] == "with_request"
@@ -378,7 +378,7 @@ def test_a_view_of_request_data_alone(repo: Any) -> None:
     assert (found.verdict.value, counts(found)) == ("pass", {"match": 3})
 
 
-def of_both(df):  # noqa: ANN001, ANN201
+def of_both(df):
     import pandas as pd
 
     return pd.DataFrame({"gap": df["x"] - df["z"]})
@@ -401,7 +401,7 @@ def test_sources_with_different_keys_need_rows_with_both(repo: Any) -> None:
 # --- views whose values are written beforehand -------------------------------------------------------------------------
 
 
-def stored_double(df):  # noqa: ANN001, ANN201
+def stored_double(df):
     import pandas as pd
 
     return pd.DataFrame({"double": df["x"] * 2})
