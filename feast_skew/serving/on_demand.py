@@ -208,8 +208,8 @@ def _look_for_batches(
         right = _same(batch.columns[draft.feature.name], both.offline.columns[draft.feature.name], draft.feature)
         if right[was_wrong].mean() >= 0.9 and _differ(pairs, both.positions):
             draft.reasons.append(
-                "serving's code gives training's values when it gets all rows in one request: "
-                "it computes with the other rows of the batch"
+                "serving's code gives training's values when it gets all rows in one request: its result depends on the "
+                "other rows, by a statistic of the batch or by the types that their nulls give to columns"
             )
 
 

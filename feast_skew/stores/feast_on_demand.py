@@ -61,10 +61,11 @@ class FeastOnDemand:
 
     def _stored(self, replay: RememberedRows, view: ViewPlan, names: list[str], entities: pa.Table) -> list[Row | None]:
         found: list[Row | None] = []
+        added = self._online.added_names(view, names, take_rows(entities, np.arange(min(1, entities.num_rows))))
         for start in range(0, entities.num_rows, _CHUNK):
             chunk = take_rows(entities, np.arange(start, min(start + _CHUNK, entities.num_rows)))
             rows = self._online.stored(view, names, chunk)
-            replay.remember(view.name, entity_keys(view, chunk), rows)
+            replay.remember(view.name, entity_keys(view, chunk), rows, added)
             found += rows
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 from collections.abc import Callable, Sequence
@@ -101,6 +102,13 @@ class FeastOnlineReader:
             None if row is None or any(value is _BROKEN for value in (row[1] or {}).values()) else row
             for row in self._rows(view, entity_keys(view, entities), list(names))
         ]
+
+    def added_names(self, view: ViewPlan, names: Sequence[str], entities: pa.Table) -> list[str]:
+        """Give the names that the store itself adds to those that it is asked for, as Redis does with `_ts:view`."""
+        asked = list(names)
+        with contextlib.suppress(Exception):  # the read itself is done, and its errors are told, elsewhere
+            self._provider.online_read(self._store.config, view.handle, entity_keys(view, entities), asked)
+        return asked[len(names) :]
 
     def _rows(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row | None]:
         """Read rows; where a chunk cannot be decoded, halve it until the culprit stands alone (None: the row itself)."""

@@ -23,16 +23,22 @@ class RememberedRows(OnlineStore):
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, tuple[tuple[str, bytes], ...]], Row] = {}
+        self._added: dict[str, list[str]] = {}
 
-    def remember(self, table: str, keys: Sequence[EntityKey], rows: Sequence[Row | None]) -> None:
-        """Take the rows of one view, by entity key."""
+    def remember(
+        self, table: str, keys: Sequence[EntityKey], rows: Sequence[Row | None], added: Sequence[str] = ()
+    ) -> None:
+        """Take the rows of one view, by entity key, and the names that its store adds to those that are asked for."""
+        self._added[table] = list(added)
         for key, row in zip(keys, rows, strict=True):
             self._rows[table, _identity(key)] = row or _NOTHING
 
     def online_read(
         self, config: Any, table: Any, entity_keys: list[EntityKey], requested_features: list[str] | None = None
     ) -> list[Row]:
-        """Give the remembered rows, as a store would."""
+        """Give the remembered rows, as a store would; names that a store adds become columns that code gets to see."""
+        if requested_features is not None:
+            requested_features += self._added.get(table.name, [])
         return [self._rows.get((table.name, _identity(key)), _NOTHING) for key in entity_keys]
 
     def online_write_batch(
