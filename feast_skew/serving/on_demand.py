@@ -105,10 +105,10 @@ def _row_state(plan: OnDemandPlan, inputs: OnDemandInputs, both: Both, as_of: in
     nothing = np.full(size, NO_INSTANT, dtype=np.int64)
     online, offline, stale = nothing.copy(), nothing.copy(), np.zeros(size, dtype=bool)
     answered = both.positions[both.online.answered]
-    offline[both.positions] = inputs.instants[both.positions] if plan.stored and plan.sources else as_of
-    online[answered] = as_of
-    if plan.stored:
-        online[answered] = inputs.stored_at[answered]
+    dated = plan.stored and bool(plan.sources)
+    offline[both.positions] = inputs.instants[both.positions] if dated else as_of
+    online[answered] = inputs.stored_at[answered] if plan.stored else as_of
+    if dated:
         stale = (online != NO_INSTANT) & (offline != NO_INSTANT) & (online < offline)
     return RowState(
         online=online,

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.columns import bare_rows, take_rows
-from feast_skew.core.keys import KeySet
+from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.core.model import OnDemandPlan, ServicePlan, ViewPlan
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
@@ -89,7 +89,7 @@ def service_requests(service: ServicePlan, seen: Seen, given: pa.Table | None, m
     """
     names = [column for column, _, _ in service.columns]
     if given is not None and names and set(names) <= set(given.column_names):
-        rows = given.select(names)
+        rows = _cast(service, given)
         return take_rows(rows, np.arange(min(most, rows.num_rows))) if rows.num_rows else None
     sampled: list[pa.ChunkedArray] = []
     used: dict[tuple[KeySet, str], int] = {}
@@ -104,6 +104,17 @@ def service_requests(service: ServicePlan, seen: Seen, given: pa.Table | None, m
     size = min(most, max(map(len, sampled)))
     columns: Sequence[pa.ChunkedArray] = [column.take(pa.array(np.arange(size) % len(column))) for column in sampled]
     return pa.table(columns, names=names)
+
+
+def _cast(service: ServicePlan, given: pa.Table) -> pa.Table:
+    """Bring given ids into the declared types; rows with a null one are left out, as serving refuses them."""
+    complete = np.ones(given.num_rows, dtype=bool)
+    columns = {}
+    for column, keys, name in service.columns:
+        (key,) = (key for key in keys.keys if key.name == name)
+        cast, whole = cast_keys(pa.table({name: given.column(column)}), KeySet((key,)))
+        columns[column], complete = cast.column(name), complete & whole
+    return pa.table(columns).filter(pa.array(complete))
 
 
 def _rolled(column: pa.ChunkedArray, steps: int) -> pa.ChunkedArray:

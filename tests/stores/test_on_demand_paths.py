@@ -252,6 +252,41 @@ def test_serving_casts_what_training_leaves(repo: Any) -> None:
     assert all(example.offline == example.online + 0.5 for example in found.examples)
 
 
+def any_missing(df):
+    import pandas as pd
+
+    return pd.DataFrame({"missing": df.isna().any(axis=1)})
+
+
+@pytest.mark.parametrize(("online", "expected"), [("redis", {"mismatch": N}), ("sqlite", {"match": N})])
+def test_redis_adds_a_column_to_what_code_gets(
+    make_repository: Any, tmp_path: Path, online: str, expected: dict[str, int]
+) -> None:
+    """Feast's Redis store hands `_ts:v` on as an empty column, so code that looks at whole rows sees a missing value."""
+    repo = make_repository(tmp_path, online=online)
+    set_up(repo, any_missing, {"missing": "Bool"}, mode="pandas")
+    served = repo.store.get_online_features(features=["any_missing:missing"], entity_rows=[{"id": 3}]).to_dict()
+    assert served["missing"] == [online == "redis"]
+    assert counts(result(repo.validate(), "missing", "any_missing")) == expected
+
+
+def third(df):
+    import pandas as pd
+
+    return pd.DataFrame({"third": df["x"] / 3})
+
+
+def test_float32_is_computed_in_double_by_serving_alone(repo: Any) -> None:
+    """Serving's frame is made of Python numbers; training's column is float32, and so is what is computed from it."""
+    x = pa.array((np.arange(N) + 0.1).astype(np.float32))
+    set_up(repo, third, {"third": "Float64"}, rows(x=x), {"x": "Float32"}, mode="pandas")
+    report = repo.validate(features=["third:third"])
+    found = result(report, "third", "third")
+    assert found.verdict.value == "fail"
+    assert counts(found)["mismatch"] > N / 2
+    assert max(abs(example.offline / example.online - 1) for example in found.examples) < 1e-6
+
+
 def uses_the_timestamp(inputs: dict[str, Any]) -> dict[str, Any]:
     moments = inputs.get("event_timestamp", [None] * len(inputs["x"]))
     return {"day": [-1 if moment is None else moment.day for moment in moments]}

@@ -24,7 +24,7 @@ def nulled(values: Any, arrow: pa.DataType | None = None) -> pa.Array:
     return pa.array([None if i % 4 == 1 else value for i, value in enumerate(values)], arrow)
 
 
-DAYS = [datetime(2024, 1, 1 + i, 5) for i in range(N)]
+DAYS = [datetime(2024, 1, 1 + i, 5, tzinfo=timezone.utc) for i in range(N)]
 COLUMNS = {
     "float32": ("Float32", nulled([i / 3 for i in range(N)], pa.float32())),
     "float64": ("Float64", nulled([i / 3 for i in range(N)])),
@@ -85,7 +85,9 @@ def test_both_paths_are_feast_s_own(make_repository: Any, tmp_path: Path, offlin
         pytest.importorskip("duckdb")
     repo = make_repository(tmp_path, offline=offline)
     dtype, values = COLUMNS[name]
-    table = pa.table({"id": np.arange(N), "event_timestamp": pa.array([MOMENT] * N, pa.timestamp("us", "UTC")), "x": values})
+    table = pa.table(
+        {"id": np.arange(N), "event_timestamp": pa.array([MOMENT] * N, pa.timestamp("us", "UTC")), "x": values}
+    )
     view = repo.view("v", repo.source("src", table), {"id": "Int64"}, {"x": dtype})
     made = []
     for code, mode in CODES:

@@ -17,6 +17,9 @@ LATER = FIRST + timedelta(days=1)
 N = 30
 
 
+SMALL = [("origin_id", pa.int16()), ("target_id", pa.int32())]
+
+
 def stamps(*moments: datetime) -> pa.Array:
     ticks = [(moment - EPOCH) // timedelta(microseconds=1) for moment in moments]
     return pa.array(ticks, pa.int64()).cast(pa.timestamp("us", "UTC"))
@@ -202,7 +205,7 @@ def test_a_view_under_two_names_has_one_vector(repo: Any) -> None:
     assert found.code == "FS220"
     assert "target__x (30);" in found.detail
     given = {"origin_id": [1, 2, 3], "target_id": [1, 2, 7]}
-    (found,) = findings(repo.validate(services=["ranking"], entities=given))
+    (found,) = findings(repo.validate(services=["ranking"], entities=pa.table(given, pa.schema(SMALL))))
     assert "1 (33.3%) of 3 requests read: target__x (1);" in found.detail
 
 
