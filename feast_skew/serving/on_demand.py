@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,20 +11,19 @@ import pyarrow.compute as pc
 
 from feast_skew.config import RunSettings
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Mask
 from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan, OnDemandPlan
-from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
+from feast_skew.core.pairs import FeaturePairs, RowState, classify
 from feast_skew.diagnosis.base import Case
 from feast_skew.diagnosis.explain import explain
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import ViewSample
 from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.serving.batch import name_batch
 from feast_skew.stores.serving import Computed, OnDemandInputs, OnDemandPaths
 
 _CHUNK = 100
-_MOST_TOGETHER = 5_000
 
 
 @dataclass
@@ -34,7 +33,6 @@ class Both:
     positions: np.ndarray
     online: Computed
     offline: Computed
-    reasons: list[str] = field(default_factory=list)
 
 
 def judge_on_demand(
@@ -64,7 +62,7 @@ def judge_on_demand(
             continue
         measured.pairs[feature.name] = _pairs(feature, both, rows)
         drafts.append(_draft(plan, measured, feature, sample, settings, inputs, both))
-    _look_for_batches(plan, inputs, both, paths, measured, drafts)
+    name_batch(plan, inputs, both.positions, both.offline, paths, measured, drafts)
     return drafts
 
 
@@ -185,40 +183,3 @@ def _draft(
         )
     draft.causes = explain(Case(plan.view, feature, pairs, measured.rows, np.empty(0, dtype=np.int64), None, list))
     return draft
-
-
-def _look_for_batches(
-    plan: OnDemandPlan,
-    inputs: OnDemandInputs,
-    both: Both,
-    paths: OnDemandPaths,
-    measured: ViewMeasurement,
-    drafts: list[Draft],
-) -> None:
-    """Say of features that differ whether serving would agree with all rows in one request: a statistic of the batch."""
-    wrong = [draft for draft in drafts if not draft.error and measured.pairs[draft.feature.name].wrong.any()]
-    if not wrong or plan.stored or len(both.positions) > _MOST_TOGETHER:
-        return
-    batch = paths.serve(plan, inputs, both.positions, together=True)
-    if not batch.answered.all():
-        return
-    for draft in wrong:
-        pairs = measured.pairs[draft.feature.name]
-        was_wrong = pairs.wrong[both.positions]
-        right = _same(batch.columns[draft.feature.name], both.offline.columns[draft.feature.name], draft.feature)
-        if right[was_wrong].mean() >= 0.9 and _differ(pairs, both.positions):
-            draft.reasons.append(
-                "serving's code gives training's values when it gets all rows in one request: its result depends on the "
-                "other rows, by a statistic of the batch or by the types that their nulls give to columns"
-            )
-
-
-def _same(one: pa.Array, other: pa.Array, feature: FeaturePlan) -> Mask:
-    both_null = np.asarray(pc.is_null(one)) & np.asarray(pc.is_null(other))
-    found: Mask = equal(one, other, feature.tolerance, feature.declared.kind) | both_null
-    return found
-
-
-def _differ(pairs: FeaturePairs, positions: np.ndarray) -> bool:
-    kinds = (PairClass.MISMATCH, PairClass.NULL_ONLINE, PairClass.NULL_OFFLINE)
-    return bool(pairs.mask(*kinds)[positions].any())

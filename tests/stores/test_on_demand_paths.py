@@ -161,8 +161,9 @@ def test_a_statistic_of_the_batch_differs(repo: Any) -> None:
     report = repo.validate()
     found = result(report, "centred", "batch_mean")
     assert (found.verdict.value, counts(found)) == ("fail", {"mismatch": N})
-    assert any("gets all rows in one request" in reason for reason in found.reasons)
-    assert found.causes
+    (cause,) = found.causes
+    assert (cause.code, cause.kind, cause.share) == ("batch", "how", 1.0)
+    assert cause.evidence == {"rows": N, "explained": N, "wrong": N}
     # 0.5 to 39.5 minus their mean of 20 in training, a row minus itself in serving.
     assert {example.online for example in found.examples} == {0.0}
     assert max(abs(example.offline) for example in found.examples) == 19.5
@@ -180,6 +181,7 @@ def test_integers_with_nulls_reach_training_as_floating_point(repo: Any) -> None
     assert found.verdict.value == "fail"
     assert counts(found) == {"mismatch": N - 4, "match": 4}  # str(None) is the same on both sides
     assert any("n over as floating point" in reason for reason in found.reasons)
+    assert [cause.code for cause in found.causes] == ["unknown"]
 
 
 def test_integers_with_nulls_stay_integers_in_duckdb(make_repository: Any, tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_none_in_serving_is_nan_in_training(repo: Any) -> None:
     set_up(repo, is_none, {"filled": "Float64"}, rows(x=x), mode="pandas")
     found = result(repo.validate(), "filled", "is_none")
     assert (found.verdict.value, counts(found)) == ("fail", {"match": N - 4, "null_offline": 4})
-    assert found.causes[0].code in ("default_fill", "unknown")
+    assert found.causes[0].code == "batch"  # all rows in one request have a number among them, and NaN for the null
 
 
 def root(df):
