@@ -17,9 +17,9 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.columns import bare_rows, take_rows
 from feast_skew.core.model import FeaturePlan, OnDemandPlan, ViewPlan
 from feast_skew.errors import SkewError
-from feast_skew.stores.feast_offline import FeastOfflineReader, quiet
+from feast_skew.stores.feast_offline import ROW_ID, FeastOfflineReader, quiet
 from feast_skew.stores.feast_online import FeastOnlineReader, entity_keys
-from feast_skew.stores.feast_replay import RememberedRows, RememberedTable, Row
+from feast_skew.stores.feast_replay import RememberedRows, RememberedTable, Row, untouched
 from feast_skew.stores.feast_training_frame import TrainingFrames
 from feast_skew.stores.feast_values import decode_column
 from feast_skew.stores.serving import Computed, OnDemandInputs, names_of
@@ -32,7 +32,7 @@ class FeastOnDemand:
     """Computes on-demand views twice on the online rows of their sources: as a request, and as a training set would."""
 
     def __init__(self, store: FeatureStore, online: FeastOnlineReader, offline: FeastOfflineReader) -> None:
-        self._store = store
+        self._serving = untouched(store)
         self._online = online
         self._offline = offline
         self._frames = TrainingFrames(store, offline)
@@ -85,6 +85,8 @@ class FeastOnDemand:
         names = names_of(plan)
         wanted = plan.view.keys.names if plan.stored else plan.columns
         request = {name: inputs.rows.column(name).take(pa.array(positions)).to_pylist() for name in wanted}
+        # A request without a key still has to say how many rows it asks for; Feast passes over a column that it does not know.
+        request = request or {ROW_ID: [0] * len(positions)}
         parts = [slice(0, len(positions))] if together else [slice(i, i + 1) for i in range(len(positions))]
         found: dict[str, list[Value]] = {name: [Value()] * len(positions) for name in names}
         answered = np.zeros(len(positions), dtype=bool)
@@ -114,11 +116,11 @@ class FeastOnDemand:
     def _request(self, replay: RememberedRows, plan: OnDemandPlan, request: dict[str, list[Any]]) -> dict[str, Any]:
         with quiet():
             response = replay.get_online_features(
-                config=self._store.config,
+                config=self._serving.config,
                 features=[feature.ref for feature in plan.view.features],
                 entity_rows=request,
-                registry=self._store.registry,
-                project=self._store.project,
+                registry=self._serving.registry,
+                project=self._serving.project,
             )
         names = response.proto.metadata.feature_names.val
         return {name: result.values for name, result in zip(names, response.proto.results, strict=True)}

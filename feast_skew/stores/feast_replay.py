@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from feast import FeatureStore
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.on_demand_feature_view import OnDemandFeatureView
@@ -16,6 +17,15 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 Row = tuple[datetime | None, dict[str, Value] | None]
 _NOTHING: Row = (None, None)
+
+
+def untouched(store: FeatureStore) -> FeatureStore:
+    """Give the same store with a registry of its own.
+
+    `get_historical_features` takes the dummy entity off views in the registry's cache, and from then on the same registry
+    serves nothing of a view without entities.
+    """
+    return FeatureStore(repo_path=str(store.repo_path), config=store.config)
 
 
 class RememberedRows(OnlineStore):

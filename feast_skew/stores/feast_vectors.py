@@ -16,6 +16,7 @@ from feast_skew.core.model import ServicePlan, ViewPlan
 from feast_skew.errors import SkewError, StoreUnavailable
 from feast_skew.stores.feast_offline import quiet
 from feast_skew.stores.feast_online import FeastOnlineReader, entity_keys
+from feast_skew.stores.feast_replay import untouched
 from feast_skew.stores.serving import VectorRead
 
 
@@ -23,7 +24,7 @@ class FeastVectors:
     """Reads vectors by `get_online_features` with the service itself, and its views with a copy without vectors."""
 
     def __init__(self, store: FeatureStore, online: FeastOnlineReader) -> None:
-        self._store = store
+        self._store = untouched(store)
         self._online = online
 
     def read_both(self, service: ServicePlan, rows: pa.Table) -> VectorRead:

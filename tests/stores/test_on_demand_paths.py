@@ -147,6 +147,84 @@ def test_entities_that_upstream_lacks_are_left_out(repo: Any) -> None:
     assert any("10 requests without a readable online row" in reason for reason in found.reasons)
 
 
+def test_a_source_without_entities(repo: Any) -> None:
+    table = pa.table({"event_timestamp": stamps(FIRST), "x": [2.5]})
+    view = repo.view("g", repo.source("global", table), {}, {"x": "Float64"})
+    repo.apply(view, on_demand(clean_pandas, [view], {"double": "Float64", "label": "String"}, mode="pandas"))
+    repo.materialize(["g"])
+    report = repo.validate()
+    assert result(report, "x", "g").verdict.value == "pass"
+    found = result(report, "double", "clean_pandas")
+    assert (found.verdict.value, counts(found)) == ("pass", {"match": 1}), found.reasons
+
+
+@pytest.mark.parametrize(
+    ("dtype", "ids"),
+    [
+        ("String", ["007", "7", "ab"]),
+        ("Int32", pa.array([1, 2, 3], pa.int32())),
+        ("UnixTimestamp", stamps(FIRST, FIRST + timedelta(hours=1), FIRST + timedelta(days=1))),
+    ],
+    ids=["text", "int32", "moment"],
+)
+def test_join_keys_of_other_types(repo: Any, dtype: str, ids: Any) -> None:
+    table = pa.table({"key": ids, "event_timestamp": stamps(FIRST, FIRST, FIRST), "x": [1.5, 2.5, 3.5]})
+    view = repo.view("v", repo.source("src", table), {"key": dtype}, {"x": "Float64"})
+    repo.apply(view, on_demand(clean_pandas, [view], {"double": "Float64", "label": "String"}, mode="pandas"))
+    repo.materialize(["v"])
+    found = result(repo.validate(), "double", "clean_pandas")
+    assert (found.verdict.value, counts(found)) == ("pass", {"match": 3}), found.reasons
+
+
+def test_two_sources_with_the_same_keys(repo: Any) -> None:
+    view = repo.view("v", repo.source("src", rows()), {"id": "Int64"}, {"x": "Float64"})
+    other = repo.view(
+        "w",
+        repo.source("more", rows(N + 5).rename_columns(["id", "event_timestamp", "z"])),
+        {"id": "Int64"},
+        {"z": "Float64"},
+    )
+    repo.apply(view, other, on_demand(of_both, [view, other], {"gap": "Float64"}, mode="pandas"))
+    repo.materialize(["v", "w"])
+    for asked in ({}, {"views": ["of_both"]}):
+        found = result(repo.validate(**asked), "gap", "of_both")
+        assert (found.verdict.value, counts(found)) == ("pass", {"match": N, "absent_both": 5}), found.reasons
+
+
+def test_a_large_population_is_decided_by_part_of_the_sample(repo: Any) -> None:
+    """4,000 requests without a wrong one are enough for the default budget, of however many entities."""
+    from feast_skew.config import Settings
+    from feast_skew.serving.requests import most_requests
+    from feast_skew.stores.feast_registry import Selection, build_plan
+
+    set_up(repo, clean_python, {"double": "Float64", "label": "String"}, rows(4_500), mode="python")
+    found = result(repo.validate(views=["clean_python"]), "double", "clean_python")
+    assert (found.verdict.value, counts(found)) == ("pass", {"match": 4_000})
+    metric = found.metrics["mismatch_rate"]
+    assert 0 < metric.high <= metric.limit
+    strict = Settings()
+    strict.add_layer("test", {"defaults": {"mismatch_budget": 0.0005}})
+    (plan,) = build_plan(repo.store, Selection(views=("clean_python",)), strict).on_demand
+    assert (most_requests(plan, 10_000), most_requests(plan, 500)) == (8_000, 500)
+
+
+def test_a_source_that_is_gone_offline_is_an_error_of_both(repo: Any) -> None:
+    set_up(repo, clean_pandas, {"double": "Float64", "label": "String"}, mode="pandas")
+    other = repo.view("w", repo.source("more", rows()), {"id": "Int64"}, {"x": "Float64"})
+    repo.apply(other)
+    repo.materialize(["w"])
+    repo.path("src").unlink()
+    report = repo.validate()
+    assert {(f.view, f.verdict.value) for f in report.features} == {
+        ("v", "error"),
+        ("clean_pandas", "error"),
+        ("w", "pass"),
+    }
+    # Named entities need no offline store to be found.
+    found = result(repo.validate(views=["clean_pandas"], entities={"id": [1, 2]}), "double", "clean_pandas")
+    assert (found.verdict.value, counts(found)) == ("pass", {"match": 2})
+
+
 # --- differences of the code paths -------------------------------------------------------------------------------------
 
 
