@@ -64,7 +64,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     engine : str
         `local`; the `spark` engine is not part of this version.
     entities : path or table, optional
-        Join keys of the entities to compare instead of a sample.
+        Join keys of the entities to compare instead of a sample, with the request data of on-demand views, a column each.
     detect : share or text, optional
         True share of wrong entities (0.002 or `0.2%`), above the mismatch budget, for which the sample is made large
         enough to fail; instead of `sample`.
@@ -343,7 +343,7 @@ def read_online(store: FeatureStore, features: Any, entities: Any) -> pa.Table:
     InputError
         When join keys are missing or do not fit their types.
     ConfigError
-        When a feature service uses a view twice under one name.
+        When a feature service uses a view twice under one name, or an on-demand view is named: it has no rows.
     StoreUnavailable
         When the store does not answer.
     """

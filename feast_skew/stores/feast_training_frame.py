@@ -66,6 +66,8 @@ class TrainingFrames:
         for key in (*plan.view.keys.keys, *plan.request):
             plain = inputs.rows.column(key.name).take(take).to_pylist()
             columns[key.name] = _column(plain, key.declared, answer, key.name)
+            if key.declared.kind is Kind.INTEGER and pa.types.is_floating(columns[key.name].type):
+                widened.append(key.name)
         moment = pa.array(np.full(len(positions), as_of, dtype=np.int64)).cast(pa.timestamp("ns", tz="UTC"))
         columns[EVENT_TIMESTAMP] = moment
         for source in plan.sources:

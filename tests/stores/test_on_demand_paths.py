@@ -225,6 +225,25 @@ def test_a_source_that_is_gone_offline_is_an_error_of_both(repo: Any) -> None:
     assert (found.verdict.value, counts(found)) == ("pass", {"match": 2})
 
 
+def test_a_source_under_another_join_key_and_a_view_under_another_name(repo: Any) -> None:
+    from feast import FeatureService
+
+    view = repo.view("v", repo.source("src", rows()), {"id": "Int64"}, {"x": "Float64"})
+    repo.apply(view)
+    origin = view.with_join_key_map({"id": "origin_id"})
+    made = on_demand(clean_pandas, [origin], {"double": "Float64", "label": "String"}, mode="pandas")
+    repo.apply(made)
+    repo.apply(FeatureService(name="s", features=[made.with_name("renamed")]))
+    repo.materialize(["v"])
+    for asked in (
+        {"views": ["clean_pandas"]},
+        {"services": ["s"]},
+        {"services": ["s"], "entities": {"origin_id": [1, 2]}},
+    ):
+        found = result(repo.validate(**asked), "double", "clean_pandas")
+        assert (found.verdict.value, counts(found)) == ("pass", {"match": 2 if "entities" in asked else N})
+
+
 # --- differences of the code paths -------------------------------------------------------------------------------------
 
 
@@ -479,6 +498,19 @@ def test_request_data_that_looks_like_numbers_stays_text(repo: Any, tmp_path: Pa
     assert (found.verdict.value, counts(found)) == ("pass", {"match": N})
 
 
+def count_as_text(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"text": [str(count) for count in inputs["count"]]}
+
+
+def test_a_null_in_the_request_data_makes_training_s_integers_floating_point(repo: Any) -> None:
+    set_up(repo, count_as_text, {"text": "String"}, request={"count": "Int64"}, mode="python")
+    given = pa.table({"id": [1, 2, 3], "count": pa.array([1, None, 3])})
+    found = result(repo.validate(views=["count_as_text"], entities=given), "text", "count_as_text")
+    assert counts(found) == {"match": 1, "mismatch": 2}
+    assert {(example.offline, example.online) for example in found.examples} == {("1.0", "1"), ("3.0", "3")}
+    assert any("count over as floating point" in reason for reason in found.reasons)
+
+
 def request_alone(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"squared": [amount * amount for amount in inputs["amount"]]}
 
@@ -545,6 +577,21 @@ def test_stored_values_are_held_against_code_on_today_s_inputs(repo: Any) -> Non
     repo.materialize(["v"])
     found = result(repo.validate(), "double", "stored_double")
     assert (found.verdict.value, counts(found)["mismatch"]) == ("fail", N)
+
+
+def stored_in_python(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"double": [x * 2 for x in inputs["x"]]}
+
+
+def test_values_that_were_materialized_are_the_same(repo: Any) -> None:
+    entity = repo.entity("id", "Int64")
+    options = {"mode": "python", "entities": [entity], "write_to_online_store": True}
+    set_up(repo, stored_in_python, {"double": "Float64"}, **options)
+    found = result(repo.validate(), "double", "stored_in_python")
+    assert counts(found) == {"offline_only": N}  # nothing is written yet, and serving computes nothing
+    repo.materialize(["stored_in_python"])
+    found = result(repo.validate(), "double", "stored_in_python")
+    assert (found.verdict.value, counts(found)) == ("pass", {"match": N})
 
 
 # --- read_online -------------------------------------------------------------------------------------------------------
