@@ -498,6 +498,17 @@ def test_request_data_that_looks_like_numbers_stays_text(repo: Any, tmp_path: Pa
     assert (found.verdict.value, counts(found)) == ("pass", {"match": N})
 
 
+def test_a_dry_run_says_what_would_be_computed(repo: Any) -> None:
+    from feast_skew.api import dry_run
+
+    set_up(repo, with_request, {"total": "Float64"}, request={"amount": "Float64"}, mode="pandas")
+    text = dry_run(repo.directory, entities={"id": [1, 2, 3], "amount": [1.0, 2.0, 3.0]})
+    assert (
+        "with_request: total\n  both code paths, serving's and training's, for at most 3 requests, on v online" in text
+    )
+    assert "skipped with_request: needs request data 'amount'" in dry_run(repo.directory)
+
+
 def count_as_text(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"text": [str(count) for count in inputs["count"]]}
 
