@@ -122,12 +122,11 @@ class Repository:
     def online_reader(self, *, generic: bool = False, **settings: Any) -> Any:
         """Give the reader that a run would take, or Feast's own read."""
         from feast_skew.stores.feast_online import FeastOnlineReader
-        from feast_skew.stores.online import open_online_reader
+        from feast_skew.stores.online import fastest_reader
         from feast_skew.stores.redis.reader import ReadSettings
 
-        if generic:
-            return FeastOnlineReader(self.store, sleep=lambda _: None)
-        return open_online_reader(self.store, ReadSettings(**settings), sleep=lambda _: None)
+        by_feast = FeastOnlineReader(self.store, sleep=lambda _: None)
+        return by_feast if generic else fastest_reader(by_feast, ReadSettings(**settings), sleep=lambda _: None)
 
     def offline_reader(self, *, direct: bool = True) -> Any:
         from feast_skew.stores.feast_offline import FeastOfflineReader

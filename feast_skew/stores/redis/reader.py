@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from feast import FeatureStore
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -32,6 +31,7 @@ from feast_skew.stores.redis.wire import timestamps
 CHUNK = 65_536
 _PROBED = 16
 _ATTEMPTS = 3
+_WORTH_TELLING = 0.25
 _SECOND = 1_000_000_000
 _FAR = (1 << 63) // _SECOND - 1
 """Seconds that fit into nanoseconds of 64 bits: up to the year 2262."""
@@ -57,21 +57,21 @@ class RedisBulkReader:
 
     def __init__(
         self,
-        store: FeatureStore,
         generic: FeastOnlineReader,
         settings: ReadSettings,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._generic = generic
-        self._config = store.config
+        config = generic.config
+        self._config = config
         self._settings = settings
         self._sleep = sleep
         self._pace = Pace(settings.max_ops, sleep=sleep)
         self._hashes: BulkHashes | None = None
         self._probed: dict[str, bool] = {}
         self._large: dict[str, int] = {}
-        versioned = bool(store.config.registry.enable_online_feature_view_versioning)
-        self._layout = layout.Layout(store.project, store.config.entity_key_serialization_version, versioned)
+        versioned = bool(config.registry.enable_online_feature_view_versioning)
+        self._layout = layout.Layout(config.project, config.entity_key_serialization_version, versioned)
         self.is_redis = True
 
     @property
@@ -99,7 +99,7 @@ class RedisBulkReader:
             )
             for view, count in self._large.items()
         ]
-        if self._pace.slowest < 1 and self._settings.max_ops is not None:
+        if self._pace.slowest <= _WORTH_TELLING and self._settings.max_ops is not None:
             slowest = self._settings.max_ops * self._pace.slowest
             found.append(
                 Finding(
