@@ -25,8 +25,6 @@ NUMBERS = {
     "Bytes": ("bytes_val", st.binary()),
     "UnixTimestamp": ("unix_timestamp_val", st.integers(-(2**40), 2**40)),
 }
-LONG = st.sampled_from([126, 127, 128, 16_382, 16_383, 16_384, 2_097_151, 2_097_152])
-
 
 def decoded(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[bool]]:
     """Read values as they come out of replies, in two parts and in a shuffled order of rows."""
@@ -40,7 +38,7 @@ def decoded(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[boo
         column.add(Values(buffer, resp.words(buffer), found.starts[0], found.lengths[0], rows))
     values, corrupt = column.finish()
     assert values.type == declared_type(name).arrow or name == "Int32"
-    return values.to_pylist(), corrupt.tolist()
+    return plain(values), corrupt.tolist()
 
 
 def by_the_library(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[bool]]:
@@ -58,7 +56,13 @@ def by_the_library(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], l
             cell, broken[i] = Value(), True
         cells.append(cell)
     values, wrong = decode_column(cells, declared_type(name))
-    return values.to_pylist(), (broken | wrong).tolist()
+    return plain(values), (broken | wrong).tolist()
+
+
+def plain(values: pa.Array) -> list[Any]:
+    """Give values in Python; moments as their seconds, of which Python's own are too few."""
+    found: list[Any] = (values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values).to_pylist()
+    return found
 
 
 def serialized(name: str, value: Any) -> bytes:
