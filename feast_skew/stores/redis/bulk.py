@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -57,12 +56,10 @@ class BulkHashes:
         deployment: Deployment,
         pace: Pace,
         sleep: Callable[[float], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deployment = deployment
         self._pace = pace
         self._sleep = sleep
-        self._clock = clock
         self._channels: dict[Node, Channel] = {}
         self._given_up = False
         self._reply_bytes = 0.0
@@ -159,7 +156,7 @@ class BulkHashes:
     def _channel(self, node: Node) -> Channel:
         channel = self._channels.get(node)
         if channel is None:
-            channel = self._channels[node] = Channel(self._deployment.connect(node), BUFFER_BYTES, self._clock)
+            channel = self._channels[node] = Channel(self._deployment.connect(node), BUFFER_BYTES, self._pace.clock)
         return channel
 
     def _read_node(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
@@ -176,7 +173,7 @@ class BulkHashes:
                 size = min(self._pipeline(), len(positions) - sent)
                 self._pace.admit(size)
                 channel.send(raw[ends[sent] : ends[sent + size]])
-                flying.append((positions[sent : sent + size], self._clock()))
+                flying.append((positions[sent : sent + size], self._pace.clock()))
                 sent += size
             rows, begun = flying[0]
             try:

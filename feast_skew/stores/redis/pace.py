@@ -34,7 +34,7 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._most = most
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._next = -float("inf")
         self._share = 1.0
@@ -50,7 +50,7 @@ class Pace:
         """Wait until so many more commands may be sent."""
         if self._most is None:
             return
-        now = self._clock()
+        now = self.clock()
         if self._next > now:
             self._sleep(self._next - now)
             now = max(now, self._next)

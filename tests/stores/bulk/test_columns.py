@@ -26,6 +26,7 @@ NUMBERS = {
     "UnixTimestamp": ("unix_timestamp_val", st.integers(-(2**40), 2**40)),
 }
 
+
 def decoded(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[bool]]:
     """Read values as they come out of replies, in two parts and in a shuffled order of rows."""
     column = column_of(declared_type(name), len(raw))
