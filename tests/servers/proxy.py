@@ -8,10 +8,10 @@ import threading
 
 
 class Proxy:
-    """Passes bytes on to a server; after a number of them from the server it breaks in the way that was asked for.
+    """Passes bytes on to a server; after exactly so many of them from the server it breaks in the way that was asked for.
 
-    `how` is `cut` (connections closed, new ones refused until `mend`) or `freeze` (open, and nothing comes any more).
-    `mend_after` mends a cut by itself after so many seconds.
+    `how` is `cut` (connections closed, new ones refused until `mend`), `drop` (connections closed, new ones welcome) or
+    `freeze` (open, and nothing comes any more). `mend_after` mends a cut by itself after so many seconds.
     """
 
     def __init__(
@@ -30,6 +30,12 @@ class Proxy:
         self._listener: socket.socket | None = None
         self.port = 0
         self.mend()
+
+    def arm(self, after: int | None, how: str = "cut") -> None:
+        """Break (again) after so many more bytes from the server; never when it is None."""
+        with self._lock:
+            self._left, self._how, self.breaks, self.passed = after, how, 0, 0
+        self._frozen.clear()
 
     def close(self) -> None:
         """Cut for good."""
@@ -52,11 +58,16 @@ class Proxy:
         """Close every connection and refuse new ones."""
         with self._lock:
             listener, self._listener = self._listener, None
+        if listener:
+            end(listener)
+        self.drop()
+
+    def drop(self) -> None:
+        """Close every connection; new ones are welcome."""
+        with self._lock:
             connections, self._open = self._open, []
-        for end in [*connections, *([listener] if listener else [])]:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        for connection in connections:
+            end(connection)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -73,20 +84,42 @@ class Proxy:
             while data := source.recv(4096):
                 if self._frozen.is_set():
                     continue
-                if from_server and self._left is not None:
-                    self._left -= len(data)
-                    self.passed += len(data)
-                    if self._left < 0:
-                        self._break()
-                        continue
-                target.sendall(data)
+                if not from_server:
+                    target.sendall(data)
+                    continue
+                passes, broken = self._count(data)
+                target.sendall(passes)
+                if broken:
+                    self._break()
+        if not self._frozen.is_set():
+            end(source)
+            end(target)
+
+    def _count(self, data: bytes) -> tuple[bytes, bool]:
+        """Give what of the server's bytes still passes, and whether it breaks then."""
+        with self._lock:
+            self.passed += len(data)
+            if self._left is None:
+                return data, False
+            passes, broken = data[: self._left], len(data) > self._left
+            self._left = None if broken else self._left - len(data)
+            return passes, broken
 
     def _break(self) -> None:
-        self._left = None
         self.breaks += 1
         if self._how == "freeze":
             self._frozen.set()
             return
+        if self._how == "drop":
+            self.drop()
+            return
         self.cut()
         if self._mend_after is not None:
             threading.Timer(self._mend_after, self.mend).start()
+
+
+def end(connection: socket.socket) -> None:
+    """Close a connection so that whoever waits on it wakes up."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
