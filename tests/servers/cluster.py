@@ -73,7 +73,7 @@ class Cluster:
         )
         for number, node in enumerate(self.replicas):
             node.ask("CLUSTER", "REPLICATE", self.id_of(self.masters[number % count]))
-        eventually(lambda: all(_sound(node) for node in self.nodes), "the cluster is whole", 30)
+        eventually(lambda: all(sound(node) for node in self.nodes), "the cluster is whole", 30)
         eventually(lambda: all(_linked(node) for node in self.replicas), "the replicas follow their masters", 30)
         if self.replicas:
             eventually(lambda: all(_shards(node, self.replicas) for node in self.masters), "the replicas are announced")
@@ -176,7 +176,8 @@ def _known(node: Server) -> int:
     return sum("handshake" not in one["flags"] and one["connected"] for one in nodes.values())
 
 
-def _sound(node: Server) -> bool:
+def sound(node: Server) -> bool:
+    """Tell whether a node sees every slot served."""
     info = _info(node)
     return info["cluster_state"] == "ok" and int(info["cluster_slots_ok"]) == SLOTS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,24 @@ def ids_to_ask(table: pa.Table, seed: int = 1) -> list[int]:
     return [int(one) for one in ids]
 
 
+def written_by(repo: Any, count: int) -> pa.Table:
+    """Have Feast apply and materialize so many rows; give them."""
+    table = rows(count)
+    repo.apply(*objects(repo, table))
+    repo.materialize()
+    return table
+
+
+def keys(repo: Any, ids: Sequence[int]) -> list[bytes]:
+    """Give the keys under which the store holds these rows."""
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    made = [EntityKey(join_keys=["id"], entity_values=[Value(int64_val=i)]) for i in ids]
+    return [serialize_entity_key(key, entity_key_serialization_version=3) + repo.project.encode() for key in made]
+
+
 def read(store: Any, ids: Sequence[int]) -> pa.Table:
     """Read by the public function."""
     from feast_skew import read_online
@@ -100,6 +118,3 @@ def _same(got: dict[str, list[Any]], wanted: dict[str, list[Any]]) -> None:
         assert not wrong, (
             f"{name}: {len(wrong)} wrong, first at row {wrong[0]}: {got[name][wrong[0]]!r}, not {column[wrong[0]]!r}"
         )
-
-
-MATERIALIZED_UNTIL = START + timedelta(days=30)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 
 class Proxy:
     """Passes bytes on to a server; after exactly so many of them from the server it breaks in the way that was asked for.
 
-    `how` is `cut` (connections closed, new ones refused until `mend`), `drop` (connections closed, new ones welcome) or
-    `freeze` (open, and nothing comes any more). `mend_after` mends a cut by itself after so many seconds.
+    `how` is `cut` (connections closed, new ones refused until `mend`), `drop` (connections closed, new ones welcome),
+    `freeze` (open, and nothing comes any more) or a function that is called while the bytes wait. `mend_after` mends a
+    cut by itself after so many seconds.
     """
 
     def __init__(
-        self, port: int, *, after: int | None = None, how: str = "cut", mend_after: float | None = None
+        self,
+        port: int,
+        *,
+        after: int | None = None,
+        how: str | Callable[[], object] = "cut",
+        mend_after: float | None = None,
     ) -> None:
         self._target = port
         self._left = after
@@ -27,11 +34,13 @@ class Proxy:
         self._ended = False
         self.breaks = 0
         self.passed = 0
+        self.slice = 4096
+        """The most bytes that are passed on at once."""
         self._listener: socket.socket | None = None
         self.port = 0
         self.mend()
 
-    def arm(self, after: int | None, how: str = "cut") -> None:
+    def arm(self, after: int | None, how: str | Callable[[], object] = "cut") -> None:
         """Break (again) after so many more bytes from the server; never when it is None."""
         with self._lock:
             self._left, self._how, self.breaks, self.passed = after, how, 0, 0
@@ -73,7 +82,11 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:  # the server is away; the next one may find it back
+                    end(client)
+                    continue
                 with self._lock:
                     self._open += [client, server]
                 threading.Thread(target=self._pass_on, args=(client, server, False), daemon=True).start()
@@ -81,7 +94,7 @@ class Proxy:
 
     def _pass_on(self, source: socket.socket, target: socket.socket, from_server: bool) -> None:
         with contextlib.suppress(OSError):
-            while data := source.recv(4096):
+            while data := source.recv(self.slice):
                 if self._frozen.is_set():
                     continue
                 if not from_server:
@@ -91,6 +104,8 @@ class Proxy:
                 target.sendall(passes)
                 if broken:
                     self._break()
+                    # Goes nowhere unless the connection is still there.
+                    target.sendall(data[len(passes) :] if callable(self._how) else b"")
         if not self._frozen.is_set():
             end(source)
             end(target)
@@ -109,6 +124,9 @@ class Proxy:
         self.breaks += 1
         if self._how == "freeze":
             self._frozen.set()
+            return
+        if callable(self._how):
+            self._how()
             return
         if self._how == "drop":
             self.drop()
