@@ -76,6 +76,13 @@ def keys(repo: Any, ids: Sequence[int]) -> list[bytes]:
     return [serialize_entity_key(key, entity_key_serialization_version=3) + repo.project.encode() for key in made]
 
 
+def reader(repo: Any, *, patient: bool = False) -> Any:
+    """Give the reader under test, ready as a run makes it ready."""
+    made = repo.online_reader(patient=patient)
+    made.check()
+    return made
+
+
 def read(store: Any, ids: Sequence[int]) -> pa.Table:
     """Read by the public function."""
     from feast_skew import read_online

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -136,10 +137,11 @@ class Repository:
 
         return build_plan(self.store, Selection(views=(name,)), Settings()).views[0]
 
-    def online_reader(self) -> Any:
+    def online_reader(self, *, patient: bool = False) -> Any:
+        """Give the reader under test; only a patient one really waits before it tries again."""
         from feast_skew.stores.feast_online import FeastOnlineReader
 
-        return FeastOnlineReader(self.store, sleep=lambda _: None)
+        return FeastOnlineReader(self.store, sleep=time.sleep if patient else lambda _: None)
 
     def offline_reader(self, *, direct: bool = True) -> Any:
         from feast_skew.stores.feast_offline import FeastOfflineReader

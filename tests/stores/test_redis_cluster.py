@@ -72,7 +72,7 @@ def test_slots_move_while_it_is_read(world: World) -> None:
 def test_a_slot_stays_open(world: World, share: str) -> None:
     """A resharding that stopped half-way: rows that have left are asked for at the importing node."""
     cluster = world.cluster
-    reader = world.repo.online_reader()
+    reader = fleet.reader(world.repo)
     world.check_reader(reader, world.ids[:50])  # it knows the map of before
     slots = {slot: cluster.owner(slot) for slot in world.slots(8)}
     target = {slot: next(node for node in cluster.masters if node is not source) for slot, source in slots.items()}
@@ -94,7 +94,7 @@ def test_a_slot_stays_open(world: World, share: str) -> None:
 
 def test_the_map_is_stale(world: World) -> None:
     """A reader that has been idle while many slots went elsewhere."""
-    reader = world.repo.online_reader()
+    reader = fleet.reader(world.repo)
     world.check_reader(reader, world.ids[:50])
     for slot in world.slots(120):
         place = world.cluster.masters.index(world.cluster.owner(slot))
@@ -134,7 +134,7 @@ def test_a_node_breaks_off_in_the_middle_of_a_reply(world: World) -> None:
     with closing(Proxy(world.cluster.masters[1].port)) as proxy:
         announced(world, proxy.port)
         try:
-            reader = world.repo.online_reader()
+            reader = fleet.reader(world.repo)
             world.check_reader(reader, ids)
             proxy.arm(None)
             world.check_reader(reader, ids)
@@ -160,7 +160,7 @@ def test_a_node_has_a_passing_trouble(world: World, text: str) -> None:
     with closing(Impostor(world.cluster.masters[1].port)) as impostor:
         announced(world, impostor.port)
         try:
-            reader = world.repo.online_reader()
+            reader = fleet.reader(world.repo)
             impostor.answer = error_for(b"HMGET", text, first=3, last=6)
             world.check_reader(reader, world.ids[:120])
             assert impostor.counts[b"HMGET"] > 6
@@ -174,7 +174,7 @@ def test_a_node_has_a_passing_trouble(world: World, text: str) -> None:
 )
 def test_a_silent_node_is_a_time_out(world: World, tmp_path: Path) -> None:
     repo = world.repo.at(tmp_path, settings(world.cluster, ",socket_timeout=0.3"))
-    reader = repo.online_reader()
+    reader = fleet.reader(repo)
     world.check_reader(reader, world.ids[:50])
     node = world.cluster.masters[1]
     node.pause()
@@ -192,7 +192,7 @@ def test_a_silent_node_is_a_time_out(world: World, tmp_path: Path) -> None:
     reason="generic reader: no time-out is set on the nodes of a cluster",
 )
 def test_a_silent_node_is_a_time_out_also_where_none_was_set(world: World) -> None:
-    reader = world.repo.online_reader()
+    reader = fleet.reader(world.repo)
     world.check_reader(reader, world.ids[:50])
     node = world.cluster.masters[1]
     node.pause()
@@ -219,7 +219,7 @@ def fragile(tmp_path: Path, any_repository: Any) -> Iterator[World]:
 
 def test_a_master_without_replica_dies(fragile: World) -> None:
     """Two thirds of the rows could be read; that is no result."""
-    reader = fragile.repo.online_reader()
+    reader = fleet.reader(fragile.repo)
     fragile.check_reader(reader, fragile.ids[:100])
     fragile.cluster.masters[1].kill()
     error = refused(lambda: fragile.check_reader(reader, fragile.ids[:300]))

@@ -50,7 +50,7 @@ def test_the_reader_alone(world: World) -> None:
 
     ids = fleet.ids_to_ask(world.table)[:999]
     view = world.repo.view_plan(fleet.VIEW)
-    fleet.check_rows(world.repo.online_reader().read(view, view.features, pa.table({"id": ids})), ids, world.table)
+    fleet.check_rows(fleet.reader(world.repo).read(view, view.features, pa.table({"id": ids})), ids, world.table)
 
 
 def test_nothing_is_written(world: World) -> None:
@@ -58,7 +58,7 @@ def test_nothing_is_written(world: World) -> None:
 
     before = [dirty(server) for server in world.deployment.servers]
     fleet.read(world.repo.store, range(200))
-    scan: KeyScan = world.repo.online_reader().scan_keys(world.repo.view_plan(fleet.VIEW), 10**6, 30.0)
+    scan: KeyScan = fleet.reader(world.repo).scan_keys(world.repo.view_plan(fleet.VIEW), 10**6, 30.0)
     assert [dirty(server) for server in world.deployment.servers] == before
     assert scan.entities is not None
     assert sorted(scan.entities.column("id").to_pylist()) == world.table.column("id").to_pylist()

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 from servers import fleet
 from servers.deployments import online
-from servers.meanwhile import reading_while, refused
+from servers.meanwhile import ends, reading_while, refused
 from servers.sentinel import Watched
+
+from feast_skew.errors import StoreUnavailable
 
 COUNT = 1_000
 
@@ -41,22 +43,23 @@ def settings(watched: Watched, options: str = "", **more: Any) -> dict[str, Any]
 
 @pytest.fixture
 def world(tmp_path: Path, any_repository: Any) -> Iterator[World]:
-    with Watched(sentinels=3) as watched:
+    with Watched(sentinels=2) as watched:
         yield World(watched, any_repository(tmp_path / "sentinel", settings(watched)))
 
 
-@pytest.mark.xfail(strict=False, reason="generic reader: gives up after 4.2 s, and a failover may take longer")
 @pytest.mark.parametrize("kill", [False, True], ids=["asked for", "master killed"])
 def test_a_failover_while_it_is_read(world: World, kill: bool) -> None:
+    """One reader reads on and on, as a run does; a read that meets the change waits for the new master."""
     old = world.watched.master
-    reading_while(lambda: world.watched.failover(kill=kill), world.check)
+    reader = fleet.reader(world.repo, patient=True)
+    reading_while(lambda: world.watched.failover(kill=kill), lambda: world.check_reader(reader))
     assert world.watched.master is not old
+    world.check()
 
 
-@pytest.mark.xfail(strict=False, reason="generic reader: gives up after 4.2 s, and a failover may take longer")
 def test_a_reader_that_has_its_connections_follows(world: World) -> None:
-    """The connections of before lead to a server that is dead, or a replica now."""
-    reader = world.repo.online_reader()
+    """The connections of before lead to a server that is a replica now, and then to one that is dead."""
+    reader = fleet.reader(world.repo)
     world.check_reader(reader)
     world.watched.failover()
     world.check_reader(reader)
@@ -64,9 +67,8 @@ def test_a_reader_that_has_its_connections_follows(world: World) -> None:
     world.check_reader(reader)
 
 
-def test_some_sentinels_are_dead(world: World) -> None:
-    for sentinel in world.watched.sentinels[:2]:
-        sentinel.kill()
+def test_a_sentinel_is_dead(world: World) -> None:
+    world.watched.sentinels[0].kill()
     world.check()
 
 
@@ -81,7 +83,7 @@ def test_nobody_watches_any_more(world: World) -> None:
 
 
 def test_all_are_dead(world: World) -> None:
-    reader = world.repo.online_reader()
+    reader = fleet.reader(world.repo)
     world.check_reader(reader)
     for server in world.watched.servers:
         server.kill()
@@ -91,14 +93,12 @@ def test_all_are_dead(world: World) -> None:
 def test_a_silent_master_is_a_time_out_or_is_replaced(world: World, tmp_path: Path) -> None:
     """The sentinels notice too, so that the read may go through after all; it must not hang, and not be wrong."""
     repo = world.repo.at(tmp_path / "short", settings(world.watched, ",socket_timeout=0.3"))
-    reader = repo.online_reader()
+    reader = fleet.reader(repo)
     world.check_reader(reader)
     world.watched.master.pause()
     try:
-        refused(lambda: world.check_reader(reader), 30)
-    except AssertionError as error:
-        if "None" not in str(error):
-            raise
+        error = ends(lambda: world.check_reader(reader), 30)
+        assert error is None or isinstance(error, StoreUnavailable), repr(error)
     finally:
         for server in world.watched.servers:
             server.resume()
