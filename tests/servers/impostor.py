@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
-from servers.proxy import end
+from servers.proxy import at_once, end
 from servers.server import HOST
 
 Answer = Callable[[list[bytes], int], "bytes | None"]
@@ -41,6 +41,7 @@ class Impostor:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection((HOST, self._target))
+                at_once(client, server)
                 self._open += [client, server]
                 threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 

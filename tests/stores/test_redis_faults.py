@@ -77,7 +77,7 @@ def test_cut_after_any_byte_of_the_replies(world: World, proxy: Proxy, tmp_path:
     reader = fleet.reader(world.through(tmp_path, proxy.port))
     total = size_of(world, proxy, reader)
     assert total > 2_000
-    for after in [*range(200), *range(200, total, 23), total - 1]:
+    for after in [*range(120), *range(120, total, 31), total - 1]:
         proxy.arm(after, "drop")
         world.check_reader(reader)
         assert proxy.breaks == 1, after
