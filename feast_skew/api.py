@@ -250,6 +250,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     detect: float | str | None = None,
     power: float | str | None = None,
     seed: int | None = None,
+    max_ops: float | str | None = None,
     config: str | Path | None = None,
     settings: dict[str, Any] | None = None,
 ) -> str:
@@ -269,7 +270,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
         views,
         features,
         config,
-        {**(settings or {}), **_flags(sample, detect, power, entities, seed)},
+        {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops)},
     )
     online_type, offline_type = store_types(store)
     lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
@@ -281,14 +282,15 @@ def dry_run(  # noqa: PLR0913  those of `validate`
             for keys, size in sizes.items()
             if keys.keys
         ]
+    groups = plan.key_sets()
     for view in plan.views:
         most = chosen[view.keys].num_rows if chosen is not None else sizes[view.keys] if view.keys.keys else 1
         lines += [
             f"{view.name}: {', '.join(feature.name for feature in view.features)}",
-            f"  offline ({offline_type}): {describe_source(store, view)}",
+            f"  offline ({offline_type}): {describe_source(store, view, shares_keys=len(groups[view.keys]) > 1)}",
             (
                 f"  online ({online_type}): at most {most:,} entities by {view.keys}, {most * len(view.features):,} values, "
-                "wrong ones twice"
+                f"wrong ones twice{_pace_of(online_type, most, run_settings)}"
             ),
         ]
     lines += describe_serving(plan, requests, run_settings.sample)
@@ -297,6 +299,14 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     if folder is not None:
         lines.append(f"rules: {len(list(folder.rglob('*.json')))} suites in {folder}")
     return "\n".join(lines) + "\n"
+
+
+def _pace_of(online_type: str, most: int, settings: RunSettings) -> str:
+    """Say how many commands Redis gets, and in what time at least; nothing of other stores."""
+    if online_type != "redis":
+        return ""
+    commands = f"; {most:,} commands"
+    return commands if settings.max_ops is None else f"{commands} in at least {most / settings.max_ops:.1f} s"
 
 
 def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySet, int]:

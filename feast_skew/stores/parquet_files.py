@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeGuard
 
@@ -54,6 +54,19 @@ def local_file(source: FileSource, repo_path: Path | None) -> Path | None:
     """Give the path of a source that is one file on this machine; None for anything else."""
     path = Path(FileSource.get_uri_for_file_path(repo_path, source.file_options.uri))
     return path if path.is_file() else None
+
+
+def stored_bytes(dataset: ds.Dataset, columns: Collection[str]) -> int:
+    """Give how many bytes some columns take in the files, compressed as they are: what one pass over them reads."""
+    total = 0
+    for fragment in dataset.get_fragments():
+        for group in fragment.row_groups:
+            parts = group.metadata
+            for number in range(parts.num_columns):
+                column = parts.column(number)
+                if column.path_in_schema.split(".")[0] in columns:
+                    total += column.total_compressed_size
+    return total
 
 
 def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.Table]:

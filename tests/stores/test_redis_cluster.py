@@ -168,10 +168,6 @@ def test_a_node_has_a_passing_trouble(world: World, text: str) -> None:
             announced(world, 0)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="generic reader: redis-py's cluster pipeline asks a silent node for each of its rows by itself, with retries",
-)
 def test_a_silent_node_is_a_time_out(world: World, tmp_path: Path) -> None:
     repo = world.repo.at(tmp_path, settings(world.cluster, ",socket_timeout=0.3"))
     reader = fleet.reader(repo)
@@ -187,10 +183,6 @@ def test_a_silent_node_is_a_time_out(world: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False,
-    reason="generic reader: no time-out is set on the nodes of a cluster",
-)
 def test_a_silent_node_is_a_time_out_also_where_none_was_set(world: World) -> None:
     reader = fleet.reader(world.repo)
     world.check_reader(reader, world.ids[:50])

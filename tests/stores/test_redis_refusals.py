@@ -50,31 +50,22 @@ def test_wrong_password_of_one_server(repo: Any, tmp_path: Path, given: str) -> 
         assert "password" in told(repo, tmp_path, server.address + given)
 
 
-# Feast makes the client of a cluster by asking it for its slots, outside of where errors are expected.
-IN_THE_MAKING = pytest.mark.xfail(
-    strict=False, reason="generic reader: what goes wrong while the client of a cluster is made is no StoreUnavailable"
-)
-
-
 @pytest.fixture(scope="module")
 def locked_cluster() -> Iterator[Cluster]:
     with Cluster(settings=(f"requirepass {SECRET}", f"masterauth {SECRET}"), password=SECRET) as cluster:
         yield cluster
 
 
-@IN_THE_MAKING
 @pytest.mark.parametrize("given", ["", f",password={WRONG}", f",username=nobody,password={SECRET}"])
 def test_wrong_password_of_a_cluster(repo: Any, tmp_path: Path, locked_cluster: Cluster, given: str) -> None:
     assert "password" in told(repo, tmp_path, locked_cluster.addresses + given, redis_type="redis_cluster")
 
 
-@IN_THE_MAKING
 def test_a_cluster_that_is_none(repo: Any, tmp_path: Path) -> None:
     with Server() as server:
         assert "cluster" in told(repo, tmp_path, server.address, redis_type="redis_cluster").lower()
 
 
-@IN_THE_MAKING
 def test_a_cluster_that_is_down(repo: Any, tmp_path: Path) -> None:
     from servers.server import free_port
 
