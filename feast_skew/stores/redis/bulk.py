@@ -80,7 +80,7 @@ class BulkHashes:
             When a server does not answer for longer than the deployment may take to mend itself, or refuses.
         """
         question = Question(keys, fields, taker, np.ones(len(keys), dtype=bool))
-        waits = self._waits()
+        waits, since = self._waits(), self._pace.clock()
         while question.open.any():
             left = int(question.open.sum())
             try:
@@ -90,9 +90,11 @@ class BulkHashes:
                 if not faults.is_transient(error):
                     raise self._give_up(error) from error
                 if int(question.open.sum()) < left:
-                    waits = self._waits()
+                    waits, since = self._waits(), self._pace.clock()
                 wait = next(waits, None)
-                if wait is None:
+                # Servers that are silent take their time-outs, too.
+                overdue = self._pace.clock() - since > self._deployment.patience > 0
+                if wait is None or overdue:
                     raise self._give_up(error) from error
                 self._sleep(wait)
                 self._refresh()
@@ -118,7 +120,7 @@ class BulkHashes:
 
     def _refresh(self) -> None:
         # While a cluster mends itself its nodes may not tell; the next try will show.
-        with suppress(redis.exceptions.RedisError, OSError):
+        with suppress(redis.RedisError, redis.exceptions.RedisClusterException, OSError):
             self._deployment.refresh()
 
     def _read_open(self, question: Question) -> None:

@@ -61,7 +61,7 @@ def client(provider: Provider, config: RepoConfig) -> Any:
             online._get_client(settings)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _bad_option(error) from error
-        except redis.exceptions.RedisError as error:
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
             raise unavailable("redis", error) from error
         pool = getattr(online._client, "connection_pool", None)
         if pool is not None:

@@ -71,7 +71,7 @@ def unavailable(name: str, error: Exception) -> StoreUnavailable:
     """Make the error of a store that does not answer; passwords and addresses with them are left out."""
     if isinstance(error, StoreUnavailable):
         return error
-    if isinstance(error, redis.exceptions.RedisClusterException) and isinstance(error.__cause__, redis.RedisError):
+    if isinstance(error, redis.exceptions.RedisClusterException) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # what each node said
     store = f"the online store ({name})"
     if isinstance(error, redis.exceptions.AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
