@@ -17,6 +17,7 @@ from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.columns import put
 from feast_skew.core.types import DeclaredType, Kind, to_declared
 from feast_skew.stores.redis import layout
+from feast_skew.stores.redis.raw import slices
 from feast_skew.stores.redis.wire import LONGEST, varints
 
 
@@ -24,7 +25,7 @@ from feast_skew.stores.redis.wire import LONGEST, varints
 class Values:
     """Where the values of one feature lie in a buffer, and the rows that they are of.
 
-    `at` gives the eight bytes at every place (`resp.words`); lengths below 1 are nulls; starts go upwards.
+    `at` gives the eight bytes at every place (`raw.words`); lengths below 1 are nulls; starts go upwards.
     """
 
     buffer: np.ndarray
@@ -169,7 +170,7 @@ class _Text(Column):
             headers[rows] = 1 + size
         chosen = values.some(usual)
         header = headers if usual.all() else headers[usual]
-        self._parts.append(_slices(chosen.buffer, chosen.starts + header, chosen.lengths - header))
+        self._parts.append(slices(chosen.buffer, chosen.starts + header, chosen.lengths - header))
         self._positions.append(chosen.positions)
         return usual
 
@@ -185,19 +186,6 @@ class _Text(Column):
         order = np.full(self._rows, -1, dtype=np.int64)
         order[positions] = np.arange(len(positions))
         return found.take(pa.array(order, mask=order < 0))
-
-
-def _slices(buffer: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:
-    """Copy slices of a buffer, in the order of their starts, into a binary column."""
-    count = len(starts)
-    if not count:
-        return pa.array([], pa.binary())
-    # Every slice and every gap between two of them is an element; the gaps are dropped.
-    offsets = np.empty(2 * count, dtype=np.int32)
-    offsets[0::2] = starts
-    offsets[1::2] = starts + lengths
-    raw = [None, pa.py_buffer(offsets), pa.py_buffer(buffer)]
-    return pa.Array.from_buffers(pa.binary(), 2 * count - 1, raw).take(pa.array(np.arange(0, 2 * count - 1, 2)))
 
 
 def _decoded(raw: pa.Array, positions: Positions, corrupt: Mask) -> pa.Array:

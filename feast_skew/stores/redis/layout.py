@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from feast_skew.core.keys import KEY_TYPE_CODES, JoinKey, KeySet
 from feast_skew.core.types import Kind
 from feast_skew.errors import InputError
+from feast_skew.stores.redis.raw import WORD, slices, stands_at, words
 
 # Field numbers of the scalars in Feast's `Value`, as the tag that stands before a value on the wire: number << 3 | wire type.
 BYTES_TAG = 1 << 3 | 2
@@ -36,6 +37,9 @@ UNIX_TIMESTAMP_TAG = 8 << 3 | 0
 # Those of google.protobuf.Timestamp.
 SECONDS_TAG = 1 << 3 | 0
 NANOS_TAG = 2 << 3 | 0
+
+_WIDTHS = {KEY_TYPE_CODES["Int32"]: 4, KEY_TYPE_CODES["Int64"]: 8, KEY_TYPE_CODES["UnixTimestamp"]: 8}
+"""Bytes of ids that are numbers, by their type."""
 
 NO_ENTITY = ("__dummy_id", "")
 """The join key and the id under which Feast keeps the one row of a view without entities (feature_view.py)."""
@@ -87,6 +91,38 @@ class Layout:
             parts.append(encoded)
         return b"".join(parts)
 
+    def entities(self, raw: Sequence[bytes], keys: KeySet) -> pa.Table:
+        """Read keys back into the entities that they are of; what is no key of this project and these join keys is left out.
+
+        Only serialization version 3 can be read back; keys of a project whose name ends in this one's are left out, too.
+        """
+        ordered = sorted(keys.keys, key=lambda key: key.name)
+        head, project = self.prefix([key.name for key in ordered]), self.project.encode()
+        buffer = np.frombuffer(b"".join(raw) + bytes(WORD), dtype=np.uint8)
+        at = words(buffer)
+        ends = np.cumsum(np.fromiter((len(one) for one in raw), dtype=np.int64, count=len(raw)))
+        starts = np.concatenate([[0], ends])[: len(raw)].astype(np.int64)
+        ends = ends - len(project)
+        good = stands_at(at, starts, head) & stands_at(at, ends, project)
+        place, contents = starts + len(head), []
+        for key in ordered:
+            code = KEY_TYPE_CODES.get(key.declared.name, KEY_TYPE_CODES["String"])
+            header = at[np.clip(place, 0, len(at) - 1)]
+            length = (header >> np.uint64(32)).astype(np.int64)
+            good &= ((header & np.uint64(0xFFFFFFFF)) == code) & (place + WORD + length <= ends)
+            if code in _WIDTHS:
+                good &= length == _WIDTHS[code]
+            place = np.where(good, place + WORD, 0)
+            contents.append((place, length))
+            place = np.where(good, place + length, 0)
+        good &= place == ends
+        found = {
+            key.name: _id_column(key, buffer, place[good], length[good])
+            for key, (place, length) in zip(ordered, contents, strict=True)
+        }
+        table = pa.table([found[key.name] for key in keys.keys], names=list(keys.names))
+        return table.drop_null().cast(keys.schema)
+
     def _value(self, column: pa.ChunkedArray, key: JoinKey) -> list[Any]:
         """Give the pieces of one id: type and length, then its bytes."""
         code = KEY_TYPE_CODES.get(key.declared.name, KEY_TYPE_CODES["String"])
@@ -111,6 +147,29 @@ def fields(view_name: str, features: Sequence[str]) -> list[bytes]:
     """Give the hash fields of some features of a view, under the name that it is kept by, and last that of its timestamp."""
     hashed = (mmh3.hash(f"{view_name}:{feature}", signed=False) for feature in features)
     return [*(struct.pack("<I", number) for number in hashed), f"_ts:{view_name}".encode()]
+
+
+def _id_column(key: JoinKey, buffer: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:
+    """Read ids; texts that are no UTF-8 are null."""
+    if key.declared.kind in (Kind.INTEGER, Kind.TIMESTAMP):
+        numbers = words(buffer)[starts].view(np.int64)
+        if key.declared.name == "Int32":
+            numbers = numbers.astype(np.int32)
+        return pa.array(numbers).cast(key.declared.arrow)
+    content = slices(buffer, starts, lengths)
+    if key.declared.arrow == pa.binary():
+        return content
+    try:
+        return content.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_text(one) for one in content.to_pylist()], pa.string())
+
+
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _fixed(numbers: np.ndarray, width: int) -> pa.Array:

@@ -26,6 +26,7 @@ from feast_skew.stores.redis.columns import Values, column_of
 from feast_skew.stores.redis.large import VALUE_BYTES
 from feast_skew.stores.redis.pace import Pace
 from feast_skew.stores.redis.question import Unread
+from feast_skew.stores.redis.raw import words
 from feast_skew.stores.redis.wire import timestamps
 
 CHUNK = 65_536
@@ -182,7 +183,7 @@ class _Rows:
 
     def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
         """Take replies out of a buffer; see `question.Taker`."""
-        at = resp.words(buffer)
+        at = words(buffer)
         for number, column in enumerate(self._columns):
             column.add(Values(buffer, at, replies.starts[number], replies.lengths[number], positions))
         stamps = Values(buffer, at, replies.starts[-1], replies.lengths[-1], positions)

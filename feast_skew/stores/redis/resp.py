@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.stores.redis.raw import WORD, words
+
 PADDING = 16
 """Bytes that a buffer of replies has behind its end, so that words can be read at its last bytes."""
 
 _LONGEST_ERROR = 65_536
 _LONG_HEADER = 24  # "$", a 64-bit number and the line's end
-_WORD = 8
 
 
 class ProtocolError(Exception):
@@ -72,11 +73,6 @@ def reply(values: Sequence[bytes | None]) -> bytes:
     parts = [b"*%d\r\n" % len(values)]
     parts.extend(b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value) for value in values)
     return b"".join(parts)
-
-
-def words(buffer: np.ndarray) -> np.ndarray:
-    """Give the eight bytes at every place of a buffer as numbers, without a copy; shape (len - 7,), uint64."""
-    return np.ndarray((len(buffer) - _WORD + 1,), dtype="<u8", buffer=buffer, strides=(1,))
 
 
 def scan(buffer: np.ndarray, begin: int, end: int, fields: int, most: int, mixed: bool = False) -> Replies:
@@ -221,8 +217,8 @@ def _error_line(buffer: np.ndarray, place: int, end: int) -> bytes | None:
 def _places(buffer: np.ndarray, begin: int, end: int, marker: bytes) -> np.ndarray:
     """Give all places in the buffer at which the whole marker stands."""
     places = np.flatnonzero(buffer[begin:end] == marker[0]) + begin
-    head = int.from_bytes(marker[:_WORD], "little")
-    mask = np.uint64((1 << 8 * min(len(marker), _WORD)) - 1)
+    head = int.from_bytes(marker[:WORD], "little")
+    mask = np.uint64((1 << 8 * min(len(marker), WORD)) - 1)
     places = places[places + len(marker) <= end]
     return places[(words(buffer)[places] & mask) == np.uint64(head)]
 

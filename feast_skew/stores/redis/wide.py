@@ -12,6 +12,7 @@ import numpy as np
 
 from feast_skew.core.arrays import Mask
 from feast_skew.stores.redis import resp
+from feast_skew.stores.redis.raw import stands_at, words
 
 WIDE = 24
 """From so many fields on whole hashes are cheaper."""
@@ -56,7 +57,7 @@ def picked(buffer: np.ndarray, replies: resp.Replies, fields: Sequence[bytes]) -
 
 def _names(buffer: np.ndarray, replies: resp.Replies, rows: np.ndarray) -> tuple[dict[bytes, int], Mask]:
     """Give the names of the first row by their place, and which of the rows have the same ones in the same order."""
-    at = resp.words(buffer)
+    at = words(buffer)
     every = len(rows) == replies.rows
     same = np.ones(len(rows), dtype=bool)
     names = {}
@@ -67,11 +68,5 @@ def _names(buffer: np.ndarray, replies: resp.Replies, rows: np.ndarray) -> tuple
         start, length = int(starts[0]), int(lengths[0])
         name = buffer[start : start + length].tobytes()
         names[name] = number // 2
-        same &= lengths == length
-        for begin in range(0, length, 8):
-            part = name[begin : begin + 8]
-            mask = np.uint64((1 << 8 * len(part)) - 1)
-            # A row with a shorter name than the first one's is out already, wherever this looks.
-            words = at[starts if not begin else np.minimum(starts + begin, len(at) - 1)]
-            same &= (words & mask) == np.uint64(int.from_bytes(part, "little"))
+        same &= (lengths == length) & stands_at(at, starts, name)
     return names, same

@@ -29,7 +29,7 @@ _FIXED_HIGH = np.array([0] * 9 + [0x80, 0xFE80], dtype=_U)
 def varints(at: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, Mask]:
     """Read varints of known sizes (1 to 10 bytes) as 64-bit numbers, and tell which of them are sound.
 
-    `at` gives the eight bytes at every place of the buffer (`resp.words`); the numbers are int64, two's complement.
+    `at` gives the eight bytes at every place of the buffer (`raw.words`); the numbers are int64, two's complement.
     """
     low = at[starts] & _OWN[sizes]
     sound = (low & _U(_CONTINUES)) == _MORE[sizes]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from feast_skew.core.types import declared_type
 from feast_skew.stores.redis import resp
 from feast_skew.stores.redis.columns import Values, column_of
+from feast_skew.stores.redis.raw import words
 
 NUMBERS = {
     "Int32": ("int32_val", st.integers(-(2**31), 2**31 - 1)),
@@ -36,7 +37,7 @@ def decoded(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[boo
         buffer = np.frombuffer(text + bytes(resp.PADDING), dtype=np.uint8)
         found = resp.scan(buffer, 0, len(text), 1, max(len(rows), 1))
         assert found.rows == len(rows)
-        column.add(Values(buffer, resp.words(buffer), found.starts[0], found.lengths[0], rows))
+        column.add(Values(buffer, words(buffer), found.starts[0], found.lengths[0], rows))
     values, corrupt = column.finish()
     assert values.type == declared_type(name).arrow or name == "Int32"
     return plain(values), corrupt.tolist()
@@ -155,7 +156,7 @@ def test_timestamps_as_the_library_reads_them(seconds: int, nanos: int) -> None:
     if not raw:
         return
     buffer = np.frombuffer(b"x" + raw + bytes(resp.PADDING), dtype=np.uint8)
-    found, fine, sound = timestamps(resp.words(buffer), np.array([1]), np.array([len(raw)]))
+    found, fine, sound = timestamps(words(buffer), np.array([1]), np.array([len(raw)]))
     if seconds in range(2**56):
         assert sound[0] or nanos < 0
     if sound[0]:
@@ -170,7 +171,7 @@ def test_garbage_is_no_moment(raw: bytes) -> None:
     from feast_skew.stores.redis.wire import timestamps
 
     buffer = np.frombuffer(raw + bytes(resp.PADDING), dtype=np.uint8)
-    found, fine, sound = timestamps(resp.words(buffer), np.array([0]), np.array([len(raw)]))
+    found, fine, sound = timestamps(words(buffer), np.array([0]), np.array([len(raw)]))
     if sound[0]:
         moment = Timestamp()
         try:

@@ -116,3 +116,33 @@ def test_many_keys_at_once() -> None:
     ids = np.arange(100_000)
     found = layout.Layout("p").keys(pa.table({"int64_0": ids}), keys)
     assert len(set(found.to_pylist())) == len(ids)
+
+
+@pytest.mark.parametrize("types", [("Int32",), ("Int64",), ("String",), ("Bytes",), ("UnixTimestamp",), (*IDS,)])
+def test_keys_are_read_back(types: tuple[str, ...]) -> None:
+    keys = key_set(*types)
+    table = pa.table({key.name: IDS[key.declared.name] for key in keys.keys})
+    ours = layout.Layout("p1").keys(table, keys).to_pylist()
+    rest = [b"", b"p1", ours[0][:-2], ours[1] + b"p1", ours[2][:-1], b"x" + ours[3], ours[4][:-2] + b"q1", ours[0] * 2]
+    others = layout.Layout("q").keys(table, keys).to_pylist()
+    mixed = [*rest, *ours[:2], *others, *ours[2:], *rest]
+    assert layout.Layout("p1").entities(mixed, keys).to_pylist() == table.to_pylist()
+    assert layout.Layout("p1").entities([], keys).num_rows == 0
+    assert layout.Layout("p1").entities(rest, keys).num_rows == 0
+
+
+def test_a_project_whose_name_ends_in_this_one_is_another() -> None:
+    keys = key_set("Int64")
+    table = pa.table({"int64_0": [1, 2]})
+    theirs = layout.Layout("my_fraud").keys(table, keys).to_pylist()
+    assert layout.Layout("fraud").entities(theirs, keys).num_rows == 0
+
+
+def test_texts_that_are_no_text_are_nobodys_keys() -> None:
+    keys = key_set("String")
+    good = layout.Layout("p").keys(pa.table({"string_0": ["ab", "cd"]}), keys).to_pylist()
+    broken = good[0].replace(b"ab", b"\xff\xfe")
+    assert layout.Layout("p").entities([good[0], broken, good[1]], keys).to_pylist() == [
+        {"string_0": "ab"},
+        {"string_0": "cd"},
+    ]

@@ -239,3 +239,17 @@ def test_memory_follows_the_chunk(world: Any) -> None:
         read(reader, world, "narrow")
     (one,) = reader._hashes._channels.values()
     assert len(one.buffer) <= bulk.UNLIMITED_PIPELINE_BYTES * 2
+
+
+def test_a_scan_among_other_peoples_keys_stops_in_time(world: Any) -> None:
+    """The budget counts steps, not keys of ours: there may be none for a long time."""
+    from feast_skew.stores.redis.scan import scan
+
+    ticks = iter(range(10**6))
+    view = world.view_plan("narrow")
+    reader = world.online_reader(generic=True)
+    found = scan(reader.provider, reader.config, view.keys, 10**6, 3.0, clock=lambda: float(next(ticks)))
+    assert (found.complete, found.reason) == (False, "time budget")
+    whole = scan(reader.provider, reader.config, view.keys, 10**6, 60.0)
+    assert whole.complete
+    assert sorted(whole.entities.column("id").to_pylist()) == list(range(ROWS))
