@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from feast_skew.api import read_online, validate
+    from feast_skew.api import validate
+    from feast_skew.online import read_online
     from feast_skew.report import SkewReport
     from feast_skew.tables import compare
 
@@ -14,7 +15,7 @@ __all__ = ["SkewReport", "compare", "read_online", "validate"]
 _HOMES = {
     "SkewReport": "feast_skew.report",
     "compare": "feast_skew.tables",
-    "read_online": "feast_skew.api",
+    "read_online": "feast_skew.online",
     "validate": "feast_skew.api",
 }
 

@@ -119,7 +119,7 @@ def replayed(repo: Any, name: str) -> tuple[list[str], list[str]]:
     from feast_skew.stores.feast_registry import Selection, build_plan
 
     (plan,) = build_plan(repo.store, Selection(views=(name,)), Settings()).on_demand
-    paths = FeastOnDemand(repo.store, repo.online_reader(), repo.offline_reader())
+    paths = FeastOnDemand(repo.store, repo.online_reader(generic=True), repo.offline_reader())
     inputs = paths.read_inputs(plan, pa.table({"id": np.arange(N)}))
     assert inputs.usable.all()
     everyone = np.arange(N)

@@ -236,7 +236,7 @@ def test_a_vector_that_is_refreshed_while_it_is_read_is_no_finding(repo: Any) ->
     set_up(repo)
     repo.store.write_to_online_store("v", frame([3], LATER, x=[99.5], n=[3]))
     plan = plan_of(repo)
-    reader = FeastVectors(repo.store, repo.online_reader())
+    reader = FeastVectors(repo.store, repo.online_reader(generic=True))
 
     class Refreshed:
         """The real reader, with a refresh between its two reads."""

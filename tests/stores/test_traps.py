@@ -675,19 +675,19 @@ class TestMoving:
 
     def patch(self, monkeypatch: pytest.MonkeyPatch, between: Any) -> list[int]:
         """Call `between` after the first chunk was read; give the sizes of the chunks that were asked for."""
-        from feast_skew.stores import feast_online
+        from feast_skew.stores.redis.reader import RedisBulkReader
 
         asked: list[int] = []
+        read = RedisBulkReader.read
 
-        class Moving(feast_online.FeastOnlineReader):
-            def read(self, view: Any, features: Any, entities: Any) -> Any:
-                found = super().read(view, features, entities)
-                if not asked:
-                    between()
-                asked.append(entities.num_rows)
-                return found
+        def moving(self: Any, view: Any, features: Any, entities: Any) -> Any:
+            found = read(self, view, features, entities)
+            if not asked:
+                between()
+            asked.append(entities.num_rows)
+            return found
 
-        monkeypatch.setattr(feast_online, "FeastOnlineReader", Moving)
+        monkeypatch.setattr(RedisBulkReader, "read", moving)
         return asked
 
     def test_a_value_that_moves_is_aligned_anew(self, repo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
