@@ -10,60 +10,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from generating import NOW, World, make_repository
+from loading import check_sample, load_latest
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
-NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
-YAML = """project: bench
-provider: local
-registry: registry.db
-online_store: {{type: redis, connection_string: "{address}"}}
-offline_store: {{type: dask}}
-entity_key_serialization_version: 3
-"""
-
 
 def make(directory: Path, entities: int, features: int, days: int, address: str) -> None:
-    """Write a repository with one view, and load Redis by Feast's own materialization."""
-    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
-    from feast.types import Float64
-
-    random = np.random.default_rng(0)
-    (directory / "feature_store.yaml").write_text(YAML.format(address=address))
-    schema = None
-    writer = None
-    for day in range(days):
-        instant = np.datetime64(NOW.replace(tzinfo=None) - timedelta(days=days - day), "us")
-        table = pa.table(
-            {
-                "user_id": pa.array(np.arange(entities)),
-                "event_timestamp": pa.array(np.full(entities, instant)).cast(pa.timestamp("us", tz="UTC")),
-                **{f"f{i}": random.normal(size=entities) for i in range(features)},
-            }
-        )
-        schema = table.schema
-        writer = writer or pq.ParquetWriter(directory / "rows.parquet", schema)
-        writer.write_table(table)
-    assert writer is not None
-    writer.close()
-    store = FeatureStore(repo_path=str(directory))
-    user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.INT64)
-    source = FileSource(name="rows", path="rows.parquet", timestamp_field="event_timestamp")
-    view = FeatureView(
-        name="v",
-        entities=[user],
-        source=source,
-        ttl=timedelta(0),
-        schema=[Field(name=f"f{i}", dtype=Float64) for i in range(features)],
-    )
-    store.apply([user, source, view])
-    store.materialize(NOW - timedelta(days=1), NOW)
+    """Write a repository with one view, and load Redis as Feast's own materialization would."""
+    world = World.of_doubles(entities, features, days)
+    store = make_repository(world, directory, address)
+    load_latest(address, world)
+    check_sample(store, world)
 
 
 def ours(directory: Path, entities: int) -> None:

@@ -227,7 +227,7 @@ def _run_view(
     job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population, gathered: _Run
 ) -> list[ViewMeasurement]:
     as_of = to_nanoseconds(job.as_of)
-    parts = measure_view(view, sample.entities, job.online, job.offline, as_of, job.progress)
+    parts = measure_view(view, sample.index(), job.online, job.offline, as_of, job.progress)
     known = population.views[view.name]
     orphans = count_orphans(view, scan, known, job.online, job.progress)
     gathered.findings.extend(findings_of(parts, known, orphans))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.codes import Codes, codes_of, place, plain_keys
 from feast_skew.core.columns import bare_rows
 from feast_skew.core.plain import python_value
 from feast_skew.core.types import DeclaredType, Kind, to_declared
 
 Positions = np.ndarray
+
+_BLOCK = 4_096
+"""Entities whose bytes are made at a time: few enough to stay in the cache."""
 
 KEY_TYPE_CODES = {"Bytes": 1, "String": 2, "Int32": 3, "Int64": 4, "UnixTimestamp": 8}
 """Feast's ValueType numbers, as they stand in a serialized entity key (key_encoding_utils.py)."""
@@ -76,31 +81,37 @@ class KeyIndex:
     """Answers at which position of a table of distinct entities a key stands; rows with a null key stand nowhere.
 
     It is built when it is first asked. Each key column is replaced by the code of its value, and codes of several columns are folded pairwise into one
-    and numbered again, so that composite keys can never run into each other as concatenated texts do.
+    and numbered again, so that composite keys can never run into each other as concatenated texts do. Where the entities were taken
+    out of another table, at the places `taken`, rows of that one are found without looking up any key.
     """
 
-    def __init__(self, entities: pa.Table) -> None:
+    def __init__(self, entities: pa.Table, whole: pa.Table | None = None, taken: Positions | None = None) -> None:
         self.entities = entities
         self.size = entities.num_rows
         self._names = entities.column_names
-        self._values: list[pa.Array] = []
+        self._columns: list[Codes] = []
         self._folds: list[tuple[np.ndarray, int]] = []
         self._position: Positions | None = None
+        self._other: tuple[pa.Table, Positions] | None = None
+        if whole is not None and taken is not None:
+            through = np.full(whole.num_rows + 1, -1, dtype=np.int64)
+            through[taken] = np.arange(len(taken))
+            self._other = (whole, through)
 
     def _build(self) -> Positions:
         codes: np.ndarray | None = None
         for name in self._names:
-            encoded = _plain(self.entities.column(name)).dictionary_encode()
-            values = encoded.dictionary
-            code = np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64)
-            self._values.append(values)
+            column = plain_keys(self.entities.column(name))
+            coded = codes_of(column)
+            code = coded.find(column)
+            self._columns.append(coded)
             if codes is None:
                 codes = code
                 continue
-            combined = _fold(codes, code, len(values))
+            combined = _fold(codes, code, coded.size)
             known = np.unique(combined[combined >= 0])
-            self._folds.append((known, len(values)))
-            codes = _place(known, combined)
+            self._folds.append((known, coded.size))
+            codes = place(known, combined)
         position = np.full(0 if codes is None else int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
         if codes is not None:
             # The first of repeated keys keeps the place; a null is nobody's key.
@@ -118,14 +129,25 @@ class KeyIndex:
             return np.full(table.num_rows, -1, dtype=np.int64)
         codes: np.ndarray | None = None
         for i, name in enumerate(self._names):
-            code = _codes(_plain(table.column(name)), self._values[i])
+            code = self._columns[i].find(plain_keys(table.column(name)))
             if codes is None:
                 codes = code
                 continue
             known, width = self._folds[i - 1]
-            codes = _place(known, _fold(codes, code, width))
+            codes = place(known, _fold(codes, code, width))
         assert codes is not None  # noqa: S101  there is at least one name
         return np.where(codes >= 0, self._position[codes], -1)
+
+    def through(self, entities: pa.Table, positions: Positions) -> Positions:
+        """Give the positions of rows whose places in another table of entities are known; -1 for those of no place.
+
+        The other table is looked up once, for all questions that come through it.
+        """
+        if entities is self.entities:
+            return positions
+        if self._other is None or self._other[0] is not entities:
+            self._other = (entities, np.append(self.positions(entities), -1))
+        return self._other[1][positions]
 
 
 def _fold(codes: np.ndarray, code: np.ndarray, width: int) -> np.ndarray:
@@ -133,92 +155,62 @@ def _fold(codes: np.ndarray, code: np.ndarray, width: int) -> np.ndarray:
     return np.where((codes < 0) | (code < 0), -1, codes * width + code)
 
 
-def _place(known: np.ndarray, combined: np.ndarray) -> np.ndarray:
-    """Give the place of each number among the sorted known ones, -1 where it is none of them."""
-    if not len(known):
-        return np.full(len(combined), -1, dtype=np.int64)
-    place = np.minimum(np.searchsorted(known, combined), len(known) - 1)
-    return np.where(known[place] == combined, place, -1)
-
-
-def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _codes(column: pa.Array, values: pa.Array) -> np.ndarray:
-    return np.asarray(pc.fill_null(pc.index_in(column, value_set=values, skip_nulls=True), -1), dtype=np.int64)
-
-
-class DistinctEntities:
-    """Collects the distinct entities of a stream of tables, in memory of the order of the distinct ones."""
-
-    def __init__(self, keys: KeySet) -> None:
-        self._keys = keys
-        self._known = keys.schema.empty_table()
-        self._pending: list[pa.Table] = []
-        self._pending_rows = 0
-        self.any_row = False
-
-    def add(self, table: pa.Table, distinct: bool = False) -> None:
-        """Take the keys of more rows; the table holds the key columns and no null, `distinct` ones where that is known."""
-        self.any_row = self.any_row or table.num_rows > 0
-        if not self._keys.keys or not table.num_rows:
-            return
-        self._pending.append(table if distinct else _distinct(table))
-        self._pending_rows += self._pending[-1].num_rows
-        if self._pending_rows > max(self._known.num_rows, 1_000_000):
-            self._fold()
-
-    def _fold(self) -> None:
-        if not self._pending:
-            return
-        if self._known.num_rows or len(self._pending) > 1:
-            self._known = _distinct(pa.concat_tables([self._known, *self._pending]))
-        else:
-            self._known = self._pending[0]
-        self._pending, self._pending_rows = [], 0
-
-    def table(self) -> pa.Table:
-        """Give the distinct entities found so far; their order has no meaning."""
-        self._fold()
-        return self._known
-
-
-def _distinct(table: pa.Table) -> pa.Table:
-    return table.group_by(table.column_names).aggregate([])
-
-
 def canonical_key_bytes(entities: pa.Table, keys: KeySet) -> Iterator[bytes]:
     """Yield the canonical bytes of each entity: Feast's own entity key serialization, version 3, without project."""
+    head = _head(keys)
+    for block in _value_bytes(entities, keys):
+        for values in block:
+            yield head + values
+
+
+def _head(keys: KeySet) -> bytes:
+    """Give what the bytes of all entities of a key set begin with: the names of the keys."""
+    names = [name.encode() for name in sorted(keys.names)]
+    parts = [struct.pack("<II", KEY_TYPE_CODES["String"], len(name)) + name for name in names]
+    return struct.pack("<I", len(names)) + b"".join(parts)
+
+
+def _value_bytes(entities: pa.Table, keys: KeySet) -> Iterator[list[bytes]]:
+    """Yield what follows: the values of the keys, of some entities at a time."""
     ordered = sorted(keys.keys, key=lambda key: key.name)
-    prefix = [struct.pack("<I", len(ordered))]
-    for key in ordered:
-        name = key.name.encode()
-        prefix.append(struct.pack("<II", KEY_TYPE_CODES["String"], len(name)) + name)
-    head = b"".join(prefix)
-    columns = [_encoded(entities.column(key.name), key.declared) for key in ordered]
-    for parts in zip(*columns, strict=True):
-        yield head + b"".join(parts)
+    nothing = pa.scalar(b"", pa.binary())
+    for start in range(0, entities.num_rows, _BLOCK):
+        block = entities.slice(start, _BLOCK)
+        parts = [part for key in ordered for part in _encoded(plain_keys(block.column(key.name)), key.declared)]
+        yield pc.binary_join_element_wise(*parts, nothing).to_pylist() if parts else [b""] * block.num_rows
 
 
-def _encoded(column: pa.ChunkedArray, declared: DeclaredType) -> Iterable[bytes]:
+def _encoded(column: pa.Array, declared: DeclaredType) -> list[pa.Scalar | pa.Array]:
+    """Give the parts of the bytes of a value: type, length, content."""
     code = KEY_TYPE_CODES.get(declared.name, KEY_TYPE_CODES["String"])
     if declared.kind in (Kind.INTEGER, Kind.TIMESTAMP):
-        width, pattern = (4, "<IIi") if declared.name == "Int32" else (8, "<IIq")
-        pack = struct.Struct(pattern).pack
-        numbers = np.asarray(column.cast(pa.int64())).tolist()
-        return (pack(code, width, number) for number in numbers)
-    pack = struct.Struct("<II").pack
-    values = (value if isinstance(value, bytes) else str(value).encode() for value in column.to_pylist())
-    return (pack(code, len(value)) + value for value in values)
+        width = 4 if declared.name == "Int32" else 8
+        head = pa.scalar(struct.pack("<II", code, width), pa.binary())
+        return [head, _fixed(np.asarray(column.cast(pa.int64())), f"<i{width}")]
+    if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
+        column = pa.array([str(value) for value in column.to_pylist()], pa.string())
+    content = column.cast(pa.binary())
+    return [pa.scalar(struct.pack("<I", code), pa.binary()), _fixed(pc.binary_length(content), "<u4"), content]
+
+
+def _fixed(numbers: np.ndarray | pa.Array, kind: str) -> pa.Array:
+    """Give the bytes of whole numbers of one width."""
+    content = np.ascontiguousarray(np.asarray(numbers), dtype=kind)
+    whole = pa.Array.from_buffers(pa.binary(content.itemsize), len(content), [None, pa.py_buffer(content)])
+    return whole.cast(pa.binary())
 
 
 def key_hashes(entities: pa.Table, keys: KeySet, seed: int) -> np.ndarray:
     """Give the seeded 64-bit hash (BLAKE2b) of each entity's canonical key bytes, shape (rows,), uint64."""
-    salt = struct.pack("<q", seed)
-    digest = hashlib.blake2b
-    joined = b"".join(digest(key, digest_size=8, key=salt).digest() for key in canonical_key_bytes(entities, keys))
-    return np.frombuffer(joined, dtype="<u8")
+    # What all keys begin with is hashed once, and copied; the calls are chained without a line of Python for each entity.
+    begun = hashlib.blake2b(_head(keys), digest_size=8, key=struct.pack("<q", seed))
+    update, digest = hashlib.blake2b.update, hashlib.blake2b.digest
+    joined = bytearray()
+    for block in _value_bytes(entities, keys):
+        states = [begun.copy() for _ in block]
+        deque(map(update, states, block), maxlen=0)
+        joined += b"".join(map(digest, states))
+    return np.frombuffer(bytes(joined), dtype="<u8")
 
 
 def smallest(hashes: np.ndarray, wanted: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +34,25 @@ def number_entities(offline: pa.Table, online: pa.Table) -> Numbering:
     Tables without rows, or with null keys only, have no entities.
     """
     rows = pa.concat_tables([offline, online])
+    entities, codes = _numbered(rows, _ranks)
+    split = offline.num_rows
+    return Numbering(entities, codes[:split], codes[split:])
+
+
+def number_rows(keys: pa.Table) -> tuple[pa.Table, Positions]:
+    """Give the distinct entities of a table of keys without nulls, in no order that means anything, and for each row its entity.
+
+    The table has at least one column; one without rows has no entities.
+    """
+    return _numbered(keys, _codes)
+
+
+def _numbered(
+    rows: pa.Table, numbers_of: Callable[[pa.ChunkedArray], tuple[Positions, int]]
+) -> tuple[pa.Table, Positions]:
     codes: Positions | None = None
     for name in rows.column_names:
-        code, size = _ranks(_whole(rows.column(name)))
+        code, size = numbers_of(rows.column(name))
         if codes is None:
             codes = code
             continue
@@ -46,8 +63,19 @@ def number_entities(offline: pa.Table, online: pa.Table) -> Numbering:
     known = np.flatnonzero(codes >= 0)
     first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
     first[codes[known]] = known
-    split = offline.num_rows
-    return Numbering(rows.take(pa.array(first)).combine_chunks(), codes[:split], codes[split:])
+    return rows.take(pa.array(first)).combine_chunks(), codes
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[Positions, int]:
+    """Give a number for each value, as `_ranks` does for whole numbers, and for others in the order of their appearance."""
+    if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type):
+        return _ranks(column)
+    chunks = column.dictionary_encode().chunks
+    if not chunks:
+        return np.empty(0, dtype=np.int64), 0
+    # All chunks of a column share one dictionary, which the last one holds in full.
+    codes = [np.asarray(pc.fill_null(chunk.indices, -1), dtype=np.int64) for chunk in chunks]
+    return np.concatenate(codes), len(chunks[-1].dictionary)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
@@ -55,8 +83,9 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
 
 
-def _ranks(column: pa.Array) -> tuple[Positions, int]:
+def _ranks(chunked: pa.ChunkedArray) -> tuple[Positions, int]:
     """Give the rank of each value among the distinct ones, -1 for null, and how many distinct ones there are."""
+    column = _whole(chunked)
     if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type):
         valid = np.asarray(pc.is_valid(column))
         return _whole_number_ranks(np.asarray(pc.fill_null(column, 0)).astype(np.int64, copy=False), valid)

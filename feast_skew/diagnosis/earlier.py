@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.diagnosis.base import Earlier
 from feast_skew.errors import SkewError
@@ -58,7 +59,7 @@ class EarlierValues:
                     held = pick_rows(
                         view,
                         view.features,
-                        measured.entities,
+                        KeyIndex(measured.entities),
                         {"held": instants},
                         self._offline,
                         stage.advance,

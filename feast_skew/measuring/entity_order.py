@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.statistics.hashing import Hashes, label_hashes, mix
+from feast_skew.statistics.hashing import Hashes, label_hashes, mix, text_hashes
 
 
 def entity_order(entities: pa.Table) -> Hashes:
@@ -38,5 +38,8 @@ def _column(column: pa.ChunkedArray) -> Hashes:
         return mix(np.asarray(pc.fill_null(array.cast(pa.float64()), 0.0)))
     # Texts are hashed once each; a key of another type is taken by its text.
     encoded = array.dictionary_encode() if not pa.types.is_dictionary(array.type) else array
-    hashes = np.append(label_hashes(encoded.dictionary.to_pylist()), np.uint64(0))
+    values = encoded.dictionary
+    texts = pa.types.is_string(values.type)
+    found = text_hashes(values.cast(pa.binary()).to_pylist()) if texts else label_hashes(values.to_pylist())
+    hashes = np.append(found, np.uint64(0))
     return hashes[np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64)]

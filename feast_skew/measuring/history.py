@@ -139,13 +139,12 @@ def _same(one: pa.Array, other: pa.Array) -> Mask:
 def pick_rows(
     view: ViewPlan,
     features: Sequence[FeaturePlan],
-    entities: pa.Table,
+    index: KeyIndex,
     wanted: Mapping[str, np.ndarray],
     offline: OfflineReader,
     advance: object = None,
 ) -> dict[str, HeldRows]:
-    """Give the offline rows at the wanted instants (by role, one per entity) in one pass over the source."""
-    index = KeyIndex(entities)
+    """Give the offline rows at the wanted instants (by role, one per entity of an index) in one pass over the source."""
     pickers = {role: RowPicker(instants) for role, instants in wanted.items()}
     for batch in offline.scan(view, features):
         positions = batch.positions(index)

@@ -47,9 +47,13 @@ def count_orphans(
     """Read the scanned keys that offline does not know, to tell which of them hold a row of this view."""
     if scan is None or scan.entities is None:
         return None
-    unknown = KeyIndex(known.entities).positions(scan.entities) < 0
+    # The scanned keys are few beside the known ones, so those are looked up among these.
+    index = KeyIndex(scan.entities)
+    unknown = np.ones(scan.entities.num_rows + 1, dtype=bool)
+    unknown[index.positions(known.entities)] = False
     if known.later is not None:
-        unknown &= KeyIndex(known.later).positions(scan.entities) < 0
+        unknown[index.positions(known.later)] = False
+    unknown = unknown[:-1]
     positions = np.flatnonzero(unknown)
     if not len(positions):
         return Orphans(scan.scanned, 0, scan.complete)

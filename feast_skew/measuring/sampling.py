@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from feast_skew.core.arrays import Mask
 from feast_skew.core.columns import bare_rows
-from feast_skew.core.keys import DistinctEntities, KeyIndex, KeySet, key_hashes, smallest
+from feast_skew.core.distinct import DistinctEntities
+from feast_skew.core.keys import KeyIndex, KeySet, key_hashes, smallest
 from feast_skew.core.model import ViewPlan
 from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
-from feast_skew.stores.base import OfflineReader
+from feast_skew.stores.base import Located, OfflineBatch, OfflineReader
 
 
 @dataclass
@@ -50,13 +52,20 @@ class ViewSample:
 
     `population` is the number that they stand for (equal to their number when all were taken), `unread` how many more
     of them the view's offline side knows, and `ambiguous` how many of them have rows that contradict each other: these
-    are known to be in both stores, and can be compared by nobody.
+    are known to be in both stores, and can be compared by nobody. `origin` tells which table they were taken out of, and where.
     """
 
     entities: pa.Table
     population: int
     unread: int
     ambiguous: int = 0
+    origin: Located | None = None
+
+    def index(self) -> KeyIndex:
+        """Give what finds the entities."""
+        if self.origin is None:
+            return KeyIndex(self.entities)
+        return KeyIndex(self.entities, self.origin.entities, self.origin.positions)
 
 
 def find_population(
@@ -82,7 +91,7 @@ def find_population(
 
 
 def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progress) -> Known:
-    distinct, later = DistinctEntities(view.keys), DistinctEntities(view.keys)
+    met, later = _Met(view.keys), _Met(view.keys)
     rows = null_keys = 0
     any_row = any_later = False
     with progress.stage(f"{view.name}: entities offline", offline.row_count(view), "rows") as stage:
@@ -90,17 +99,48 @@ def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progres
             in_time = batch.instants <= as_of
             any_row = any_row or bool(in_time.any())
             if in_time.all():
-                once = batch.distinct_keys()
-                distinct.add(batch.keys if once is None else once, distinct=once is not None)
+                met.add(batch)
             else:
                 any_later = True
-                distinct.add(batch.keys.filter(pa.array(in_time)))
-                later.add(batch.keys.filter(pa.array(~in_time)))
+                met.add(batch, in_time)
+                later.add(batch, ~in_time)
             rows += len(batch.instants)
             null_keys += batch.null_keys
             stage.advance(len(batch.instants))
-    entities = distinct.table() if view.keys.keys else bare_rows(1 if any_row else 0)
+    entities = met.table() if view.keys.keys else bare_rows(1 if any_row else 0)
     return Known(entities, rows, null_keys, later.table() if any_later and view.keys.keys else None)
+
+
+class _Met:
+    """The distinct entities of batches; where a source knows a table of them they are only ticked off in it."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._distinct = DistinctEntities(keys)
+        self._entities: pa.Table | None = None
+        self._seen = np.empty(0, dtype=bool)
+
+    def add(self, batch: OfflineBatch, rows: Mask | None = None) -> None:
+        """Take the entities of all rows of a batch, or of some."""
+        located = batch.located
+        if located is None or not self._holds(located):
+            self._distinct.add(batch.keys if rows is None else batch.keys.filter(pa.array(rows)))
+            return
+        if self._entities is None:
+            self._entities = located.entities
+            self._seen = np.zeros(located.entities.num_rows, dtype=bool)
+        self._seen[located.positions if rows is None else located.positions[rows]] = True
+
+    def _holds(self, located: Located) -> bool:
+        """Tell whether all the rows are of entities in the one table that is ticked off."""
+        known = self._entities is None or self._entities is located.entities
+        return known and not (located.positions < 0).any()
+
+    def table(self) -> pa.Table:
+        """Give the entities; their order has no meaning."""
+        if self._entities is not None:
+            ticked = self._entities if self._seen.all() else self._entities.filter(pa.array(self._seen))
+            self._distinct.add(ticked, distinct=True)
+        return self._distinct.table()
 
 
 def draw(
@@ -113,9 +153,9 @@ def draw(
     Where `needed` gives the sample that a population of some size needs, a view that knows fewer gets so many of its own.
     """
     if population.size <= wanted:
-        everyone = _in_hash_order(population.entities, population.keys, seed, population.size)
-        return {name: ViewSample(everyone, population.size, 0) for name in population.views}
-    base = _in_hash_order(population.entities, population.keys, seed, wanted)
+        everyone, origin = _in_hash_order(population.entities, population.keys, seed, population.size)
+        return {name: ViewSample(everyone, population.size, 0, origin=origin) for name in population.views}
+    base, origin = _in_hash_order(population.entities, population.keys, seed, wanted)
     index = KeyIndex(base)
     samples = {}
     for name, known in population.views.items():
@@ -123,15 +163,15 @@ def draw(
         inside = int(np.count_nonzero(index.positions(known.entities) >= 0))
         enough, most = (wanted // 2, wanted) if needed is None else (needed(size), needed(size))
         if inside < size <= wanted or inside < enough:
-            own = _in_hash_order(known.entities, population.keys, seed, size if size <= wanted else most)
-            samples[name] = ViewSample(own, size, size - own.num_rows)
+            own, taken = _in_hash_order(known.entities, population.keys, seed, size if size <= wanted else most)
+            samples[name] = ViewSample(own, size, size - own.num_rows, origin=taken)
         else:
-            samples[name] = ViewSample(base, population.size, size - inside)
+            samples[name] = ViewSample(base, population.size, size - inside, origin=origin)
     return samples
 
 
-def _in_hash_order(entities: pa.Table, keys: KeySet, seed: int, wanted: int) -> pa.Table:
+def _in_hash_order(entities: pa.Table, keys: KeySet, seed: int, wanted: int) -> tuple[pa.Table, Located | None]:
     if not keys.keys:
-        return entities
+        return entities, None
     chosen = smallest(key_hashes(entities, keys, seed), wanted)
-    return entities.take(pa.array(chosen)).combine_chunks()
+    return entities.take(pa.array(chosen)).combine_chunks(), Located(entities, chosen)

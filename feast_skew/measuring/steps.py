@@ -65,7 +65,7 @@ def find_neighbours(
         earlier = history.steps(before, gap, MOST_STEPS)
         wanted = {"before": before, "after": after, **{f"step{i}": instants for i, instants in enumerate(earlier)}}
     with progress.stage(f"{measured.view.name}: earlier values", measured.source_rows or None, "rows") as stage:
-        held = pick_rows(measured.view, features, entities, wanted, offline, stage.advance)
+        held = pick_rows(measured.view, features, index, wanted, offline, stage.advance)
     moments = {role: Moment(found.columns, wanted[role] != NO_INSTANT) for role, found in held.items()}
     take = pa.array(positions)
     online = Moment(

@@ -73,15 +73,16 @@ def read_online(
 
 
 def measure_view(
-    view: ViewPlan, entities: pa.Table, online: OnlineReader, offline: OfflineReader, as_of: int, progress: Progress
+    view: ViewPlan, index: KeyIndex, online: OnlineReader, offline: OfflineReader, as_of: int, progress: Progress
 ) -> list[ViewMeasurement]:
-    """Measure a view on the given entities: online first, then the offline rows at the same instants.
+    """Measure a view on the entities of an index: online first, then the offline rows at the same instants.
 
     Features that align alike share a measurement. Wrong entities are read from online once more, unless its rows are at
     rest; those whose row changed meanwhile are aligned anew.
     """
+    entities = index.entities
     first = read_online(view, view.features, entities, online, progress, f"{view.name}: online")
-    parts = _align(view, entities, first, offline, as_of, progress)
+    parts = _align(view, index, first, offline, as_of, progress)
     if online.at_rest:
         return parts
     doubtful = np.zeros(entities.num_rows, dtype=bool)
@@ -96,17 +97,16 @@ def measure_view(
         if changed.any():
             moved = again[changed]
             rows = _take_rows(second, np.flatnonzero(changed))
-            renewed = _align(view, take_rows(entities, moved), rows, offline, as_of, progress)
+            renewed = _align(view, KeyIndex(take_rows(entities, moved)), rows, offline, as_of, progress)
             for part, new in zip(parts, renewed, strict=True):
                 _splice(part, new, moved)
     return parts
 
 
 def _align(
-    view: ViewPlan, entities: pa.Table, found: OnlineRows, offline: OfflineReader, as_of: int, progress: Progress
+    view: ViewPlan, index: KeyIndex, found: OnlineRows, offline: OfflineReader, as_of: int, progress: Progress
 ) -> list[ViewMeasurement]:
     timeline = Timeline(found.instants, as_of)
-    index = KeyIndex(entities)
     source_rows = 0
     with progress.stage(f"{view.name}: offline timestamps", offline.row_count(view), "rows") as stage:
         for batch in offline.scan(view, ()):
@@ -117,7 +117,7 @@ def _align(
     for feature in view.features:
         groups.setdefault(feature.limits.align_within, []).append(feature)
     return [
-        _pair_up(view, tuple(features), entities, found, timeline, within, offline, as_of, source_rows, progress)
+        _pair_up(view, tuple(features), index, found, timeline, within, offline, as_of, source_rows, progress)
         for within, features in groups.items()
     ]
 
@@ -147,7 +147,7 @@ def _row_state(view: ViewPlan, timeline: Timeline, within: int, as_of: int) -> R
 def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of its own
     view: ViewPlan,
     features: tuple[FeaturePlan, ...],
-    entities: pa.Table,
+    index: KeyIndex,
     found: OnlineRows,
     timeline: Timeline,
     within: int,
@@ -156,10 +156,11 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
     source_rows: int,
     progress: Progress,
 ) -> ViewMeasurement:
+    entities = index.entities
     rows = _row_state(view, timeline, within, as_of)
     held_at = timeline.held(within)
     with progress.stage(f"{view.name}: offline values", source_rows or None, "rows") as stage:
-        held = pick_rows(view, features, entities, {"held": held_at}, offline, stage.advance)["held"]
+        held = pick_rows(view, features, index, {"held": held_at}, offline, stage.advance)["held"]
     measured = ViewMeasurement(
         view,
         entities,

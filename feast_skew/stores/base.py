@@ -64,29 +64,29 @@ class OfflineBatch:
 
     `values` holds the asked features as the source stores them; `created` is None when the source has no created
     timestamp; `null_keys` counts the rows that were left out; `located` spares the look-up of keys in one table of
-    entities, where the source knows it.
+    entities, where the source knows it. `given` are the keys, which may then be None.
     """
 
-    keys: pa.Table
+    given: pa.Table | None
     instants: np.ndarray
     created: np.ndarray | None
     values: pa.Table
     null_keys: int = 0
     located: Located | None = None
 
+    @property
+    def keys(self) -> pa.Table:
+        """The keys of the rows."""
+        if self.given is not None:
+            return self.given
+        assert self.located is not None  # noqa: S101  one of both is there
+        return self.located.entities.take(pa.array(self.located.positions))
+
     def positions(self, index: KeyIndex) -> Positions:
         """Give for each row the position of its entity in the table of an index, or -1."""
-        if self.located is not None and self.located.entities is index.entities:
-            return self.located.positions
+        if self.located is not None:
+            return index.through(self.located.entities, self.located.positions)
         return index.positions(self.keys)
-
-    def distinct_keys(self) -> pa.Table | None:
-        """Give the keys of the rows, each once, where the source knows them; else None."""
-        if self.located is None or (self.located.positions < 0).any():
-            return None
-        there = np.zeros(self.located.entities.num_rows, dtype=bool)
-        there[self.located.positions] = True
-        return self.located.entities if there.all() else self.located.entities.filter(pa.array(there))
 
 
 @dataclass

@@ -7,6 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,7 +24,9 @@ from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.types import Kind, to_declared
 from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
 from feast_skew.stores.base import OfflineBatch
+from feast_skew.stores.excerpt import excerpted
 from feast_skew.stores.feast_values import source_text
+from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet
 from feast_skew.stores.rows import SourceColumns, offline_batch
 
@@ -44,11 +47,29 @@ class FeastOfflineReader:
         self._store = store
         self._direct = direct
         self._pulled: tuple[Any, pa.Table] | None = None
+        self._numbered = RememberedViews()
         self._finer: set[str] = set()
         self.name = str(getattr(store.config.offline_store, "type", "offline store"))
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield all rows of the view's source; see `OfflineReader.scan`."""
+        numbered = self._numbered_rows(view) if view.keys.keys else None
+        if numbered is None:
+            yield from self._batches(view, features)
+        elif features:
+            yield from numbered.locate(self._batches(view, features))
+        else:
+            yield from numbered.batches()
+
+    def _numbered_rows(self, view: ViewPlan) -> NumberedRows | None:
+        """Give where the rows of a Parquet source belong, from memory while its files stay what they are."""
+        source = _source(view)
+        if not (self._direct and is_parquet(source)):
+            return None
+        dataset, _ = open_parquet(source, self._store.repo_path)
+        return self._numbered.rows(view, dataset, self._batches(view, ()))
+
+    def _batches(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         columns = source_columns(view, [feature.name for feature in features])
         for table, where in self._tables(view, columns):
             batch = offline_batch(table, columns, view.keys, where)
@@ -137,8 +158,8 @@ class FeastOfflineReader:
         frame[ROW_ID] = np.arange(len(instants))
         refs = [feature.ref for feature in features]
         try:
-            with quiet():
-                job = self._store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
+            with quiet(), self._store_for(view, entities) as store:
+                job = store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
                 table: pa.Table = job.to_arrow()
         except Exception:  # noqa: BLE001  a retrieval that Feast cannot do leaves the pulled rows as they are
             return None
@@ -147,6 +168,12 @@ class FeastOfflineReader:
         position[ids] = np.arange(len(ids))
         take = pa.array(position, mask=position < 0)
         return {f.name: self.declare(f, table.column(f"{f.view}__{f.name}").take(take)) for f in features}
+
+    def _store_for(self, view: ViewPlan, entities: pa.Table) -> AbstractContextManager[FeatureStore]:
+        source = _source(view)
+        if self._direct and self.name == "dask" and is_parquet(source):
+            return excerpted(self._store, source, source_columns(view, []), view.keys, entities)
+        return contextlib.nullcontext(self._store)
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give the view over the source that it had at an earlier time; None when that cannot be restored."""

@@ -50,6 +50,12 @@ def open_parquet(source: FileSource, repo_path: Path | None) -> tuple[ds.Dataset
         raise SourceUnreadable(f"{shown} cannot be read", hint=" ".join(str(error).split())[:300]) from error
 
 
+def local_file(source: FileSource, repo_path: Path | None) -> Path | None:
+    """Give the path of a source that is one file on this machine; None for anything else."""
+    path = Path(FileSource.get_uri_for_file_path(repo_path, source.file_options.uri))
+    return path if path.is_file() else None
+
+
 def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.Table]:
     """Yield the columns of all rows, in tables of at most a quarter of a million rows.
 

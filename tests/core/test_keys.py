@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feast_skew.core.distinct import DistinctEntities
 from feast_skew.core.keys import (
-    DistinctEntities,
     JoinKey,
     KeyIndex,
     KeySet,
@@ -76,6 +76,20 @@ def test_positions_are_those_of_a_dictionary(drawn: tuple[KeySet, list[list[tupl
     found = KeyIndex(key_table(keys, entities)).positions(key_table(keys, looked_up))
     assert found.tolist() == [oracle.get(row, -1) for row in looked_up]
     assert found.dtype == np.int64
+
+
+@given(keyed_rows(3, nulls=False))
+def test_positions_through_another_table_are_the_same(drawn: tuple[KeySet, list[list[tuple[Any, ...]]]]) -> None:
+    keys, (entities, others, rows) = drawn
+    others = list(dict.fromkeys(others))
+    index, other = KeyIndex(key_table(keys, entities)), key_table(keys, others)
+    places = np.array([others.index(row) if row in others else -1 for row in rows], dtype=np.int32)
+    wanted = [
+        at if place >= 0 else -1 for at, place in zip(index.positions(key_table(keys, rows)), places, strict=True)
+    ]
+    for _ in range(2):
+        assert index.through(other, places).tolist() == wanted
+    assert index.through(index.entities, places) is places
 
 
 def test_positions_in_many_chunks_and_of_many_keys() -> None:

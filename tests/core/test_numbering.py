@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feast_skew.core.numbering import number_entities
+from feast_skew.core.numbering import number_entities, number_rows
 
 MOMENT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 VALUES: dict[str, tuple[pa.DataType, list[Any]]] = {
@@ -77,3 +77,16 @@ def test_composite_keys_never_run_into_each_other() -> None:
     keys = {"a": ["x", "xy", "x"], "b": ["yz", "z", "yz"]}
     found = number_entities(pa.table(keys), pa.table(keys))
     assert found.offline.tolist() == found.online.tolist() == [0, 1, 0]
+
+
+@given(key_tables())
+def test_rows_of_one_table_are_numbered_by_their_keys(drawn: tuple[pa.Schema, list[Any], list[Any]]) -> None:
+    """In chunks and whole, of rows whose keys are whole; the order of the entities has no meaning."""
+    schema, first, second = drawn
+    rows = [row for row in first + second if None not in row]
+    split = sum(None not in row for row in first)
+    chunks = pa.concat_tables([table(schema, rows[:split]), table(schema, rows[split:])])
+    entities, positions = number_rows(chunks)
+    found = [tuple(row.values()) for row in entities.to_pylist()]
+    assert [found[position] for position in positions] == rows
+    assert len(found) == len(set(found)) == len(set(rows))

@@ -376,6 +376,12 @@ class TestUnreadable:
 class TestTrainingValues:
     """What a training set would get, put back in the order of the questions."""
 
+    @pytest.fixture(autouse=True, params=["the whole source", "an excerpt"])
+    def fewest_rows(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Answer from the rows of the asked entities alone, where a large source would be."""
+        if request.param == "an excerpt":
+            monkeypatch.setattr("feast_skew.stores.excerpt.FEWEST_ROWS", 0)
+
     def ask(self, repo: Any, view: Any, keys: dict[str, Any], moments: list[datetime]) -> dict[str, list[Any]]:
         table = pa.table(keys).cast(view.keys.schema) if keys else pa.table({"_": pa.nulls(len(moments))}).select([])
         answer = repo.offline_reader().training_values(
