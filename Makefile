@@ -18,7 +18,7 @@ beside = $(BIN)/python -m uv pip install --python $(VENV)-bench/bin/python --com
 .PHONY: help demo test slow bench bench-redis coverage lint format types docs check lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo  ## the story on real flights and a real Redis-compatible server
 	@$(BIN)/feast-skew demo

@@ -34,6 +34,7 @@ from feast_skew.embedded.redis_server import EmbeddedRedis
 PACKAGES = ("feast-skew", "feast", "redis", "hiredis", "valkey-glide-sync", "protobuf", "pyarrow", "numpy")
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 FLIGHTS = "flights of the demo: 2 views, string keys"
+PICTURE = "online_read.svg"
 Speeds = dict[str, list[float]]
 
 
@@ -220,8 +221,8 @@ def main() -> None:
     if options.write:
         from plots import draw_speeds
 
-        draw_speeds(speeds, [OURS, LIMITED, GET, GLIDE_GET, WIRE], HERE.parent / "docs" / "online_read.svg")
-        write_section("online read", lines)
+        draw_speeds(speeds, [OURS, LIMITED, GET, GLIDE_GET, WIRE], HERE.parent / "docs" / PICTURE)
+        write_section("online read", [f"![entities a second by reader]({PICTURE})", "", *lines])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ def draw_speeds(speeds: Mapping[str, Mapping[str, Sequence[float]]], names: Sequ
         for name in names
         if speeds[world].get(name)
     ]
+    # A bar on a logarithmic scale has to begin somewhere: at the power of ten below the shortest.
+    least = 10 ** math.floor(math.log10(min(float(str(bar["speed"])) for bar in bars)))
     shown = [name for name in names if any(bar["reader"] == name for bar in bars)]
     chart = (
         alt.Chart(alt.Data(values=bars))
@@ -27,10 +30,12 @@ def draw_speeds(speeds: Mapping[str, Mapping[str, Sequence[float]]], names: Sequ
         .encode(
             x=alt.X(
                 "speed:Q",
-                scale=alt.Scale(type="log"),
+                scale=alt.Scale(type="log", domainMin=least),
+                stack=None,
                 title="entities a second (logarithmic)",
                 axis=alt.Axis(format="~s"),
             ),
+            x2=alt.datum(least),
             y=alt.Y("reader:N", sort=shown, title=None, axis=None),
             color=alt.Color(
                 "reader:N",
