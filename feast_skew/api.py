@@ -20,7 +20,9 @@ from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.view import read_online as read_rows
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, RuleRunner, run
+from feast_skew.serving.steps import Serving, describe_serving
 from feast_skew.stores.entity_files import match_key_sets, match_rows, origin_of, read_entities
+from feast_skew.stores.request_rows import request_key_sets, request_rows
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -64,7 +66,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     engine : str
         `local`; the `spark` engine is not part of this version.
     entities : path or table, optional
-        Join keys of the entities to compare instead of a sample.
+        Join keys of the entities to compare instead of a sample, with the request data of on-demand views, a column each.
     detect : share or text, optional
         True share of wrong entities (0.002 or `0.2%`), above the mismatch budget, for which the sample is made large
         enough to fail; instead of `sample`.
@@ -101,8 +103,11 @@ def validate(  # noqa: PLR0913  the options of the contract
     if engine != "local":
         raise ConfigError(f"engine {engine!r} is not available", hint="use --engine local")
     from feast_skew.stores.feast_offline import FeastOfflineReader
+    from feast_skew.stores.feast_on_demand import FeastOnDemand
+    from feast_skew.stores.feast_online import FeastOnlineReader
     from feast_skew.stores.feast_registry import feast_version
-    from feast_skew.stores.online import open_online_reader
+    from feast_skew.stores.feast_vectors import FeastVectors
+    from feast_skew.stores.online import fastest_reader
     from feast_skew.stores.redis.reader import ReadSettings
 
     moment = now or datetime.now(timezone.utc)
@@ -115,10 +120,12 @@ def validate(  # noqa: PLR0913  the options of the contract
         config,
         {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
     )
-    chosen = _chosen(plan, entities)
+    plan, chosen, given, requests = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)
-    online = open_online_reader(store, ReadSettings(run_settings.max_ops, run_settings.read_from == "replica"))
+    generic, offline = FeastOnlineReader(store), FeastOfflineReader(store)
+    online = fastest_reader(generic, ReadSettings(run_settings.max_ops, run_settings.read_from == "replica"))
     online.check()
+    serving = Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given)
     # A relative path is one in the repository, from wherever the run was started.
     remembered = StateFile(path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME)
     earlier, trouble = (
@@ -128,7 +135,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         Job(
             plan,
             online,
-            FeastOfflineReader(store),
+            offline,
             run_settings,
             moment,
             _aware(as_of) if as_of else moment,
@@ -138,6 +145,7 @@ def validate(  # noqa: PLR0913  the options of the contract
             progress=progress or NoProgress(),
             versions={"feast": feast_version()},
             rules=rules,
+            serving=serving,
         )
     )
     if state and trouble is None:
@@ -149,11 +157,15 @@ def validate(  # noqa: PLR0913  the options of the contract
     return report if trouble is None else _with_finding(report, trouble)
 
 
-def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> dict[KeySet, pa.Table] | None:
-    if entities is None:
-        return None
-    wanted = plan.key_columns()
-    return match_key_sets(read_entities(entities, wanted), wanted, origin_of(entities))
+_Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]
+
+
+def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> _Chosen:
+    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests."""
+    wanted, origin = plan.key_columns(), origin_of(entities)
+    given = None if entities is None else read_entities(entities, {**request_key_sets(plan), **wanted})
+    plan, requests = request_rows(plan, given, origin)
+    return plan, None if given is None else match_key_sets(given, wanted, origin), given, requests
 
 
 def _suite_folder(path: Path, settings: RunSettings) -> Path | None:
@@ -238,6 +250,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     detect: float | str | None = None,
     power: float | str | None = None,
     seed: int | None = None,
+    max_ops: float | str | None = None,
     config: str | Path | None = None,
     settings: dict[str, Any] | None = None,
 ) -> str:
@@ -257,11 +270,11 @@ def dry_run(  # noqa: PLR0913  those of `validate`
         views,
         features,
         config,
-        {**(settings or {}), **_flags(sample, detect, power, entities, seed)},
+        {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops)},
     )
     online_type, offline_type = store_types(store)
     lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
-    chosen = _chosen(plan, entities)
+    plan, chosen, _, requests = _chosen(plan, entities)
     sizes = _sizes(store, plan, run_settings)
     if run_settings.detect is not None:
         lines += [
@@ -269,21 +282,31 @@ def dry_run(  # noqa: PLR0913  those of `validate`
             for keys, size in sizes.items()
             if keys.keys
         ]
+    groups = plan.key_sets()
     for view in plan.views:
         most = chosen[view.keys].num_rows if chosen is not None else sizes[view.keys] if view.keys.keys else 1
         lines += [
             f"{view.name}: {', '.join(feature.name for feature in view.features)}",
-            f"  offline ({offline_type}): {describe_source(store, view)}",
+            f"  offline ({offline_type}): {describe_source(store, view, shares_keys=len(groups[view.keys]) > 1)}",
             (
                 f"  online ({online_type}): at most {most:,} entities by {view.keys}, {most * len(view.features):,} values, "
-                "wrong ones twice"
+                f"wrong ones twice{_pace_of(online_type, most, run_settings)}"
             ),
         ]
+    lines += describe_serving(plan, requests, run_settings.sample)
     lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
     folder = _suite_folder(Path(repo), run_settings)
     if folder is not None:
         lines.append(f"rules: {len(list(folder.rglob('*.json')))} suites in {folder}")
     return "\n".join(lines) + "\n"
+
+
+def _pace_of(online_type: str, most: int, settings: RunSettings) -> str:
+    """Say how many commands Redis gets, and in what time at least; nothing of other stores."""
+    if online_type != "redis":
+        return ""
+    commands = f"; {most:,} commands"
+    return commands if settings.max_ops is None else f"{commands} in at least {most / settings.max_ops:.1f} s"
 
 
 def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySet, int]:
@@ -347,17 +370,23 @@ def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: f
     InputError
         When join keys are missing or do not fit their types.
     ConfigError
-        When a feature service uses a view twice under one name.
+        When a feature service uses a view twice under one name, or an on-demand view is named: it has no rows.
     StoreUnavailable
         When the store does not answer.
     """
+    from feast_skew.stores.feast_online import FeastOnlineReader
     from feast_skew.stores.feast_registry import build_plan, selection_of
-    from feast_skew.stores.online import open_online_reader
+    from feast_skew.stores.online import fastest_reader
     from feast_skew.stores.redis.reader import ReadSettings
 
     plan = build_plan(store, selection_of(features), Settings())
+    if plan.on_demand and not hasattr(features, "feature_view_projections"):
+        raise ConfigError(
+            f"{plan.on_demand[0].view.name} is an on-demand view: it is computed at request time and has no rows to read",
+            hint="name its source views, or use get_online_features",
+        )
     given = read_entities(entities, plan.key_columns())
-    reader = open_online_reader(store, ReadSettings(max_ops))
+    reader = fastest_reader(FeastOnlineReader(store), ReadSettings(max_ops))
     reader.check()
     keys: dict[str, pa.ChunkedArray] = {}
     values: dict[str, pa.Array] = {}

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from feast_skew.config import RunSettings
 from feast_skew.core.keys import KeySet
-from feast_skew.core.model import Plan, SourceVersion, ViewPlan
+from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import Case
@@ -33,6 +33,8 @@ from feast_skew.measuring.sides import side_tables
 from feast_skew.measuring.steps import Neighbours, find_neighbours
 from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding, SkewReport, Verdict, iso
+from feast_skew.serving.requests import Seen
+from feast_skew.serving.steps import Serving, run_serving
 from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -55,7 +57,7 @@ class Job:
     `entities` replaces the sample by the given ones, per key set, which stand for `population` entities (themselves when
     it is None), `ambiguous` of them left out because their rows contradict each other; `earlier` gives the versions of a view
     that were seen before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules`
-    see the rows of every measured view and the report at the end.
+    see the rows of every measured view and the report at the end; `serving` computes on-demand views, and reads services.
     """
 
     plan: Plan
@@ -73,6 +75,7 @@ class Job:
     progress: Progress = field(default_factory=NoProgress)
     versions: Mapping[str, str] = field(default_factory=dict)
     rules: RuleRunner | None = None
+    serving: Serving | None = None
 
 
 @dataclass
@@ -84,8 +87,10 @@ class _Run:
     scans: list[dict[str, object]] = field(default_factory=list)
     key_sets: list[dict[str, object]] = field(default_factory=list)
     errors: list[SkewError] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     measured_views: int = 0
     requested: int = 0
+    seen: Seen = field(default_factory=Seen)
 
 
 def run(job: Job) -> SkewReport:
@@ -97,6 +102,8 @@ def run(job: Job) -> SkewReport:
     gathered = _Run()
     for keys, views in job.plan.key_sets().items():
         _run_key_set(job, keys, views, gathered)
+    if job.serving is not None:
+        _run_serving(job, job.serving, gathered)
     if gathered.errors and not gathered.measured_views:
         raise gathered.errors[0]
     results = settle_drafts(gathered.drafts, job.settings.confidence, job.now.date())
@@ -112,7 +119,7 @@ def run(job: Job) -> SkewReport:
         sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
         features=tuple(results),
         findings=(*gathered.findings, *job.online.findings),
-        skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in job.plan.skipped),
+        skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
         settings={
             "confidence": job.settings.confidence,
@@ -146,6 +153,7 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
     budget = strictest_budget(views)
     views = [view for view in views if view.name in population.views]
     samples = _samples(job, keys, views, population, needed)
+    gathered.seen.populations[keys], gathered.seen.samples[keys] = population, samples
     scan = scan_keys(views[0], job.online, job.progress) if job.scan and views and keys.keys else None
     taken = max((sample.entities.num_rows for sample in samples.values()), default=0)
     size = max((sample.population for sample in samples.values()), default=population.size)
@@ -176,6 +184,24 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
         if job.rules is not None:
             with job.progress.stage(f"{view.name}: rules", None, ""):
                 job.rules.check_view(view.name, view.keys.names, *side_tables(parts))
+
+
+def _run_serving(job: Job, serving: Serving, gathered: _Run) -> None:
+    as_of = to_nanoseconds(job.as_of)
+    done = run_serving(job.plan, serving, gathered.seen, job.offline, job.settings, as_of, job.progress)
+    gathered.drafts += done.drafts
+    gathered.findings += done.findings
+    gathered.skipped += done.skipped
+    gathered.errors += done.errors
+    gathered.measured_views += len(done.samples)
+    known = [entry["join_keys"] for entry in gathered.key_sets]
+    for plan in job.plan.on_demand:
+        names, sample = list(plan.view.keys.names), done.samples.get(plan.view.name)
+        if sample is not None and names not in known:
+            known.append(names)
+            taken, size = sample.entities.num_rows, sample.population
+            entry = {"join_keys": names, "entities": taken, "population": size, "views": {}}
+            gathered.key_sets.append(entry | _reach(job, taken, size, strictest_budget([plan.view])))
 
 
 def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:

@@ -56,12 +56,14 @@ def run_validate(options: Mapping[str, Any]) -> int:
         "seed": options["seed"],
         "config": options["config"],
         "settings": settings,
+        "max_ops": options["max_ops"],
     }
     if options["dry_run"]:
         say(api.dry_run(**common))
         return 0
-    reading = {"max_ops": options["max_ops"], "read_from": options["read_from"]}
-    report = api.validate(**reading, engine=options["engine"], as_of=as_of, progress=progress, **common)
+    report = api.validate(
+        engine=options["engine"], as_of=as_of, progress=progress, read_from=options["read_from"], **common
+    )
     deliver(report, outputs, quiet=options["quiet"])
     return exit_code(
         report, fail_on=str(report.settings["fail_on"]), allow_inconclusive=bool(report.settings["allow_inconclusive"])

@@ -45,13 +45,6 @@ def place(known: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     return np.where(known[found] == numbers, found, -1)
 
 
-def plain_keys(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Give a column in one piece; a single chunk as it is, as to combine chunks copies even that."""
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
 def _whole_numbers(column: pa.Array) -> np.ndarray | None:
     """Give whole numbers and instants as int64, 0 for null; None for values of other types."""
     if pa.types.is_timestamp(column.type):

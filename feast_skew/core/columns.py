@@ -8,6 +8,13 @@ import pyarrow as pa
 from feast_skew.core.arrays import Positions
 
 
+def in_one_piece(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Give a column in one piece; a single chunk as it is, as to combine chunks copies even that."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def put(column: pa.Array, positions: Positions, values: pa.Array) -> pa.Array:
     """Give a column with the values at some positions replaced."""
     take = np.arange(len(column), dtype=np.int64)

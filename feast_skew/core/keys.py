@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.codes import Codes, codes_of, place, plain_keys
-from feast_skew.core.columns import bare_rows
+from feast_skew.core.codes import Codes, codes_of, place
+from feast_skew.core.columns import bare_rows, in_one_piece
 from feast_skew.core.plain import python_value
 from feast_skew.core.types import DeclaredType, Kind, to_declared
 
@@ -101,7 +101,7 @@ class KeyIndex:
     def _build(self) -> Positions:
         codes: np.ndarray | None = None
         for name in self._names:
-            column = plain_keys(self.entities.column(name))
+            column = in_one_piece(self.entities.column(name))
             coded = codes_of(column)
             code = coded.find(column)
             self._columns.append(coded)
@@ -129,7 +129,7 @@ class KeyIndex:
             return np.full(table.num_rows, -1, dtype=np.int64)
         codes: np.ndarray | None = None
         for i, name in enumerate(self._names):
-            code = self._columns[i].find(plain_keys(table.column(name)))
+            code = self._columns[i].find(in_one_piece(table.column(name)))
             if codes is None:
                 codes = code
                 continue
@@ -176,7 +176,7 @@ def _value_bytes(entities: pa.Table, keys: KeySet) -> Iterator[list[bytes]]:
     nothing = pa.scalar(b"", pa.binary())
     for start in range(0, entities.num_rows, _BLOCK):
         block = entities.slice(start, _BLOCK)
-        parts = [part for key in ordered for part in _encoded(plain_keys(block.column(key.name)), key.declared)]
+        parts = [part for key in ordered for part in _encoded(in_one_piece(block.column(key.name)), key.declared)]
         yield pc.binary_join_element_wise(*parts, nothing).to_pylist() if parts else [b""] * block.num_rows
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from feast_skew.core.equality import Tolerance
-from feast_skew.core.keys import KeySet
+from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.types import DeclaredType
 
 _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name")
@@ -130,6 +131,43 @@ class ViewPlan:
 
 
 @dataclass(frozen=True)
+class OnDemandPlan:
+    """One on-demand view: its features, the views that it computes them from, and what a request has to bring.
+
+    `view` names the features, and the join keys under the names of a request; `request` are the columns of request data.
+    `maps` holds, by source, the column of a request for each of its join keys; `stored` tells that serving reads the
+    values from the online store, where they were written, and computes none.
+    """
+
+    view: ViewPlan
+    sources: tuple[ViewPlan, ...]
+    request: tuple[JoinKey, ...] = ()
+    maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stored: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a request: join keys, then request data."""
+        return (*self.view.keys.names, *(column.name for column in self.request))
+
+
+@dataclass(frozen=True)
+class ServicePlan:
+    """One feature service with vectors computed beforehand: its views, and the join key behind each column of a request.
+
+    A vector is found by the keys of the first view, `primary`, which a request gives in `key_columns`. `computes` names an
+    on-demand view in it, for which serving never uses the vectors; empty without one.
+    """
+
+    name: str
+    columns: tuple[tuple[str, KeySet, str], ...]
+    primary: KeySet
+    key_columns: tuple[str, ...]
+    computes: str = ""
+    handle: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A view that is not compared, and why."""
 
@@ -144,6 +182,8 @@ class Plan:
     project: str
     views: tuple[ViewPlan, ...]
     skipped: tuple[Skipped, ...] = ()
+    on_demand: tuple[OnDemandPlan, ...] = ()
+    services: tuple[ServicePlan, ...] = ()
 
     def key_sets(self) -> dict[KeySet, list[ViewPlan]]:
         """Group the views by their entity keys, in the order in which they appear."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.columns import in_one_piece
 from feast_skew.core.nested import canonical_text, plain_content
 from feast_skew.core.scalars import FEAST_DECIMAL, decimals, uuid_texts, zoned_texts
 from feast_skew.core.sets import as_sets
@@ -140,7 +141,7 @@ def is_list(arrow: pa.DataType) -> bool:
 
 def unpacked(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Give a column in one piece and in the plain form of its type."""
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    array = in_one_piece(values)
     if isinstance(array, pa.ChunkedArray):  # combine_chunks keeps huge string columns chunked
         array = pa.concat_arrays(array.chunks)
     if isinstance(array, pa.ExtensionArray):

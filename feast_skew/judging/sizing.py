@@ -24,7 +24,7 @@ def strictest_budget(views: Sequence[ViewPlan]) -> float:
 
 def count_features(plan: Plan) -> int:
     """Give the number of features that are judged together."""
-    return sum(len(view.features) for view in plan.views)
+    return sum(len(view.features) for view in (*plan.views, *(one.view for one in plan.on_demand)))
 
 
 def check_detectable(plan: Plan, detect: float) -> None:

@@ -73,7 +73,9 @@ class RowPicker:
         if np.bincount(positions, minlength=size).max() == 1:
             chosen = np.full(size, -1, dtype=np.int64)
             chosen[positions] = np.arange(len(positions))
-            return _held(_at(chosen, values, features, offline), size, features)
+            parts = {feature.name: values.column(feature.name) for feature in features}
+            del values
+            return _held(_at(chosen, parts, features, offline), size, features)
         # Stable: among equal created timestamps the row that stands later in the source comes last, as in Feast's own
         # keep="last".
         order = np.lexsort((created, positions)) if created is not None else np.argsort(positions, kind="stable")
@@ -81,7 +83,8 @@ class RowPicker:
         last = np.append(positions[1:] != positions[:-1], True)
         chosen = np.full(size, -1, dtype=np.int64)
         chosen[positions[last]] = order[last]
-        held = _held(_at(chosen, values, features, offline), size, features)
+        columns = {feature.name: values.column(feature.name) for feature in features}
+        held = _held(_at(chosen, columns, features, offline), size, features)
         others = ~last
         if others.any():
             self._note_others(held, positions, order, others, created, values, features, offline)
@@ -118,10 +121,11 @@ class RowPicker:
 
 
 def _at(
-    rows: np.ndarray, values: pa.Table, features: Sequence[FeaturePlan], offline: OfflineReader
+    rows: np.ndarray, values: dict[str, pa.ChunkedArray], features: Sequence[FeaturePlan], offline: OfflineReader
 ) -> dict[str, pa.Array]:
+    """Take rows of some columns, which are used up: each is let go before the next one is copied."""
     take = pa.array(rows, mask=rows < 0)
-    return {f.name: offline.declare(f, values.column(f.name).take(take)) for f in features}
+    return {f.name: offline.declare(f, values.pop(f.name).take(take)) for f in features}
 
 
 def _held(columns: dict[str, pa.Array], size: int, features: Sequence[FeaturePlan]) -> HeldRows:

@@ -30,7 +30,7 @@ class OnlineRows:
 
     @classmethod
     def concat(cls, parts: Sequence[OnlineRows], features: Sequence[FeaturePlan]) -> OnlineRows:
-        """Put consecutive parts together; no part gives no rows."""
+        """Put consecutive parts together, which are used up; no part gives no rows."""
         if not parts:
             return cls(
                 np.empty(0, dtype=np.int64),
@@ -39,7 +39,7 @@ class OnlineRows:
             )
         return cls(
             np.concatenate([part.instants for part in parts]),
-            {f.name: pa.concat_arrays([part.columns[f.name] for part in parts]) for f in features},
+            {f.name: pa.concat_arrays([part.columns.pop(f.name) for part in parts]) for f in features},
             {f.name: np.concatenate([part.corrupt[f.name] for part in parts]) for f in features},
         )
 

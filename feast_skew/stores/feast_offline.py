@@ -27,7 +27,7 @@ from feast_skew.stores.base import OfflineBatch
 from feast_skew.stores.excerpt import excerpted
 from feast_skew.stores.feast_values import source_text
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
-from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet
+from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
 from feast_skew.stores.rows import SourceColumns, offline_batch
 
 _START = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -196,8 +196,8 @@ class FeastOfflineReader:
             return None
 
 
-def describe_source(store: FeatureStore, view: ViewPlan) -> str:
-    """Say what a run reads of a view's source, from metadata alone.
+def describe_source(store: FeatureStore, view: ViewPlan, *, shares_keys: bool = False) -> str:
+    """Say what a run reads of a view's source, from metadata alone; `shares_keys` with other views of the run.
 
     Raises
     ------
@@ -207,10 +207,18 @@ def describe_source(store: FeatureStore, view: ViewPlan) -> str:
     source = _source(view)
     columns = source_columns(view, [feature.name for feature in view.features])
     if not is_parquet(source):
-        return f"{source.name}, all rows of {len(columns.needed())} columns, once"
+        times = "twice (once as the population, once for its values)" if shares_keys else "once"
+        return f"{source.name}, Feast pulls all rows of {len(columns.needed())} columns {times}"
     dataset, where = open_parquet(source, store.repo_path)
     columns.check(dataset.schema.names, where)
-    return f"{source.path}, {dataset.count_rows():,} rows, {len(columns.needed())} columns"
+    needed = columns.needed()
+    size = megabytes(stored_bytes(dataset, needed))
+    return f"{source.path}, {dataset.count_rows():,} rows, {len(needed)} columns of {size} in all, keys and timestamps once more"
+
+
+def megabytes(size: int) -> str:
+    """Give a size for people, such as `0.3 MB` or `1,200 MB`."""
+    return f"{size / 1e6:,.1f} MB" if size < 10**7 else f"{size / 1e6:,.0f} MB"
 
 
 def _source(view: ViewPlan) -> DataSource:

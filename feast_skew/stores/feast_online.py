@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from feast import FeatureStore
+from feast import FeatureStore, RepoConfig
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.online_stores.redis import RedisOnlineStoreConfig
 from feast.infra.provider import get_provider
@@ -37,6 +38,7 @@ _KEY_FIELDS = {
     "UnixTimestamp": "unix_timestamp_val",
 }
 _RETRIES = (0.2, 1.0, 3.0)
+_Answer = TypeVar("_Answer")
 _Row = tuple[datetime | None, dict[str, Value] | None]
 
 
@@ -50,7 +52,7 @@ class FeastOnlineReader:
     def __init__(self, store: FeatureStore, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
         # Connections of our own: time-outs are set on them, and the user's store is left as it is.
-        self.provider = get_provider(store.config)
+        self._provider = get_provider(store.config)
         self._sleep = sleep
         self._given_up = False
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
@@ -66,7 +68,7 @@ class FeastOnlineReader:
             With what the store said, without any part of its connection string.
         """
         if self.is_redis:
-            client.check(self.provider, self._store.config)
+            client.check(self._provider, self._store.config)
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities; see `OnlineReader.read`."""
@@ -98,6 +100,20 @@ class FeastOnlineReader:
             columns[feature.name], wrong_type = decode_column(cells, feature.declared)
             corrupt[feature.name] = undecodable | wrong_type | broken_rows
         return OnlineRows(instants, columns, corrupt)
+
+    def stored(self, view: ViewPlan, names: Sequence[str], entities: pa.Table) -> list[tuple[Any, Any] | None]:
+        """Give rows as Feast gives them to serving: a moment and values by name; None for one that cannot be decoded."""
+        return [
+            None if row is None or any(value is _BROKEN for value in (row[1] or {}).values()) else row
+            for row in self._rows(view, entity_keys(view, entities), list(names))
+        ]
+
+    def added_names(self, view: ViewPlan, names: Sequence[str], entities: pa.Table) -> list[str]:
+        """Give the names that the store itself adds to those that it is asked for, as Redis does with `_ts:view`."""
+        asked = list(names)
+        with contextlib.suppress(Exception):  # the read itself is done, and its errors are told, elsewhere
+            self._provider.online_read(self._store.config, view.handle, entity_keys(view, entities), asked)
+        return asked[len(names) :]
 
     def _rows(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row | None]:
         """Read rows; where a chunk cannot be decoded, halve it until the culprit stands alone (None: the row itself)."""
@@ -136,12 +152,34 @@ class FeastOnlineReader:
                 break
         return None
 
+    @property
+    def config(self) -> RepoConfig:
+        """The settings of the repository."""
+        return self._store.config
+
+    @property
+    def provider(self) -> Any:
+        """Feast's provider with the connections of this reader."""
+        return self._provider
+
     def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
+        # A copy of the names: the Redis store appends to the list that it is given.
+        return list(
+            self.patiently(lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)))
+        )
+
+    def patiently(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask the store, again where its answer fails to come for a reason that may pass.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the store does not answer.
+        """
         # Once the store has been given up it is asked once per question: another view must not wait through it all again.
         for wait in (*(() if self._given_up else _RETRIES), None):
             try:
-                # A copy of the names: the Redis store appends to the list that it is given.
-                answer: list[_Row] = self.provider.online_read(self._store.config, view.handle, keys, list(names))
+                answer = ask()
                 self._given_up = False
                 return answer
             except Exception as error:
@@ -159,7 +197,7 @@ class FeastOnlineReader:
             return KeyScan(None, reason=f"keys of a {self.name} store cannot be listed")
         if not view.keys.keys:
             return KeyScan(None, reason="a view without entities has one row")
-        return scan.scan(self.provider, self._store.config, view.keys, limit, seconds)
+        return scan.scan(self._provider, self._store.config, view.keys, limit, seconds)
 
 
 class _Undecodable(Exception):

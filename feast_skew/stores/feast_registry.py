@@ -11,14 +11,25 @@ from typing import Any
 
 from feast import FeatureStore
 from feast.feature_view import DUMMY_ENTITY_ID, FeatureView, FeatureViewState
+from feast.on_demand_feature_view import OnDemandFeatureView
 from google.protobuf import json_format
 
 from feast_skew.config import Settings, suggestion
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
-from feast_skew.core.model import FeaturePlan, Limits, Plan, Projection, Skipped, SourceVersion, ViewPlan
+from feast_skew.core.model import (
+    FeaturePlan,
+    Limits,
+    OnDemandPlan,
+    Plan,
+    Projection,
+    Skipped,
+    SourceVersion,
+    ViewPlan,
+)
 from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
+from feast_skew.stores.feast_serving_plans import not_computable, on_demand_plan, service_plan, source_names
 from feast_skew.stores.table_rows import EVENT_TIMESTAMP
 
 _APPLY_TAKES = timedelta(seconds=2)
@@ -68,7 +79,15 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings) ->
     wanted, used_by = _wanted(selection, views, services)
     skipped: list[Skipped] = []
     plans: list[ViewPlan] = []
+    computed: list[OnDemandPlan] = []
     for name, uses in wanted.items():
+        if isinstance(views[name], OnDemandFeatureView):
+            found = _on_demand_plan(store, views, name, uses, settings, used_by)
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            else:
+                computed.append(found)
+            continue
         reason = _not_comparable(views[name])
         if reason:
             skipped.append(Skipped(name, reason))
@@ -76,12 +95,46 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings) ->
         view = views[name]
         assert isinstance(view, FeatureView)  # noqa: S101  _not_comparable has turned away everything else
         plans.append(_view_plan(store, view, uses, settings, used_by))
-    if not plans:
+    if not plans and not computed:
         if not views:
             raise ConfigError(f"project {project} has no feature view", hint="run `feast apply` first")
         reasons = "; ".join(f"{entry.view}: {entry.reason}" for entry in skipped[:5])
         raise ConfigError("nothing that was asked for can be compared", hint=reasons or "no view is online")
-    return Plan(project, tuple(plans), tuple(skipped))
+    asked = _asked_services(selection, services, {plan.name for plan in plans})
+    vectors = tuple(service_plan(service, views) for service in asked)
+    return Plan(project, tuple(plans), tuple(skipped), tuple(computed), vectors)
+
+
+def _asked_services(selection: Selection, services: dict[str, Any], compared: set[str]) -> list[Any]:
+    """Give the services with vectors that were asked for; when nothing was singled out, all that use compared views."""
+    named = [services[name] for name in dict.fromkeys(selection.services)]
+    if selection.is_everything:
+        named = [one for one in services.values() if compared & {use.name for use in one.feature_view_projections}]
+    return [service for service in named if getattr(service, "precompute_online", False)]
+
+
+def _on_demand_plan(
+    store: FeatureStore,
+    views: dict[str, Any],
+    name: str,
+    uses: _Uses,
+    settings: Settings,
+    used_by: dict[str, set[str]],
+) -> OnDemandPlan | Skipped:
+    view = views[name]
+    reason = not_computable(view, views) or next(
+        (f"its source {source}: {why}" for source in source_names(view) if (why := _not_comparable(views[source]))), ""
+    )
+    if reason:
+        return Skipped(name, reason)
+    fields = {field.name: field for field in view.features}
+    asked = dict.fromkeys(feature for features in uses.values() for feature in features)
+    features = tuple(_feature_plan(view, fields[feature], settings, used_by) for feature in asked)
+    sources = tuple(
+        _view_plan(store, views[use.name], {(use.name, ()): dict.fromkeys(f.name for f in use.features)}, settings, {})
+        for use in view.source_feature_view_projections.values()
+    )
+    return on_demand_plan(view, features, sources)
 
 
 def view_columns(store: FeatureStore) -> dict[str, tuple[str, ...]]:
@@ -156,8 +209,6 @@ def _not_comparable(view: Any) -> str:  # noqa: PLR0911  one line per reason
     kind = type(view).__name__
     if kind == "LabelView":
         return "label views resolve conflicts offline only, so they differ by design"
-    if kind == "OnDemandFeatureView":
-        return "on-demand views are computed at request time; comparing them is not supported yet"
     if not isinstance(view, FeatureView):
         return f"a {kind} is not supported yet"
     if not getattr(view, "enabled", True):
@@ -175,6 +226,25 @@ def _not_comparable(view: Any) -> str:  # noqa: PLR0911  one line per reason
     return ""
 
 
+def _feature_plan(view: Any, field: Any, settings: Settings, used_by: dict[str, set[str]]) -> FeaturePlan:
+    asked = settings.feature(view.name, field.name, view.tags or {}, field.tags or {})
+    declared = declared_type(str(field.dtype))
+    tolerance = (
+        Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)
+    )
+    return FeaturePlan(
+        view=view.name,
+        name=field.name,
+        declared=declared,
+        tolerance=tolerance,
+        limits=Limits.asked(asked),
+        owner=asked.owner or view.owner or "",
+        runbook=asked.runbook or "",
+        services=tuple(sorted(used_by.get(f"{view.name}:{field.name}", ()))),
+        feast_type=field.dtype,
+    )
+
+
 def _view_plan(
     store: FeatureStore, view: FeatureView, uses: _Uses, settings: Settings, used_by: dict[str, set[str]]
 ) -> ViewPlan:
@@ -184,27 +254,8 @@ def _view_plan(
         for column in sorted(view.entity_columns, key=lambda column: column.name)
         if column.name != DUMMY_ENTITY_ID
     )
-    planned = []
-    for name in dict.fromkeys(name for features in uses.values() for name in features):
-        field = fields[name]
-        asked = settings.feature(view.name, name, view.tags or {}, field.tags or {})
-        declared = declared_type(str(field.dtype))
-        tolerance = (
-            Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)
-        )
-        planned.append(
-            FeaturePlan(
-                view=view.name,
-                name=name,
-                declared=declared,
-                tolerance=tolerance,
-                limits=Limits.asked(asked),
-                owner=asked.owner or view.owner or "",
-                runbook=asked.runbook or "",
-                services=tuple(sorted(used_by.get(f"{view.name}:{name}", ()))),
-                feast_type=field.dtype,
-            )
-        )
+    names = dict.fromkeys(name for features in uses.values() for name in features)
+    planned = [_feature_plan(view, fields[name], settings, used_by) for name in names]
     ttl = int(view.ttl.total_seconds() * 10**9) if view.ttl and view.ttl.total_seconds() > 0 else None
     online = store.config.online_store
     return ViewPlan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeGuard
 
@@ -56,6 +56,19 @@ def local_file(source: FileSource, repo_path: Path | None) -> Path | None:
     return path if path.is_file() else None
 
 
+def stored_bytes(dataset: ds.Dataset, columns: Collection[str]) -> int:
+    """Give how many bytes some columns take in the files, compressed as they are: what one pass over them reads."""
+    total = 0
+    for fragment in dataset.get_fragments():
+        for group in fragment.row_groups:
+            parts = group.metadata
+            for number in range(parts.num_columns):
+                column = parts.column(number)
+                if column.path_in_schema.split(".")[0] in columns:
+                    total += column.total_compressed_size
+    return total
+
+
 def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.Table]:
     """Yield the columns of all rows, in tables of at most a quarter of a million rows.
 
@@ -65,9 +78,12 @@ def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.
         When a file breaks off or is damaged.
     """
     try:
-        scanner = dataset.scanner(columns=columns, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1)
-        for batch in scanner.to_batches():
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch])
+        # A row group at a time: a scan of the whole reads ahead of a slow consumer until the file lies in memory.
+        for fragment in dataset.get_fragments():
+            for group in fragment.split_by_row_group():
+                scanner = group.scanner(schema=dataset.schema, columns=columns, batch_size=_BATCH_ROWS)
+                for batch in scanner.to_batches():
+                    if batch.num_rows:
+                        yield pa.Table.from_batches([batch])
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceUnreadable(f"{where} cannot be read", hint=" ".join(str(error).split())[:300]) from error

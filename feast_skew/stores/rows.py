@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.columns import bare_rows
+from feast_skew.core.columns import bare_rows, in_one_piece
 from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.errors import SourceUnreadable
 from feast_skew.stores.base import OfflineBatch
@@ -91,7 +91,7 @@ def to_instants(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.nda
     SourceUnreadable
         When the column holds no timestamps.
     """
-    array = column.combine_chunks()
+    array = in_one_piece(column)
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("s"))
     if pa.types.is_null(array.type):

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from proxy import Proxy
 from rides import Repository, command, environment
+from servers.proxy import Proxy
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 

@@ -271,6 +271,9 @@ def test_dry_run_needs_no_server_and_reads_no_value(run: Run, repo: Repository, 
     outcome = run("validate", "--repo", repo.path, "--dry-run")
     assert outcome.code == 0
     assert not outcome.err
+    assert re.search(r"300 rows, 5 columns of 0\.\d MB in all", outcome.out)
+    assert "10,000 commands in at least 0.1 s" in outcome.out
+    assert "10,000 commands\n" in run("validate", "--repo", repo.path, "--dry-run", "--max-ops", "off").out
     for part in ("driver_stats: rate, trips, city", "300 rows", "redis", "10,000 entities", "rider_stats: score"):
         assert part in outcome.out
     assert repo.files() == before

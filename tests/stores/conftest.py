@@ -5,7 +5,10 @@ Importing Feast takes seconds, so it is imported by the first test that needs it
 
 from __future__ import annotations
 
+import copy
 import itertools
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,6 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
+
+# Test files are collected by path and are no package, so what the folders share is found here.
+sys.path.append(str(Path(__file__).parents[1]))
 
 EARLIEST = datetime(1975, 1, 1, tzinfo=timezone.utc)
 LATEST = datetime(2030, 1, 1, tzinfo=timezone.utc)
@@ -52,6 +58,18 @@ class Repository:
         from feast import FeatureStore
 
         return FeatureStore(repo_path=str(self.directory))
+
+    def at(self, directory: Path, online: Mapping[str, Any]) -> Repository:
+        """Give the same repository as somebody sees it who reaches the online store in another way."""
+        import yaml
+
+        content = yaml.safe_load((self.directory / "feature_store.yaml").read_text())
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "feature_store.yaml").write_text(yaml.safe_dump({**content, "online_store": dict(online)}))
+        other = copy.copy(self)
+        other.directory = directory
+        other.store = other.open()
+        return other
 
     def path(self, name: str) -> Path:
         return self.directory / f"{name}.parquet"
@@ -119,15 +137,15 @@ class Repository:
 
         return build_plan(self.store, Selection(views=(name,)), Settings()).views[0]
 
-    def online_reader(self, *, generic: bool = False, **settings: Any) -> Any:
-        """Give the reader that a run would take, or Feast's own read."""
+    def online_reader(self, *, generic: bool = False, patient: bool = False, **settings: Any) -> Any:
+        """Give the reader that a run would take, or Feast's own read; only a patient one really waits before it tries again."""
         from feast_skew.stores.feast_online import FeastOnlineReader
-        from feast_skew.stores.online import open_online_reader
+        from feast_skew.stores.online import fastest_reader
         from feast_skew.stores.redis.reader import ReadSettings
 
-        if generic:
-            return FeastOnlineReader(self.store, sleep=lambda _: None)
-        return open_online_reader(self.store, ReadSettings(**settings), sleep=lambda _: None)
+        sleep = time.sleep if patient else lambda _: None
+        by_feast = FeastOnlineReader(self.store, sleep=sleep)
+        return by_feast if generic else fastest_reader(by_feast, ReadSettings(**settings), sleep=sleep)
 
     def offline_reader(self, *, direct: bool = True) -> Any:
         from feast_skew.stores.feast_offline import FeastOfflineReader
@@ -184,3 +202,9 @@ def make_repository(redis_server: EmbeddedRedis) -> Callable[..., Repository]:
 def repo(make_repository: Callable[..., Repository], tmp_path: Path) -> Repository:
     """A fresh repository on Redis."""
     return make_repository(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def any_repository() -> Callable[..., Repository]:
+    """Give a function that makes a repository on the online store of one's choice."""
+    return Repository

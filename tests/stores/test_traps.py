@@ -666,7 +666,7 @@ class TestServices:
         assert reasons["offline"] == "not online"
         assert "disabled" in reasons["disabled"]
         assert "label views" in reasons["labels"]
-        assert "on-demand" in reasons["product"]
+        assert "request data 'factor'" in reasons["product"]
         assert counts(result(report)) == {"match": N}
 
 

@@ -1,77 +1,54 @@
-"""HMGET for many keys at once: pipelines kept flowing, and read on where they broke off when something goes wrong."""
+"""The fields of many hashes at once: pipelines kept flowing, and read on where they broke off when something goes wrong."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import redis
 
-from feast_skew.core.arrays import Mask, Positions
+from feast_skew.core.arrays import Positions
 from feast_skew.errors import StoreUnavailable
-from feast_skew.stores.redis import faults, resp
+from feast_skew.stores.redis import faults, resp, wide
 from feast_skew.stores.redis.channel import Channel, TooLarge
 from feast_skew.stores.redis.deployments import Deployment, Node
+from feast_skew.stores.redis.large import read_large
 from feast_skew.stores.redis.pace import Pace
+from feast_skew.stores.redis.question import Question, Taker, Unread
 
 PIPELINE = 1_024
 UNLIMITED_PIPELINE = 4_096
 """Most commands of a pipeline, with a limit to keep and without."""
 
 PIPELINE_BYTES = 1 << 20
+UNLIMITED_PIPELINE_BYTES = 1 << 22
 """About how large the replies to a pipeline may be: with large values a pipeline has fewer commands."""
 
 BUFFER_BYTES = 64 << 20
 """Most bytes that are held of replies."""
 
-VALUE_BYTES = 32 << 20
-"""A value beyond this size is not read; where all of a row are beyond half the buffer, none beyond a mebibyte."""
-
 _START = 64
-_MEASURED = 256
 _WAITS = (0.2, 1.0, 3.0)
 
 
-class Taker(Protocol):
-    """Takes replies as they come."""
+@dataclass(frozen=True)
+class _Command:
+    """What is sent for each key, and how many values its reply has; `whole` for all fields of a hash with their names."""
 
-    def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
-        """Take replies out of a buffer that is used again afterwards; nil replies stand for errors, too."""
-
-
-@dataclass
-class Unread:
-    """The rows that could not be read: those whose key holds no hash, and by field those whose value is too large."""
-
-    wrong_type: list[int] = field(default_factory=list)
-    too_large: list[tuple[int, int]] = field(default_factory=list)
-
-
-@dataclass
-class _Question:
-    """What is asked: keys, fields, and what is still open of them."""
-
-    keys: pa.Array
-    fields: Sequence[bytes]
-    taker: Taker
-    open: Mask
-    unread: Unread = field(default_factory=Unread)
-    put_off: redis.exceptions.RedisError | None = None
-
-    def rest(self, positions: Positions) -> Positions:
-        return positions[self.open[positions]]
+    name: bytes
+    arguments: Sequence[bytes]
+    values: int
+    whole: bool = False
 
 
 class BulkHashes:
     """Reads the same fields of many hashes, from whatever deployment, at the pace that it is given.
 
-    It sends HMGET, and HSTRLEN where values are large; nothing that writes.
+    It sends HMGET; HLEN and HGETALL where nearly all fields of a hash are asked for; HSTRLEN where values are very large.
     """
 
     def __init__(
@@ -79,15 +56,14 @@ class BulkHashes:
         deployment: Deployment,
         pace: Pace,
         sleep: Callable[[float], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deployment = deployment
         self._pace = pace
         self._sleep = sleep
-        self._clock = clock
         self._channels: dict[Node, Channel] = {}
         self._given_up = False
         self._reply_bytes = 0.0
+        self._never_whole: set[tuple[bytes, ...]] = set()
 
     def close(self) -> None:
         """Close all connections."""
@@ -103,10 +79,8 @@ class BulkHashes:
         StoreUnavailable
             When a server does not answer for longer than the deployment may take to mend itself, or refuses.
         """
-        question = _Question(keys, fields, taker, np.ones(len(keys), dtype=bool))
-        waits = self._waits()
-        # What is assumed of the size of a reply is learned anew: another view may hold other values.
-        self._reply_bytes = 0.0
+        question = Question(keys, fields, taker, np.ones(len(keys), dtype=bool))
+        waits, since = self._waits(), self._pace.clock()
         while question.open.any():
             left = int(question.open.sum())
             try:
@@ -116,12 +90,17 @@ class BulkHashes:
                 if not faults.is_transient(error):
                     raise self._give_up(error) from error
                 if int(question.open.sum()) < left:
-                    waits = self._waits()
+                    waits, since = self._waits(), self._pace.clock()
                 wait = next(waits, None)
-                if wait is None:
+                # Servers that are silent take their time-outs, too.
+                overdue = self._pace.clock() - since > self._deployment.patience > 0
+                if wait is None or overdue:
                     raise self._give_up(error) from error
                 self._sleep(wait)
                 self._refresh()
+            except BaseException:
+                self.close()  # what was interrupted leaves replies behind
+                raise
         self._given_up = False
         return question.unread
 
@@ -141,170 +120,118 @@ class BulkHashes:
 
     def _refresh(self) -> None:
         # While a cluster mends itself its nodes may not tell; the next try will show.
-        with suppress(redis.exceptions.RedisError, OSError):
+        with suppress(redis.RedisError, redis.exceptions.RedisClusterException, OSError):
             self._deployment.refresh()
 
-    def _read_open(self, question: _Question) -> None:
+    def _read_open(self, question: Question) -> None:
         positions = np.flatnonzero(question.open)
+        fields = question.fields
         for node, places in self._deployment.parts(question.keys.take(pa.array(positions))):
             mine = positions[places]
-            self._read_node(node, mine, question)
+            size = self._whole_size(node, mine, question)
+            if size:
+                self._read_node(node, mine, question, _Command(b"HGETALL", (), 2 * size, whole=True))
+                left = question.rest(mine)
+                if 2 * len(left) > len(mine):
+                    self._never_whole.add(tuple(fields))
+                mine = left
+            self._read_node(node, mine, question, _Command(b"HMGET", fields, len(fields)))
         if question.put_off is not None:
             error, question.put_off = question.put_off, None
             raise error
 
+    def _whole_size(self, node: Node, positions: Positions, question: Question) -> int:
+        """Give the number of fields that the hashes have, where it is cheaper to read them whole; else 0."""
+        fields = tuple(question.fields)
+        if len(fields) < wide.WIDE or fields in self._never_whole or not len(positions):
+            return 0
+        channel = self._channel(node)
+        keys = question.some_keys(positions[:_START])
+        self._pace.admit(len(keys))
+        channel.send(resp.pipeline(resp.commands(b"HLEN", keys, ()))[0])
+        # A user who may not ask for the length has an error in its place, and reads field by field.
+        size = wide.common_size(np.array(channel.integers(len(keys)), dtype=np.int64), len(fields))
+        if not size:
+            self._never_whole.add(fields)
+        return size
+
     def _channel(self, node: Node) -> Channel:
         channel = self._channels.get(node)
         if channel is None:
-            channel = self._channels[node] = Channel(self._deployment.connect(node), BUFFER_BYTES)
+            channel = self._channels[node] = Channel(self._deployment.connect(node), BUFFER_BYTES, self._pace.clock)
         return channel
 
-    def _read_node(self, node: Node, positions: Positions, question: _Question) -> None:
+    def _read_node(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
         """Read rows of one server, the next pipeline on its way while one is taken in, unless there is a limit to keep."""
         channel = self._channel(node)
-        whole = len(positions) == len(question.keys)
-        commands = resp.commands(
-            b"HMGET", question.keys if whole else question.keys.take(pa.array(positions)), question.fields
-        )
-        raw, ends = _bytes_of(commands)
+        raw, ends = resp.pipeline(resp.commands(command.name, question.some_keys(positions), command.arguments))
         flying: deque[tuple[Positions, float]] = deque()
         # With a limit there is one at a time: the time that an answer takes could not be told otherwise.
         at_a_time = 1 if self._pace.is_limited else 2
-        sent = 0
+        # How large replies are is learned anew: these may be another view's.
+        sent, self._reply_bytes = 0, 0.0
         while sent < len(positions) or flying:
             while sent < len(positions) and len(flying) < at_a_time:
                 size = min(self._pipeline(), len(positions) - sent)
                 self._pace.admit(size)
                 channel.send(raw[ends[sent] : ends[sent + size]])
-                flying.append((positions[sent : sent + size], self._clock()))
+                flying.append((positions[sent : sent + size], self._pace.clock()))
                 sent += size
             rows, begun = flying[0]
             try:
-                self._take(channel, rows, question)
+                self._take(channel, rows, question, command)
             except TooLarge:
                 # The server forgets what it still has for a connection that is gone.
                 self._channels.pop(node).close()
-                self._read_large(node, question.rest(np.concatenate([some for some, _ in flying])), question)
-                flying.clear()
                 channel = self._channel(node)
+                doubtful = question.rest(np.concatenate([some for some, _ in flying]))
+                read_large(channel, doubtful, question, self._pace)
+                flying.clear()
                 continue
             flying.popleft()
-            self._pace.answered(len(rows), self._clock() - begun)
+            self._pace.answered(len(rows), begun, channel.received)
 
     def _pipeline(self) -> int:
         if not self._reply_bytes:
             return _START
-        most = PIPELINE if self._pace.is_limited else UNLIMITED_PIPELINE
-        return int(min(max(PIPELINE_BYTES / self._reply_bytes, 1), most))
+        limited = self._pace.is_limited
+        most, most_bytes = (PIPELINE, PIPELINE_BYTES) if limited else (UNLIMITED_PIPELINE, UNLIMITED_PIPELINE_BYTES)
+        return int(min(max(most_bytes / self._reply_bytes, 1), most))
 
-    def _take(self, channel: Channel, rows: Positions, question: _Question) -> None:
-        done = 0
+    def _take(self, channel: Channel, rows: Positions, question: Question, command: _Command) -> None:
+        done = size = 0
         expected = int(self._reply_bytes * len(rows))
-        size = 0
-        for replies in channel.replies(len(question.fields), len(rows), expected):
+        for replies in channel.replies(command.values, len(rows), expected, command.whole):
             now = rows[done : done + replies.rows]
             done += replies.rows
             size += int(np.maximum(replies.lengths, 0).sum()) + replies.lengths.size * 6
-            self._settle(replies, now, question, channel.buffer)
-        # The largest mean of late: a run of small values must not make the next pipeline a huge one.
+            if command.whole:
+                found, readable = wide.picked(channel.buffer, replies, question.fields)
+                question.settle(channel.buffer, found, now[readable])
+            else:
+                self._settle(replies, now, question, channel.buffer)
+        # After a large mean only slowly smaller: a run of small values must not make the next pipeline a huge one.
         self._reply_bytes = max(size / len(rows), 0.9 * self._reply_bytes)
 
-    def _settle(self, replies: resp.Replies, rows: Positions, question: _Question, buffer: np.ndarray) -> None:
+    def _settle(self, replies: resp.Replies, rows: Positions, question: Question, buffer: np.ndarray) -> None:
         if not replies.errors:
-            question.taker.take(buffer, replies, rows)
-            question.open[rows] = False
+            question.settle(buffer, replies, rows)
             return
-        good = np.ones(len(rows), dtype=bool)
-        good[list(replies.errors)] = False
-        sound = resp.Replies(replies.starts[:, good], replies.lengths[:, good], {}, replies.consumed, replies.needed)
-        question.taker.take(buffer, sound, rows[good])
-        question.open[rows[good]] = False
+        sound = np.ones(len(rows), dtype=bool)
+        sound[list(replies.errors)] = False
+        question.settle(buffer, replies.only(sound), rows[sound])
         for row, text in replies.errors.items():
             self._settle_error(int(rows[row]), text, question)
 
-    def _settle_error(self, row: int, text: bytes, question: _Question) -> None:
+    def _settle_error(self, row: int, text: bytes, question: Question) -> None:
         error = faults.reply_error(text)
+        mends = self._deployment.patience > 0
         if faults.is_wrong_type(error):
             question.unread.wrong_type.append(row)
-        elif isinstance(error, redis.exceptions.AskError) and self._deployment.patience:
-            self._take_one(row, question, self._deployment.ask(question.keys[row].as_py(), list(question.fields)))
-        elif self._deployment.patience and faults.is_transient(error):
-            question.put_off = error  # the others are read first
-            return
+            question.open[row] = False
+        elif mends and isinstance(error, redis.exceptions.AskError):
+            question.settle_one(row, self._deployment.ask(question.keys[row].as_py(), list(question.fields)))
+        elif mends and faults.is_transient(error):
+            question.put_off = error
         else:
             raise error
-        question.open[row] = False
-
-    def _take_one(self, row: int, question: _Question, values: Sequence[bytes | None]) -> None:
-        raw = resp.reply(values)
-        buffer = np.frombuffer(raw + bytes(resp.PADDING), dtype=np.uint8)
-        question.taker.take(buffer, resp.scan(buffer, 0, len(raw), len(values), 1), np.array([row]))
-
-    def _read_large(self, node: Node, positions: Positions, question: _Question) -> None:
-        """Read rows among which some are very large: first their sizes, then no more at a time than the buffer takes."""
-        for start in range(0, len(positions), _MEASURED):
-            rows = positions[start : start + _MEASURED]
-            sizes = self._sizes(node, rows, question)
-            heavy = sizes.sum(axis=1) > BUFFER_BYTES // 2
-            large = (sizes > VALUE_BYTES) | (heavy[:, None] & (sizes > PIPELINE_BYTES))
-            beside = heavy | large.any(axis=1)
-            for row in np.flatnonzero(beside):
-                self._read_beside(node, int(rows[row]), ~large[row], question)
-            rest = rows[~beside]
-            for some in _bundles(sizes[~beside].sum(axis=1), PIPELINE_BYTES):
-                self._read_bundle(node, rest[some], question)
-
-    def _sizes(self, node: Node, rows: Positions, question: _Question) -> np.ndarray:
-        """Give the sizes of the values of some rows, shape (rows, fields); 0 for what is absent or no hash."""
-        channel = self._channel(node)
-        keys = question.keys.take(pa.array(rows))
-        raw = [_bytes_of(resp.commands(b"HSTRLEN", keys, [one]))[0] for one in question.fields]
-        sizes = np.zeros((len(rows), len(question.fields)), dtype=np.int64)
-        for number, one in enumerate(raw):
-            self._pace.admit(len(rows))
-            channel.send(one)
-            sizes[:, number] = np.maximum(channel.integers(len(rows)), 0)
-        return sizes
-
-    def _read_bundle(self, node: Node, rows: Positions, question: _Question) -> None:
-        channel = self._channel(node)
-        self._pace.admit(len(rows))
-        channel.send(_bytes_of(resp.commands(b"HMGET", question.keys.take(pa.array(rows)), question.fields))[0])
-        self._take(channel, rows, question)
-
-    def _read_beside(self, node: Node, row: int, small: Mask, question: _Question) -> None:
-        """Read what is not too large of one row, a field at a time."""
-        channel = self._channel(node)
-        key = question.keys.slice(row, 1)
-        values: list[bytes | None] = []
-        for number, one in enumerate(question.fields):
-            if not small[number]:
-                question.unread.too_large.append((row, number))
-                values.append(None)
-                continue
-            self._pace.admit(1)
-            channel.send(_bytes_of(resp.commands(b"HMGET", key, [one]))[0])
-            for replies in channel.replies(1, 1, 0):
-                length, start = int(replies.lengths[0, 0]), int(replies.starts[0, 0])
-                values.append(None if length < 0 else channel.buffer[start : start + length].tobytes())
-        self._take_one(row, question, values)
-        question.open[row] = False
-
-
-def _bytes_of(commands: pa.Array) -> tuple[memoryview, np.ndarray]:
-    """Give the bytes of commands as they lie behind one another, and where each begins, with the end of the last."""
-    ends = np.frombuffer(commands.buffers()[1], dtype=np.int32)[commands.offset : commands.offset + len(commands) + 1]
-    raw = memoryview(commands.buffers()[2])
-    return raw[int(ends[0]) : int(ends[-1])], ends - ends[0]
-
-
-def _bundles(weights: np.ndarray, most: int) -> Iterator[slice]:
-    """Cut rows into runs that weigh no more than asked; a heavier row stands alone."""
-    start, weight = 0, 0
-    for row, one in enumerate(weights.tolist()):
-        if row > start and weight + one > most:
-            yield slice(start, row)
-            start, weight = row, 0
-        weight += one
-    if start < len(weights):
-        yield slice(start, len(weights))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,10 @@ class Channel:
     that are held of replies.
     """
 
-    def __init__(self, connection: Any, limit: int) -> None:
+    def __init__(self, connection: Any, limit: int, clock: Callable[[], float]) -> None:
         self._connection = connection
+        self._clock = clock
+        self.received = 0.0
         connection.connect()
         self._socket: socket.socket = connection._sock
         self._selector = selectors.DefaultSelector()
@@ -40,7 +42,7 @@ class Channel:
 
     def _allocate(self, size: int) -> int:
         self.buffer = np.empty(size + resp.PADDING, dtype=np.uint8)
-        self._view = memoryview(self.buffer)
+        self._view = memoryview(self.buffer.data)
         return size
 
     def close(self) -> None:
@@ -58,11 +60,11 @@ class Channel:
         """
         self._socket.sendall(data)
 
-    def replies(self, fields: int, count: int, expected: int) -> Iterator[resp.Replies]:
+    def replies(self, fields: int, count: int, expected: int, mixed: bool = False) -> Iterator[resp.Replies]:
         """Yield the next `count` replies of `fields` values each, some at a time, as places in `buffer`.
 
         A part is to be used before the next one is asked for. `expected` is about how many bytes they are in all: a look
-        before most of them are here would be too early.
+        before most of them are here would be too early. For `mixed` see `resp.scan`.
 
         Raises
         ------
@@ -77,7 +79,7 @@ class Channel:
         enough = self._begin + int(0.9 * expected)
         while count:
             if self._end >= needed and self._at_line_end() and (self._end >= enough or not self._more_comes()):
-                found = resp.scan(self.buffer, self._begin, self._end, fields, count)
+                found = resp.scan(self.buffer, self._begin, self._end, fields, count, mixed)
                 self._begin, needed = found.consumed, found.needed
                 if found.rows:
                     count -= found.rows
@@ -130,6 +132,7 @@ class Channel:
         if not count:
             raise redis.exceptions.ConnectionError("Connection closed by server.")
         self._end += count
+        self.received = self._clock()
         return shift
 
     def _grow(self, size: int) -> int:

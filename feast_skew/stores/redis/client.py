@@ -61,7 +61,7 @@ def client(provider: Provider, config: RepoConfig) -> Any:
             online._get_client(settings)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _bad_option(error) from error
-        except redis.exceptions.RedisError as error:
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
             raise unavailable("redis", error) from error
         pool = getattr(online._client, "connection_pool", None)
         if pool is not None:
@@ -95,10 +95,10 @@ def _quiet(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "connection_pool"}
 
 
-def _replica_of(master: redis.Redis) -> redis.Redis:
+def _replica_of(master: Any) -> Any:
     """Give a client of the first replica that a server names; the server itself when it is one."""
     try:
-        role: Any = master.execute_command("ROLE")
+        role = master.execute_command("ROLE")
     except redis.exceptions.NoPermissionError as error:
         raise StoreUnavailable(
             "the online store (redis) does not let this user ask for replicas", hint="grant +role, or " + _NO_REPLICA

@@ -67,6 +67,7 @@ class Column:
         corrupt = np.zeros(self._rows, dtype=bool)
         column = to_declared(self._usual(corrupt), self._declared)
         if self._odd:
+            self._odd.sort(key=lambda one: one[0])  # replies of several servers come in any order
             positions = np.array([position for position, _ in self._odd], dtype=np.int64)
             values, broken = _parsed([raw for _, raw in self._odd], self._declared)
             corrupt[positions] = broken

@@ -8,7 +8,7 @@ from feast_skew.errors import StoreUnavailable
 from feast_skew.stores.redis.channel import TooLarge
 from feast_skew.stores.redis.resp import ProtocolError
 
-_CLASSES: dict[str, type[redis.exceptions.ResponseError] | type[redis.exceptions.ConnectionError]] = {
+_CLASSES: dict[str, type[redis.exceptions.ResponseError | redis.exceptions.ConnectionError]] = {
     "LOADING": redis.exceptions.BusyLoadingError,
     "MASTERDOWN": redis.exceptions.MasterDownError,
     "CLUSTERDOWN": redis.exceptions.ClusterDownError,
@@ -31,7 +31,13 @@ _PASSES = (
     TimeoutError,
     TooLarge,
 )
-_NO_ANSWER = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, ConnectionError, TimeoutError)
+_NO_ANSWER = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.RedisClusterException,
+    ConnectionError,
+    TimeoutError,
+)
 
 
 def reply_error(text: bytes) -> redis.exceptions.RedisError:
@@ -65,6 +71,8 @@ def unavailable(name: str, error: Exception) -> StoreUnavailable:
     """Make the error of a store that does not answer; passwords and addresses with them are left out."""
     if isinstance(error, StoreUnavailable):
         return error
+    if isinstance(error, redis.exceptions.RedisClusterException) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # what each node said
     store = f"the online store ({name})"
     if isinstance(error, redis.exceptions.AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
         return StoreUnavailable(
@@ -80,6 +88,11 @@ def unavailable(name: str, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(
             f"{store} is a part of a cluster whose slots are elsewhere",
             hint="set redis_type: redis_cluster under online_store in feature_store.yaml",
+        )
+    if "Cluster mode is not enabled" in str(error):
+        return StoreUnavailable(
+            f"{store} is no cluster",
+            hint="leave out redis_type: redis_cluster under online_store in feature_store.yaml",
         )
     if isinstance(error, ProtocolError):
         return StoreUnavailable(

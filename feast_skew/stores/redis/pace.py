@@ -6,21 +6,24 @@ import time
 from collections.abc import Callable
 
 _BUSY = 0.5
-"""The largest share of the time for which replies are waited for; the rest of it others have the server for themselves."""
+"""The largest share of the time for which answers are waited for; the rest of it others have the server for themselves."""
 
-_SLOW = 4.0
-_FLOOR = 20e-6
-"""A command is answered slowly when it takes both many times as long as the fastest ones, and so many seconds longer."""
+_SLOW = 3.0
+_NOTICED = 0.025
+"""A pipeline is answered slowly when it takes both so many times as long as usual, and so many seconds longer."""
 
-_SLOWEST = 1 / 64
-_RECOVERY = 1.25
-_DRIFT = 1.001
+_SLOWEST = 1 / 16
+_RECOVERY = 1.5
+
+_DOWN = 0.3
+_UP = 0.02
+"""How far the usual time follows an answer that is faster, and one that is slower: it stays near the fast ones."""
 
 
 class Pace:
     """Holds commands back so that no server notices them; without a limit it holds back nothing.
 
-    `most` is the number of commands a second. When a pipeline is answered slowly the pace is halved, down to a 64th, and it
+    `most` is the number of commands a second. When a pipeline is answered slowly the pace is halved, down to a 16th, and it
     comes back as answers do. `slowest` is the lowest share of the pace that it came to.
     """
 
@@ -31,11 +34,11 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._most = most
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._next = -float("inf")
         self._share = 1.0
-        self._usual = float("inf")
+        self._usual: float | None = None
         self.slowest = 1.0
 
     @property
@@ -47,21 +50,23 @@ class Pace:
         """Wait until so many more commands may be sent."""
         if self._most is None:
             return
-        now = self._clock()
+        now = self.clock()
         if self._next > now:
             self._sleep(self._next - now)
-            now = self._next
+            now = max(now, self._next)
         self._next = now + commands / (self._most * self._share)
 
-    def answered(self, commands: int, seconds: float) -> None:
-        """Take note that so many commands were answered in so many seconds."""
+    def answered(self, commands: int, sent: float, received: float) -> None:
+        """Take note of when so many commands were sent and the last of them was answered, by the clock."""
         if self._most is None or not commands:
             return
+        seconds = max(received - sent, 0.0)
         each = seconds / commands
-        self._usual = min(self._usual * _DRIFT, each)
-        if each > _SLOW * self._usual and each - self._usual > _FLOOR:
+        usual = each if self._usual is None else self._usual
+        if each > _SLOW * usual and seconds - usual * commands > _NOTICED:
             self._share = max(self._share / 2, _SLOWEST)
             self.slowest = min(self.slowest, self._share)
         else:
             self._share = min(1.0, self._share * _RECOVERY)
-        self._next = max(self._next, self._clock() + seconds * (1 / _BUSY - 1))
+        self._usual = usual + (each - usual) * (_DOWN if each < usual else _UP)
+        self._next = max(self._next, received + seconds * (1 / _BUSY - 1))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from feast import FeatureStore
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -21,15 +20,18 @@ from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
 from feast_skew.stores.feast_online import FeastOnlineReader
 from feast_skew.stores.redis import layout, resp
-from feast_skew.stores.redis.bulk import VALUE_BYTES, BulkHashes, Unread
+from feast_skew.stores.redis.bulk import BulkHashes
 from feast_skew.stores.redis.client import deployment
 from feast_skew.stores.redis.columns import Values, column_of
+from feast_skew.stores.redis.large import VALUE_BYTES
 from feast_skew.stores.redis.pace import Pace
+from feast_skew.stores.redis.question import Unread
 from feast_skew.stores.redis.wire import timestamps
 
 CHUNK = 65_536
 _PROBED = 16
 _ATTEMPTS = 3
+_WORTH_TELLING = 0.25
 _SECOND = 1_000_000_000
 _FAR = (1 << 63) // _SECOND - 1
 """Seconds that fit into nanoseconds of 64 bits: up to the year 2262."""
@@ -55,21 +57,21 @@ class RedisBulkReader:
 
     def __init__(
         self,
-        store: FeatureStore,
         generic: FeastOnlineReader,
         settings: ReadSettings,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._generic = generic
-        self._config = store.config
+        config = generic.config
+        self._config = config
         self._settings = settings
         self._sleep = sleep
         self._pace = Pace(settings.max_ops, sleep=sleep)
         self._hashes: BulkHashes | None = None
         self._probed: dict[str, bool] = {}
         self._large: dict[str, int] = {}
-        versioned = bool(store.config.registry.enable_online_feature_view_versioning)
-        self._layout = layout.Layout(store.project, store.config.entity_key_serialization_version, versioned)
+        versioned = bool(config.registry.enable_online_feature_view_versioning)
+        self._layout = layout.Layout(config.project, config.entity_key_serialization_version, versioned)
         self.is_redis = True
 
     @property
@@ -97,7 +99,7 @@ class RedisBulkReader:
             )
             for view, count in self._large.items()
         ]
-        if self._pace.slowest < 1 and self._settings.max_ops is not None:
+        if self._pace.slowest <= _WORTH_TELLING and self._settings.max_ops is not None:
             slowest = self._settings.max_ops * self._pace.slowest
             found.append(
                 Finding(
@@ -179,7 +181,7 @@ class _Rows:
         self._undated = np.zeros(rows, dtype=bool)
 
     def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
-        """Take replies out of a buffer; see `bulk.Taker`."""
+        """Take replies out of a buffer; see `question.Taker`."""
         at = resp.words(buffer)
         for number, column in enumerate(self._columns):
             column.add(Values(buffer, at, replies.starts[number], replies.lengths[number], positions))

@@ -29,7 +29,8 @@ class Replies:
     """The whole replies in a buffer, row i for command i: where the values of each field begin and how long they are.
 
     `starts` and `lengths` are of shape (fields, rows), a length of -1 stands for nil; `errors` holds by row the text of
-    replies that are an error, whose values count as nil. `consumed` is where the first reply that is not whole begins,
+    replies that are an error, whose values count as nil; `others` are the rows of replies with another number of values,
+    which are passed over. `consumed` is where the first reply that is not whole begins,
     `needed` the end of the buffer before which another look is in vain.
     """
 
@@ -38,11 +39,16 @@ class Replies:
     errors: dict[int, bytes]
     consumed: int
     needed: int
+    others: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of whole replies."""
         return int(self.starts.shape[1])
+
+    def only(self, which: np.ndarray) -> Replies:
+        """Give the replies that a mask picks, without errors."""
+        return Replies(self.starts[:, which], self.lengths[:, which], {}, self.consumed, self.needed)
 
 
 def commands(name: bytes, keys: pa.Array, arguments: Sequence[bytes]) -> pa.Array:
@@ -52,6 +58,13 @@ def commands(name: bytes, keys: pa.Array, arguments: Sequence[bytes]) -> pa.Arra
     lengths = pc.binary_length(keys).cast(pa.string()).cast(pa.binary())
     head_, line, tail_, nothing = (pa.scalar(one, pa.binary()) for one in (head, b"\r\n", tail, b""))
     return pc.binary_join_element_wise(head_, lengths, line, keys, tail_, nothing)
+
+
+def pipeline(written: pa.Array) -> tuple[memoryview, np.ndarray]:
+    """Give commands as the bytes in which they lie behind one another, without a copy, and where each begins, with the end."""
+    places = np.frombuffer(written.buffers()[1], dtype=np.int32)[written.offset : written.offset + len(written) + 1]
+    raw = memoryview(written.buffers()[2])
+    return raw[int(places[0]) : int(places[-1])], places - places[0]
 
 
 def reply(values: Sequence[bytes | None]) -> bytes:
@@ -66,12 +79,13 @@ def words(buffer: np.ndarray) -> np.ndarray:
     return np.ndarray((len(buffer) - _WORD + 1,), dtype="<u8", buffer=buffer, strides=(1,))
 
 
-def scan(buffer: np.ndarray, begin: int, end: int, fields: int, most: int) -> Replies:
+def scan(buffer: np.ndarray, begin: int, end: int, fields: int, most: int, mixed: bool = False) -> Replies:
     """Find the values of up to `most` replies of `fields` values each in the bytes `begin` to `end` of a buffer.
 
     The buffer has at least `PADDING` bytes behind `end`, which may hold anything. All places that look like the beginning
     of a reply are walked at once, field by field; a reply is one whose beginning is the end of the one before, which the
-    first one's is known to be, so values that look like replies mislead nobody.
+    first one's is known to be, so values that look like replies mislead nobody. With `mixed` some of them may have another
+    number of values; one without any is one of nils.
 
     Raises
     ------
@@ -83,11 +97,11 @@ def scan(buffer: np.ndarray, begin: int, end: int, fields: int, most: int) -> Re
     walked = _walk(buffer, candidates, fields, len(marker))
     rows = walked.linked_rows(begin, end, most)
     if rows < 0:
-        return _chain(buffer, begin, end, most, walked)
+        return _chain(buffer, begin, end, most, walked, mixed)
     consumed = int(walked.ends[rows - 1]) if rows else begin
     if rows < most and consumed < end and (rows == len(candidates) or not walked.sound[rows]):
         # What is left is no reply that only waits for its rest: an error, or the beginning of a header.
-        return _chain(buffer, begin, end, most, walked)
+        return _chain(buffer, begin, end, most, walked, mixed)
     needed = int(walked.ends[rows]) if rows < min(most, len(candidates)) else 0
     return Replies(walked.starts[:, :rows], walked.lengths[:, :rows], {}, consumed, max(needed, end + 1))
 
@@ -121,11 +135,12 @@ class _Walk:
         return bool(not self.sound[row] and self.ends[row] + _LONG_HEADER <= end)
 
 
-def _chain(buffer: np.ndarray, begin: int, end: int, most: int, walked: _Walk) -> Replies:
+def _chain(buffer: np.ndarray, begin: int, end: int, most: int, walked: _Walk, mixed: bool) -> Replies:
     """Follow the replies one after the other: the way for errors among them, and for values that look like replies."""
     index = {int(place): row for row, place in enumerate(walked.begins)}
     picked: list[int] = []
     errors: dict[int, bytes] = {}
+    others: list[int] = []
     place, needed = begin, end + 1
     while place < end and len(picked) < most:
         row = index.get(place)
@@ -142,6 +157,15 @@ def _chain(buffer: np.ndarray, begin: int, end: int, most: int, walked: _Walk) -
             errors[len(picked)] = text
             picked.append(-1)
             place += len(text) + 3
+        elif mixed and row is None and buffer[place] == ord("*"):
+            values, behind = _skip(buffer, place, end)
+            if behind > end:
+                needed = behind
+                break
+            if values:
+                others.append(len(picked))
+            picked.append(-1)
+            place = behind
         elif _may_become_one(buffer, place, end) if row is None else not walked.is_broken(row, end):
             break
         else:
@@ -149,10 +173,29 @@ def _chain(buffer: np.ndarray, begin: int, end: int, most: int, walked: _Walk) -
     rows = np.array(picked, dtype=np.int64)
     if not len(walked.begins):
         nothing = np.full((len(walked.starts), len(rows)), -1, dtype=np.int64)
-        return Replies(nothing, nothing, errors, place, needed)
+        return Replies(nothing, nothing, errors, place, needed, tuple(others))
     lengths = walked.lengths[:, rows]
     lengths[:, rows < 0] = -1
-    return Replies(walked.starts[:, rows], lengths, errors, place, needed)
+    return Replies(walked.starts[:, rows], lengths, errors, place, needed, tuple(others))
+
+
+def _skip(buffer: np.ndarray, place: int, end: int) -> tuple[int, int]:
+    """Walk over one reply; give the number of its values and where it ends, beyond the buffer's end when it is not whole."""
+    values, at = _number(buffer, place, end, b"*")
+    for _ in range(max(values, 0)):
+        length, at = _number(buffer, at, end, b"$")
+        at += 0 if length < 0 else length + 2
+    return values, at
+
+
+def _number(buffer: np.ndarray, place: int, end: int, kind: bytes) -> tuple[int, int]:
+    """Read one header: its number, and where the next thing begins; a header that is not whole ends beyond the buffer."""
+    line, found, _ = buffer[place : min(end, place + _LONG_HEADER)].tobytes().partition(b"\r\n")
+    if place >= end or (not found and end - place < _LONG_HEADER):
+        return -1, end + 1
+    if not found or line[:1] != kind or not line[1:].removeprefix(b"-").isdigit():
+        raise ProtocolError("neither a reply nor an error")
+    return int(line[1:]), place + len(line) + 2
 
 
 def _may_become_one(buffer: np.ndarray, place: int, end: int) -> bool:

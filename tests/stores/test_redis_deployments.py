@@ -1,0 +1,92 @@
+"""Every deployment of Redis: what Feast wrote into it is read back, and `validate` passes on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import fleet
+from servers.deployments import DEPLOYMENTS, Deployment
+
+COUNT = 1_500
+# redis-py names itself on every new connection where the server knows that command; a refusal does not disturb it.
+HARMLESS = {"ping", "client|setinfo"}
+
+
+class World:
+    """A deployment that holds the fleet, the repository that wrote it and the one that reads it."""
+
+    def __init__(self, name: str, deployment: Deployment, directory: Path, make: Any) -> None:
+        self.name = name
+        self.deployment = deployment
+        self.table = fleet.rows(COUNT)
+        writer = make(directory / "writer", deployment.writes)
+        writer.apply(*fleet.objects(writer, self.table))
+        writer.materialize()
+        deployment.settle()
+        self.repo = writer.at(directory / "reader", deployment.reads)
+
+
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, any_repository: Any
+) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp(request.param)
+    with DEPLOYMENTS[request.param](directory) as deployment:
+        yield World(request.param, deployment, directory, any_repository)
+
+
+def test_what_feast_wrote_is_read(world: World) -> None:
+    """By the public function: order, values, instants, and absent told from null."""
+    ids = fleet.ids_to_ask(world.table)
+    fleet.check(fleet.read(world.repo.store, ids), ids, world.table)
+
+
+def test_the_reader_alone(world: World) -> None:
+    import pyarrow as pa
+
+    ids = fleet.ids_to_ask(world.table)[:999]
+    view = world.repo.view_plan(fleet.VIEW)
+    fleet.check_rows(fleet.reader(world.repo).read(view, view.features, pa.table({"id": ids})), ids, world.table)
+
+
+def test_nothing_is_written(world: World) -> None:
+    from feast_skew.stores.base import KeyScan
+
+    before = [dirty(server) for server in world.deployment.servers]
+    fleet.read(world.repo.store, range(200))
+    scan: KeyScan = fleet.reader(world.repo).scan_keys(world.repo.view_plan(fleet.VIEW), 10**6, 30.0)
+    assert [dirty(server) for server in world.deployment.servers] == before
+    assert scan.entities is not None
+    assert sorted(scan.entities.column("id").to_pylist()) == world.table.column("id").to_pylist()
+
+
+def dirty(server: Any) -> tuple[int, int]:
+    """Tell what writes have left in a server: how many keys, and how many changes since it started."""
+    return server.ask("DBSIZE"), server.ask("INFO", "persistence")["rdb_changes_since_last_save"]
+
+
+def test_validate_passes_and_needs_no_more_than_it_may(
+    world: World, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 0 of the command; no secret in anything that it writes; nothing refused that it needs."""
+    for server in world.deployment.servers:
+        server.ask("ACL", "LOG", "RESET")
+    report = world.repo.directory / "report.json"
+    arguments = ["validate", "--repo", str(world.repo.directory), "--as-of", "2024-02-01", "--output", f"json={report}"]
+    monkeypatch.setattr(sys, "argv", ["feast-skew", *arguments])
+    from feast_skew.cli.main import main
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 0, out + err
+    text = report.read_text()
+    assert '"match": 0' not in text
+    written = [file.read_text() for file in world.repo.directory.rglob(".feast_skew/*")]
+    for secret in world.deployment.secrets:
+        assert all(secret not in told for told in (out, err, text, *written))
+    assert world.deployment.denied() <= HARMLESS
