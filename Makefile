@@ -12,12 +12,13 @@ say := printf '==> %s\n'
 endif
 # uv does not compile byte code by itself, and without it `import feast` takes twice as long in every process.
 install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytecode
+beside = $(BIN)/python -m uv pip install --python $(VENV)-bench/bin/python --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench coverage lint format types docs check lock clean
+.PHONY: help demo test slow bench bench-redis coverage lint format types docs check lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo  ## the story on real flights and a real Redis-compatible server
 	@$(BIN)/feast-skew demo
@@ -28,13 +29,13 @@ test: $(VENV)/.dev  ## the tests, without the slow ones
 slow: $(VENV)/.dev  ## only the slow tests
 	@$(BIN)/python -m pytest -n $(WORKERS) -q -m slow || [ $$? = 5 ]  # 5: there is none
 
-bench: $(VENV)/.dev  ## the measurements, one after another
-	@$(BIN)/python benchmarks/validate_memory.py
-	@$(BIN)/python -m venv --clear .venv-bench && .venv-bench/bin/python -m pip install -q uv
-	@$(say) "installing the peers of benchmarks/requirements.txt beside"
-	@.venv-bench/bin/python -m uv pip install -q --python .venv-bench/bin/python -r requirements.lock -r benchmarks/requirements.txt
-	@.venv-bench/bin/python -m uv pip install -q --python .venv-bench/bin/python --no-deps -e .
-	@.venv-bench/bin/python benchmarks/throughput.py
+bench: $(VENV)-bench/.made  ## the measurements of statistics, one after another
+	@$(VENV)-bench/bin/python benchmarks/throughput.py
+
+bench-redis: $(VENV)-bench/.redis  ## the measurements of docs/benchmarks.md; WRITE=--write fills them in
+	@$(VENV)-bench/bin/python benchmarks/online_read.py $(WRITE)
+	@$(VENV)-bench/bin/python benchmarks/latency.py $(WRITE)
+	@$(VENV)-bench/bin/python benchmarks/validate.py $(WRITE)
 
 coverage: $(VENV)/.dev  ## whether tests and bounds keep their promises, by simulation
 	@$(BIN)/python benchmarks/coverage.py --write
@@ -64,7 +65,7 @@ lock: $(VENV)/.dev  ## resolve the locked versions again
 	lock requirements-spark.lock --extra dev --extra spark -c requirements-dev.lock
 
 clean:  ## remove the environment and all that was made
-	@rm -rf $(VENV) .venv-bench $(TOOLS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) $(VENV)-bench $(VENV)-tfdv $(TOOLS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@rm -rf feature_repo/data/features feature_repo/data/registry.db
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,4 +91,20 @@ $(VENV)/.demo: $(VENV)/.made requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.demo requirements-dev.lock
 	@$(say) "installing what the tests and checks need"
 	@$(install) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)-bench/.made: $(VENV)/.made requirements.lock benchmarks/requirements.txt pyproject.toml
+	@$(say) "installing the peers of benchmarks/requirements.txt beside"
+	@$(BIN)/python -m uv venv -q --clear -p $(BIN)/python $(VENV)-bench
+	@$(beside) -q -r requirements.lock -r benchmarks/requirements.txt
+	@$(beside) -q --no-deps -e .
+	@touch $@
+
+# GLIDE has no wheel for some machines, TFDV none for some versions of Python; the measurements say which they had to skip.
+$(VENV)-bench/.redis: $(VENV)-bench/.made
+	@$(say) "installing GLIDE, and TFDV into an environment of its own (about 2 GB)"
+	@$(beside) -q -c requirements.lock 'feast[redis,glide]' || $(say) "GLIDE cannot be installed here: it is skipped"
+	@$(BIN)/python -m uv venv -q --clear -p $(BIN)/python $(VENV)-tfdv
+	@$(BIN)/python -m uv pip install -q --python $(VENV)-tfdv/bin/python -r benchmarks/requirements-tfdv.txt || \
+	    { rm -rf $(VENV)-tfdv; $(say) "TFDV cannot be installed here: it is skipped"; }
 	@touch $@
