@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,30 +123,29 @@ def validate(  # noqa: PLR0913  the options of the contract
     rules = _rules(store, plan, path, run_settings)
     generic, offline = FeastOnlineReader(store), FeastOfflineReader(store)
     online = fastest_reader(generic, ReadSettings(run_settings.max_ops, run_settings.read_from == "replica"))
-    online.check()
-    serving = Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given)
-    # A relative path is one in the repository, from wherever the run was started.
-    remembered = StateFile(path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME)
-    earlier, trouble = (
-        _remembered(remembered, plan.project, [view.name for view in plan.views]) if state else ({}, None)
-    )
-    report = run(
-        Job(
-            plan,
-            online,
-            offline,
-            run_settings,
-            moment,
-            _aware(as_of) if as_of else moment,
-            entities=chosen,
-            earlier=earlier,
-            scan=scan,
-            progress=progress or NoProgress(),
-            versions={"feast": feast_version()},
-            rules=rules,
-            serving=serving,
+    with closing(online):
+        online.check()
+        # A relative path is one in the repository, from wherever the run was started.
+        file = path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME
+        remembered, names = StateFile(file), [view.name for view in plan.views]
+        earlier, trouble = _remembered(remembered, plan.project, names) if state else ({}, None)
+        report = run(
+            Job(
+                plan,
+                online,
+                offline,
+                run_settings,
+                moment,
+                _aware(as_of) if as_of else moment,
+                entities=chosen,
+                earlier=earlier,
+                scan=scan,
+                progress=progress or NoProgress(),
+                versions={"feast": feast_version()},
+                rules=rules,
+                serving=Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given),
+            )
         )
-    )
     if state and trouble is None:
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
         try:

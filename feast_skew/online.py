@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +16,9 @@ from feast_skew.stores.entity_files import match_rows, read_entities
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+    from feast_skew.core.model import Plan
+    from feast_skew.stores.base import OnlineReader
 
 
 def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: float | None = MAX_OPS) -> pa.Table:
@@ -59,7 +63,12 @@ def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: f
         )
     given = read_entities(entities, plan.key_columns())
     reader = fastest_reader(FeastOnlineReader(store), ReadSettings(max_ops))
-    reader.check()
+    with closing(reader):
+        reader.check()
+        return _table(plan, given, reader)
+
+
+def _table(plan: Plan, given: pa.Table, reader: OnlineReader) -> pa.Table:
     keys: dict[str, pa.ChunkedArray] = {}
     values: dict[str, pa.Array] = {}
     for view in plan.views:

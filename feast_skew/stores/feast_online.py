@@ -152,6 +152,11 @@ class FeastOnlineReader:
                 break
         return None
 
+    def close(self) -> None:
+        """Close the connections to Redis; those of other stores are Feast's to keep."""
+        if self.is_redis:
+            client.close(self._provider)
+
     @property
     def config(self) -> RepoConfig:
         """The settings of the repository."""

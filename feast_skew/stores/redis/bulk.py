@@ -12,7 +12,7 @@ import pyarrow as pa
 import redis
 
 from feast_skew.core.arrays import Positions
-from feast_skew.errors import StoreUnavailable
+from feast_skew.errors import SkewError, StoreUnavailable
 from feast_skew.stores.redis import faults, resp, wide
 from feast_skew.stores.redis.channel import Channel, TooLarge
 from feast_skew.stores.redis.deployments import Deployment, Node
@@ -27,6 +27,9 @@ UNLIMITED_PIPELINE = 4_096
 PIPELINE_BYTES = 1 << 20
 UNLIMITED_PIPELINE_BYTES = 1 << 22
 """About how large the replies to a pipeline may be: with large values a pipeline has fewer commands."""
+
+COMMANDS_BYTES = 32 << 20
+"""About how many bytes of commands are written at a time."""
 
 BUFFER_BYTES = 64 << 20
 """Most bytes that are held of replies."""
@@ -43,6 +46,11 @@ class _Command:
     arguments: Sequence[bytes]
     values: int
     whole: bool = False
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has when it is sent, with a key of usual length."""
+        return 100 + sum(len(one) + 8 for one in self.arguments)
 
 
 class BulkHashes:
@@ -85,6 +93,9 @@ class BulkHashes:
             left = int(question.open.sum())
             try:
                 self._read_open(question)
+            except SkewError:
+                self.close()
+                raise
             except Exception as error:
                 self.close()
                 if not faults.is_transient(error):
@@ -163,13 +174,20 @@ class BulkHashes:
 
     def _read_node(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
         """Read rows of one server, the next pipeline on its way while one is taken in, unless there is a limit to keep."""
+        # How large replies are is learned anew: these may be another view's.
+        self._reply_bytes = 0.0
+        # Commands are written beforehand, though no more than are worth the memory: those for many fields are long.
+        step = max(COMMANDS_BYTES // command.size, 1)
+        for start in range(0, len(positions), step):
+            self._read_some(node, positions[start : start + step], question, command)
+
+    def _read_some(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
         channel = self._channel(node)
         raw, ends = resp.pipeline(resp.commands(command.name, question.some_keys(positions), command.arguments))
         flying: deque[tuple[Positions, float]] = deque()
         # With a limit there is one at a time: the time that an answer takes could not be told otherwise.
         at_a_time = 1 if self._pace.is_limited else 2
-        # How large replies are is learned anew: these may be another view's.
-        sent, self._reply_bytes = 0, 0.0
+        sent = 0
         while sent < len(positions) or flying:
             while sent < len(positions) and len(flying) < at_a_time:
                 size = min(self._pipeline(), len(positions) - sent)

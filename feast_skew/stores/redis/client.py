@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -67,6 +68,20 @@ def client(provider: Provider, config: RepoConfig) -> Any:
         if pool is not None:
             pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
     return online._client
+
+
+def close(provider: Provider) -> None:
+    """Close the clients of a provider, if it has any; the next read makes new ones."""
+    online: Any = provider.online_store
+    for name in ("_client", "_glide_client"):
+        held = getattr(online, name, None)
+        if held is None:
+            continue
+        setattr(online, name, None)
+        manager = getattr(getattr(held, "connection_pool", None), "sentinel_manager", None)
+        for one in (held, *(manager.sentinels if manager is not None else ())):
+            with suppress(Exception):  # nothing hangs on how a connection ends
+                one.close()
 
 
 def deployment(provider: Provider, config: RepoConfig, replicas: bool) -> Deployment:

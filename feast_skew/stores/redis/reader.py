@@ -17,7 +17,7 @@ from feast_skew.core.columns import take_rows
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.report import Finding
-from feast_skew.stores.base import KeyScan, OnlineRows
+from feast_skew.stores.base import KeyScan, OnlineRows, check_held
 from feast_skew.stores.feast_online import FeastOnlineReader
 from feast_skew.stores.redis import layout, resp
 from feast_skew.stores.redis.bulk import BulkHashes
@@ -34,6 +34,9 @@ _PROBED = 16
 _ATTEMPTS = 3
 _WORTH_TELLING = 0.25
 _SECOND = 1_000_000_000
+_HEAVY = 1 << 20
+"""Bytes of a value beyond which Feast is not asked for the row a second time: it would hold the value several times."""
+
 _FAR = (1 << 63) // _SECOND - 1
 """Seconds that fit into nanoseconds of 64 bits: up to the year 2262."""
 
@@ -122,6 +125,8 @@ class RedisBulkReader:
         """Close all connections."""
         if self._hashes is not None:
             self._hashes.close()
+            self._hashes = None
+        self._generic.close()
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities; see `OnlineReader.read`."""
@@ -129,9 +134,12 @@ class RedisBulkReader:
             return OnlineRows.concat([], features)
         if not self._probed.get(view.name, True):
             return self._by_feast(view, features, entities)
-        rows = self._read(view, features, entities)
+        rows, heavy = self._read(view, features, entities)
         if view.name not in self._probed:
-            self._probed[view.name] = self._agrees(view, features, entities, rows)
+            there = np.flatnonzero(rows.present & ~heavy)[:_PROBED]
+            others = np.flatnonzero(~heavy)[: _PROBED // 4]
+            some = take_rows(entities, np.unique(np.concatenate([there, others])))
+            self._probed[view.name] = self._agrees(view, features, some)
             if not self._probed[view.name]:
                 return self._by_feast(view, features, entities)
         return rows
@@ -144,7 +152,10 @@ class RedisBulkReader:
         ]
         return OnlineRows.concat(parts, features)
 
-    def _read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+    def _read(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table
+    ) -> tuple[OnlineRows, Mask]:
+        """Read rows; also tell which of them have a value that Feast had better not be asked for."""
         keys = self._layout.keys(entities, view.keys)
         fields = layout.fields(self._layout.view_name(view.handle), [feature.name for feature in features])
         rows = _Rows(features, len(keys))
@@ -154,15 +165,13 @@ class RedisBulkReader:
         unread = self._hashes.read(keys, fields, rows)
         if unread.too_large:
             self._large[view.name] = self._large.get(view.name, 0) + len(unread.too_large)
-        return rows.finish(unread)
+            rows.heavy[[row for row, _ in unread.too_large]] = True
+        return rows.finish(unread), rows.heavy
 
-    def _agrees(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, rows: OnlineRows) -> bool:
+    def _agrees(self, view: ViewPlan, features: Sequence[FeaturePlan], some: pa.Table) -> bool:
         """Tell whether Feast's own read of a few entities gives the same rows; one that moves meanwhile is read again."""
-        there = np.flatnonzero(rows.present)[:_PROBED]
-        chosen = np.unique(np.concatenate([there, np.arange(min(len(rows.instants), _PROBED // 4))]))
-        some = take_rows(entities, chosen)
         for _ in range(_ATTEMPTS):
-            ours = self._read(view, features, some)
+            ours, _ = self._read(view, features, some)
             if _same(ours, self._generic.read(view, features, some), features):
                 return True
         return False
@@ -173,19 +182,23 @@ class RedisBulkReader:
 
 
 class _Rows:
-    """The rows of one chunk, as replies come in: instants, and a column per feature."""
+    """The rows of one chunk, as replies come in: instants, a column per feature, and which rows have a very large value."""
 
     def __init__(self, features: Sequence[FeaturePlan], rows: int) -> None:
         self._features = features
         self._columns = [column_of(feature.declared, rows) for feature in features]
         self._instants = np.zeros(rows, dtype=np.int64)
         self._undated = np.zeros(rows, dtype=bool)
+        self.heavy = np.zeros(rows, dtype=bool)
 
     def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
         """Take replies out of a buffer; see `question.Taker`."""
         at = words(buffer)
         for number, column in enumerate(self._columns):
             column.add(Values(buffer, at, replies.starts[number], replies.lengths[number], positions))
+        check_held(sum(column.held for column in self._columns), len(self._instants))
+        if replies.lengths.max(initial=0) > _HEAVY:
+            self.heavy[positions[(replies.lengths > _HEAVY).any(axis=0)]] = True
         stamps = Values(buffer, at, replies.starts[-1], replies.lengths[-1], positions)
         self._take_instants(stamps.some(stamps.lengths > 0))
 
