@@ -27,6 +27,7 @@ from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
 from feast_skew.stores.feast_values import decode_column
 from feast_skew.stores.redis import client, faults, scan
+from feast_skew.stores.redis.pace import Pace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,7 +44,10 @@ _Row = tuple[datetime | None, dict[str, Value] | None]
 
 
 class FeastOnlineReader:
-    """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded."""
+    """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded.
+
+    `pace` holds its commands back; the bulk reader, which knows the limit that was asked for, puts its own in that place.
+    """
 
     at_rest = False
     chunk = 1_000
@@ -55,6 +59,7 @@ class FeastOnlineReader:
         self._provider = get_provider(store.config)
         self._sleep = sleep
         self._given_up = False
+        self.pace = Pace(None)
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
         self.is_plain_redis = type(store.config.online_store) is RedisOnlineStoreConfig
         self.name = str(getattr(store.config.online_store, "type", "online store"))
@@ -170,11 +175,13 @@ class FeastOnlineReader:
     def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
         # A copy of the names: the Redis store appends to the list that it is given.
         return list(
-            self.patiently(lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)))
+            self.patiently(
+                lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)), len(keys)
+            )
         )
 
-    def patiently(self, ask: Callable[[], _Answer]) -> _Answer:
-        """Ask the store, again where its answer fails to come for a reason that may pass.
+    def patiently(self, ask: Callable[[], _Answer], commands: int) -> _Answer:
+        """Ask the store by so many commands, again where its answer fails to come for a reason that may pass.
 
         Raises
         ------
@@ -183,6 +190,7 @@ class FeastOnlineReader:
         """
         # Once the store has been given up it is asked once per question: another view must not wait through it all again.
         for wait in (*(() if self._given_up else _RETRIES), None):
+            self.pace.admit(commands)
             try:
                 answer = ask()
                 self._given_up = False
@@ -202,7 +210,7 @@ class FeastOnlineReader:
             return KeyScan(None, reason=f"keys of a {self.name} store cannot be listed")
         if not view.keys.keys:
             return KeyScan(None, reason="a view without entities has one row")
-        return scan.scan(self._provider, self._store.config, view.keys, limit, seconds)
+        return scan.scan(self._provider, self._store.config, view.keys, limit, seconds, self.pace)
 
 
 class _Undecodable(Exception):

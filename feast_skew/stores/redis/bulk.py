@@ -22,11 +22,11 @@ from feast_skew.stores.redis.question import Question, Taker, Unread
 
 PIPELINE = 1_024
 UNLIMITED_PIPELINE = 4_096
-"""Most commands of a pipeline, with a limit to keep and without."""
+"""Most commands whose replies are taken in together, with a limit to keep and without."""
 
 PIPELINE_BYTES = 1 << 20
 UNLIMITED_PIPELINE_BYTES = 1 << 22
-"""About how large the replies to a pipeline may be: with large values a pipeline has fewer commands."""
+"""About how large such replies may be: with large values there are fewer."""
 
 COMMANDS_BYTES = 32 << 20
 """About how many bytes of commands are written at a time."""
@@ -184,30 +184,39 @@ class BulkHashes:
     def _read_some(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
         channel = self._channel(node)
         raw, ends = resp.pipeline(resp.commands(command.name, question.some_keys(positions), command.arguments))
-        flying: deque[tuple[Positions, float]] = deque()
-        # With a limit there is one at a time: the time that an answer takes could not be told otherwise.
+        flying: deque[Positions] = deque()
         at_a_time = 1 if self._pace.is_limited else 2
         sent = 0
         while sent < len(positions) or flying:
-            while sent < len(positions) and len(flying) < at_a_time:
-                size = min(self._pipeline(), len(positions) - sent)
-                self._pace.admit(size)
-                channel.send(raw[ends[sent] : ends[sent + size]])
-                flying.append((positions[sent : sent + size], self._pace.clock()))
-                sent += size
-            rows, begun = flying[0]
             try:
-                self._take(channel, rows, question, command)
+                while sent < len(positions) and len(flying) < at_a_time:
+                    begin, sent = sent, min(sent + self._pipeline(), len(positions))
+                    flying.append(positions[begin:sent])
+                    self._send(channel, raw, ends[begin : sent + 1], command)
+                self._take(channel, flying[0], question, command)
+                flying.popleft()
             except TooLarge:
                 # The server forgets what it still has for a connection that is gone.
                 self._channels.pop(node).close()
                 channel = self._channel(node)
-                doubtful = question.rest(np.concatenate([some for some, _ in flying]))
-                read_large(channel, doubtful, question, self._pace)
+                read_large(channel, question.rest(np.concatenate(flying)), question, self._pace)
                 flying.clear()
-                continue
-            flying.popleft()
-            self._pace.answered(len(rows), begun, channel.received)
+
+    def _send(self, channel: Channel, raw: memoryview, ends: np.ndarray, command: _Command) -> None:
+        """Send commands: all at once, or with a limit to keep in turns, each of which is answered before the next."""
+        if not self._pace.is_limited:
+            channel.send(raw[ends[0] : ends[-1]])
+            return
+        kind = (command.name, command.values)
+        sent, count = 0, len(ends) - 1
+        while sent < count:
+            size = min(self._pace.turn(kind), count - sent)
+            self._pace.admit(size)
+            begun = self._pace.clock()
+            channel.send(raw[ends[sent] : ends[sent + size]])
+            channel.wait_for(size)
+            self._pace.answered(kind, size, begun, channel.received)
+            sent += size
 
     def _pipeline(self) -> int:
         if not self._reply_bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.stores.redis import resp
@@ -47,15 +48,14 @@ def _sizes(channel: Channel, rows: Positions, question: Question, pace: Pace) ->
     keys = question.some_keys(rows)
     sizes = np.zeros((len(rows), len(question.fields)), dtype=np.int64)
     for number, field in enumerate(question.fields):
-        pace.admit(len(rows))
-        channel.send(resp.pipeline(resp.commands(b"HSTRLEN", keys, [field]))[0])
+        begun = _send(channel, resp.commands(b"HSTRLEN", keys, [field]), pace)
         sizes[:, number] = np.maximum(channel.integers(len(rows)), 0)
+        pace.rest(begun, channel.received)
     return sizes
 
 
 def _read_bundle(channel: Channel, rows: Positions, question: Question, pace: Pace) -> None:
-    pace.admit(len(rows))
-    channel.send(resp.pipeline(resp.commands(b"HMGET", question.some_keys(rows), question.fields))[0])
+    begun = _send(channel, resp.commands(b"HMGET", question.some_keys(rows), question.fields), pace)
     done = 0
     for replies in channel.replies(len(question.fields), len(rows), 0):
         some = rows[done : done + replies.rows]
@@ -63,6 +63,7 @@ def _read_bundle(channel: Channel, rows: Positions, question: Question, pace: Pa
         sound = np.ones(replies.rows, dtype=bool)
         sound[list(replies.errors)] = False  # they stay open, and are asked for again the usual way
         question.settle(channel.buffer, replies.only(sound), some[sound])
+    pace.rest(begun, channel.received)
 
 
 def _read_apart(channel: Channel, row: int, small: Mask, question: Question, pace: Pace) -> None:
@@ -74,12 +75,20 @@ def _read_apart(channel: Channel, row: int, small: Mask, question: Question, pac
             question.unread.too_large.append((row, number))
             values.append(None)
             continue
-        pace.admit(1)
-        channel.send(resp.pipeline(resp.commands(b"HMGET", key, [field]))[0])
+        begun = _send(channel, resp.commands(b"HMGET", key, [field]), pace)
         for replies in channel.replies(1, 1, 0):
             start, length = int(replies.starts[0, 0]), int(replies.lengths[0, 0])
             values.append(None if length < 0 else channel.buffer[start : start + length].tobytes())
+        pace.rest(begun, channel.received)
     question.settle_one(row, values)
+
+
+def _send(channel: Channel, commands: pa.Array, pace: Pace) -> float:
+    """Send commands when they may be sent; tell when that was."""
+    pace.admit(len(commands))
+    begun = pace.clock()
+    channel.send(resp.pipeline(commands)[0])
+    return begun
 
 
 def _bundles(weights: np.ndarray, most: int) -> Iterator[slice]:

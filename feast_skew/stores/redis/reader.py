@@ -70,8 +70,8 @@ class RedisBulkReader:
         self._config = config
         self._settings = settings
         self._sleep = sleep
-        self._pace = Pace(settings.max_ops, sleep=sleep)
-        self._hashes: BulkHashes | None = None
+        self._pace = generic.pace = Pace(settings.max_ops, sleep=sleep)
+        self._hashes: dict[bool, BulkHashes] = {}
         self._probed: dict[str, bool] = {}
         self._large: dict[str, int] = {}
         versioned = bool(config.registry.enable_online_feature_view_versioning)
@@ -123,9 +123,8 @@ class RedisBulkReader:
 
     def close(self) -> None:
         """Close all connections."""
-        if self._hashes is not None:
-            self._hashes.close()
-            self._hashes = None
+        while self._hashes:
+            self._hashes.popitem()[1].close()
         self._generic.close()
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
@@ -134,7 +133,7 @@ class RedisBulkReader:
             return OnlineRows.concat([], features)
         if not self._probed.get(view.name, True):
             return self._by_feast(view, features, entities)
-        rows, heavy = self._read(view, features, entities)
+        rows, heavy = self._read(view, features, entities, self._settings.replicas)
         if view.name not in self._probed:
             there = np.flatnonzero(rows.present & ~heavy)[:_PROBED]
             others = np.flatnonzero(~heavy)[: _PROBED // 4]
@@ -153,16 +152,16 @@ class RedisBulkReader:
         return OnlineRows.concat(parts, features)
 
     def _read(
-        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, replicas: bool
     ) -> tuple[OnlineRows, Mask]:
         """Read rows; also tell which of them have a value that Feast had better not be asked for."""
         keys = self._layout.keys(entities, view.keys)
         fields = layout.fields(self._layout.view_name(view.handle), [feature.name for feature in features])
         rows = _Rows(features, len(keys))
-        if self._hashes is None:
-            found = deployment(self._generic.provider, self._config, self._settings.replicas)
-            self._hashes = BulkHashes(found, self._pace, self._sleep)
-        unread = self._hashes.read(keys, fields, rows)
+        if replicas not in self._hashes:
+            found = deployment(self._generic.provider, self._config, replicas)
+            self._hashes[replicas] = BulkHashes(found, self._pace, self._sleep)
+        unread = self._hashes[replicas].read(keys, fields, rows)
         if unread.too_large:
             self._large[view.name] = self._large.get(view.name, 0) + len(unread.too_large)
             rows.heavy[[row for row, _ in unread.too_large]] = True
@@ -171,7 +170,8 @@ class RedisBulkReader:
     def _agrees(self, view: ViewPlan, features: Sequence[FeaturePlan], some: pa.Table) -> bool:
         """Tell whether Feast's own read of a few entities gives the same rows; one that moves meanwhile is read again."""
         for _ in range(_ATTEMPTS):
-            ours, _ = self._read(view, features, some)
+            # Feast asks the primary: a replica that lags behind is not read otherwise.
+            ours, _ = self._read(view, features, some, replicas=False)
             if _same(ours, self._generic.read(view, features, some), features):
                 return True
         return False

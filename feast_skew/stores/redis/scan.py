@@ -16,6 +16,7 @@ from feast_skew.stores.base import KeyScan
 from feast_skew.stores.redis.client import client
 from feast_skew.stores.redis.faults import unavailable
 from feast_skew.stores.redis.layout import Layout
+from feast_skew.stores.redis.pace import Pace
 
 _STEP = 250
 """Keys of a step: Redis does nothing else meanwhile, which takes it about a tenth of a millisecond."""
@@ -27,6 +28,7 @@ def scan(
     keys: KeySet,
     limit: int,
     seconds: float,
+    pace: Pace | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> KeyScan:
     """Step through the keys of one entity key set with SCAN until done, a limit of keys, or a budget of time.
@@ -42,7 +44,7 @@ def scan(
     reason = ""
     deadline = clock() + seconds
     try:
-        for step in _steps(client(provider, config), pattern):
+        for step in _steps(client(provider, config), pattern, pace or Pace(None)):
             found.extend(step[: limit - len(found)])
             if len(found) >= limit or clock() > deadline:
                 reason = "limit of keys" if len(found) >= limit else "time budget"
@@ -56,7 +58,7 @@ def scan(
     return KeyScan(entities, entities.num_rows, not reason, reason)
 
 
-def _steps(connection: Any, pattern: bytes) -> Iterator[list[bytes]]:
+def _steps(connection: Any, pattern: bytes, pace: Pace) -> Iterator[list[bytes]]:
     """Yield the keys of each step, none for most of them where other keys are many; of a cluster node by node."""
     # Only the client of a cluster has them.
     primaries = connection.get_primaries() if hasattr(connection, "get_primaries") else []
@@ -64,7 +66,10 @@ def _steps(connection: Any, pattern: bytes) -> Iterator[list[bytes]]:
     for node in nodes:
         cursor = None
         while cursor != 0:
+            pace.admit(1)
+            sent = pace.clock()
             cursor, keys = node.scan(cursor=cursor or 0, match=pattern, count=_STEP)
+            pace.rest(sent, pace.clock())
             yield [bytes(key) for key in keys]
 
 

@@ -240,7 +240,7 @@ def test_long_commands_are_written_a_few_at_a_time(reader: Any, world: Any, monk
     assert rows.columns["s"].to_pylist() == [*(f"text {i}" for i in range(ROWS)), *[None] * 5]
 
 
-def test_the_limit_is_kept_by_whole_reads(world: Any) -> None:
+def test_the_limit_is_kept_by_whole_reads(world: Any, redis_server: Any) -> None:
     """By a clock of our own: 3,005 commands at 1,000 a second take three seconds."""
     from feast_skew.stores.redis.pace import Pace
 
@@ -251,9 +251,18 @@ def test_the_limit_is_kept_by_whole_reads(world: Any) -> None:
         slept[0] += seconds
 
     reader = world.online_reader(max_ops=1_000.0)
-    reader._pace = Pace(1_000.0, lambda: now[0], sleep)
+    reader._pace = reader._generic.pace = Pace(1_000.0, lambda: now[0], sleep)
     read(reader, world, "narrow")
     assert 2.0 < slept[0] < 3.2
+
+    before, view = now[0], world.view_plan("narrow")
+    reader._generic.read(view, view.features, pa.table({"id": np.arange(500)}))
+    reader._generic.read(view, view.features, pa.table({"id": np.arange(500)}))
+    assert 0.4 < now[0] - before < 1.2  # Feast's own read keeps it, too
+
+    before = now[0]
+    reader.scan_keys(view, 10**6, 60.0)
+    assert now[0] - before >= (redis_server.client().dbsize() // 250 - 2) / 1_000
 
 
 def test_connections_are_closed_and_an_interrupted_read_leaves_nothing_behind(
@@ -313,7 +322,7 @@ def test_memory_follows_the_chunk(world: Any) -> None:
     reader = world.online_reader()
     for _ in range(3):
         read(reader, world, "narrow")
-    (one,) = reader._hashes._channels.values()
+    (one,) = reader._hashes[False]._channels.values()
     assert len(one.buffer) <= bulk.UNLIMITED_PIPELINE_BYTES * 2
 
 
