@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from feast_skew.cli.feast_import import import_feast_unchecked
 from feast_skew.cli.outputs import deliver, exit_code, parse_outputs, say
 from feast_skew.cli.progress import progress_for
 from feast_skew.errors import ConfigError
@@ -43,6 +44,7 @@ def run_validate(options: Mapping[str, Any]) -> int:
         settings["show_entities"] = True
     progress = progress_for(not (options["quiet"] or options["no_progress"]))
     with progress.stage("loading Feast", None, ""):
+        import_feast_unchecked()
         from feast_skew import api
     common: dict[str, Any] = {
         "repo": options["repo"],

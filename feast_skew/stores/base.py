@@ -50,9 +50,7 @@ class OnlineRows:
     @property
     def held(self) -> int:
         """Bytes of the values that have no fixed size."""
-        return sum(
-            column.nbytes for column in self.columns.values() if not pa.types.is_primitive(column.type)
-        )
+        return sum(column.nbytes for column in self.columns.values() if not pa.types.is_primitive(column.type))
 
     @property
     def present(self) -> Mask:

@@ -79,9 +79,7 @@ class FeastVectors:
         )
         return [None if blob is None else _parsed(blob) for blob in blobs]
 
-    def _serve(
-        self, service: Any, request: dict[str, list[Any]], commands: int
-    ) -> GetOnlineFeaturesResponse | None:
+    def _serve(self, service: Any, request: dict[str, list[Any]], commands: int) -> GetOnlineFeaturesResponse | None:
         """Ask serving, by so many commands to the store; None when it refuses to answer from the vectors."""
         provider: Any = self._online.provider
 

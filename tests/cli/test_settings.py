@@ -99,7 +99,7 @@ def test_bad_flags_of_the_online_read(
 ) -> None:
     if "replica" in flags:
         repo.edit("type: redis", "type: sqlite")
-        repo.edit(f'connection_string: "{redis.connection_string}"', f'path: {tmp_path}/online.db')
+        repo.edit(f'connection_string: "{redis.connection_string}"', f"path: {tmp_path}/online.db")
     run("validate", "--repo", repo.path, *flags).refused(2, *parts)
 
 

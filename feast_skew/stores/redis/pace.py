@@ -14,7 +14,7 @@ _FIRST, _LEAST, _MOST = 32, 8, 512
 _WAYS_AFTER = 256
 """Turns after which the way to the server and back is measured again, by one command alone."""
 
-_BUSY = 0.5
+_BUSY = 0.75
 """The largest share of the time for which the server is busy with us; the rest of it others have it for themselves."""
 
 _SLOW = 3.0
@@ -22,8 +22,11 @@ _SLOW = 3.0
 
 _SLOWEST = 1 / 16
 
+_SHORTEST = 1e-7
+"""Seconds that no command takes less than, whatever the clock says."""
+
 _DOWN = 0.3
-_UP = 0.002
+_UP = 0.0001
 """How far the usual time follows an answer that is faster, and one that is slower: it stays near the fast ones."""
 
 _LATELY = 0.1
@@ -75,7 +78,7 @@ class Pace:
         if self._turns % _WAYS_AFTER == 0:
             return 1
         cost = self._costs.get(kind)
-        return _FIRST if cost is None else int(min(max(_TURN / max(cost.lately, 1e-9), _LEAST), _MOST))
+        return _FIRST if cost is None else int(min(max(_TURN / cost.lately, _LEAST), _MOST))
 
     def admit(self, commands: int) -> None:
         """Wait until so many more commands may be sent."""
@@ -95,10 +98,10 @@ class Pace:
         self._turns += 1
         self._way = seconds if self._way is None else min(self._way, seconds)
         if commands > 1:
-            each = (seconds - self._way) / commands
+            each = max((seconds - self._way) / commands, _SHORTEST)
             cost = self._costs.setdefault(kind, _Cost(each))
             cost.add(each)
-            self._share = min(max(_SLOW * cost.usual / max(cost.lately, 1e-9), _SLOWEST), 1.0)
+            self._share = min(max(_SLOW * cost.usual / cost.lately, _SLOWEST), 1.0)
             self.slowest = min(self.slowest, self._share)
         self.rest(sent, received)
 

@@ -48,7 +48,7 @@ class Server:
 def test_no_more_commands_than_allowed() -> None:
     server = Server(2e-6)
     pace = Pace(50_000, server, server.sleep)
-    assert 49_000 < server.ask(pace, 100_000) < 50_100
+    assert 49_000 < server.ask(pace, 100_000) < 50_500  # the last turn is not waited for
     assert pace.slowest == 1.0
 
 
@@ -68,7 +68,8 @@ def test_nobody_waits_for_long_and_the_server_is_free_for_half_of_the_time() -> 
         pace = Pace(1e9, server, server.sleep)
         server.ask(pace, 20_000)
         assert max(server.turns) <= max(550e-6, 32 * each + 1e-9), each
-        assert sum(server.gaps) >= 0.95 * sum(server.turns), each
+        # The time of one command counts as the way there.
+        assert sum(server.gaps) >= sum(server.turns[:-1]) - 2 * each * len(server.turns), each
 
 
 def test_the_way_to_a_distant_server_is_no_work_of_it() -> None:

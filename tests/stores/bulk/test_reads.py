@@ -312,7 +312,7 @@ def test_the_public_functions_leave_no_connection_behind(world: Any, redis_serve
 
     client = redis_server.client()
     before = {one["id"] for one in client.client_list()}
-    assert world.validate(views=["narrow"], sample=100).verdict == "pass"
+    assert world.validate(views=["narrow"]).verdict == "pass"
     table = read_online(world.store, ["narrow:x"], {"id": [3]})
     assert table.column("narrow__x").to_pylist() == [1.5]
     assert _within_a_second(lambda: {one["id"] for one in client.client_list()} == before)
