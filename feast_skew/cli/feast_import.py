@@ -17,7 +17,7 @@ def import_feast_unchecked() -> None:
         import typeguard
 
         compiled = typeguard.typechecked
-        typeguard.typechecked = _unchecked  # type: ignore[assignment]
+        typeguard.typechecked = _unchecked
         try:
             import feast  # noqa: F401
         finally:

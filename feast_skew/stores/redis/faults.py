@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import redis
 
 from feast_skew.errors import StoreUnavailable
@@ -31,6 +33,7 @@ _PASSES = (
     TimeoutError,
     TooLarge,
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NO_ANSWER = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -111,5 +114,5 @@ def unavailable(name: str, error: Exception) -> StoreUnavailable:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
+    text = " ".join(_COLOUR.sub("", str(error)).split()).rstrip(".")
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -48,7 +48,7 @@ class Pace:
     """Holds commands back so that no server notices them; without a limit it holds back nothing.
 
     `most` is the number of commands a second. Commands are sent in turns that keep the server busy for half a millisecond,
-    and then it is left alone for as long. When commands take more than three times as long as they usually do, the pace
+    and then it is left alone for a third of that. When commands take more than three times as long as they usually do, the pace
     goes down with it, to a 16th at the least. `slowest` is the lowest share of the pace that it came to.
     """
 

@@ -62,14 +62,14 @@ def test_without_a_limit_nothing_waits() -> None:
     assert pace.slowest == 1.0
 
 
-def test_nobody_waits_for_long_and_the_server_is_free_for_half_of_the_time() -> None:
+def test_nobody_waits_for_long_and_the_server_is_free_for_a_quarter_of_the_time() -> None:
     for each in (1e-6, 4e-6, 12e-6, 50e-6):
         server = Server(each)
         pace = Pace(1e9, server, server.sleep)
         server.ask(pace, 20_000)
         assert max(server.turns) <= max(550e-6, 32 * each + 1e-9), each
         # The time of one command counts as the way there.
-        assert sum(server.gaps) >= sum(server.turns[:-1]) - 2 * each * len(server.turns), each
+        assert sum(server.gaps) >= sum(server.turns[:-1]) / 3 - 2 * each * len(server.turns), each
 
 
 def test_the_way_to_a_distant_server_is_no_work_of_it() -> None:
