@@ -31,6 +31,7 @@ from feast_skew.stores.redis.pace import Pace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+_FARTHEST = ((1 << 63) // 10**9 - 1) * 10**9
 _KEY_FIELDS = {
     "Int32": "int32_val",
     "Int64": "int64_val",
@@ -93,7 +94,12 @@ class FeastOnlineReader:
             if moment is None or values is None or (self.is_redis and moment == _EPOCH):
                 present.append({})
                 continue
-            instants[i] = ((moment - _EPOCH) // _MICROSECOND) * 1000
+            instant = nanoseconds(moment)
+            if instant is None:
+                broken_rows[i] = True
+                present.append({})
+                continue
+            instants[i] = instant
             present.append(values)
         columns, corrupt = {}, {}
         empty = Value()
@@ -200,7 +206,7 @@ class FeastOnlineReader:
                     raise _Undecodable from error
                 if wait is None or not faults.is_transient(error):
                     self._given_up = True
-                    raise faults.unavailable(self.name, error) from error
+                    raise faults.unavailable(self.name, error) from faults.printable(error)
                 self._sleep(wait)
         raise StoreUnavailable(f"the online store ({self.name}) did not answer")
 
@@ -226,6 +232,12 @@ def _is_undecodable(error: Exception) -> bool:
 
 _BROKEN = Value()
 """Stands for a value that could not be decoded; recognised by identity."""
+
+
+def nanoseconds(moment: datetime) -> int | None:
+    """Give a moment of Feast's as nanoseconds since the epoch; None beyond what they reach, the years 1677 to 2262."""
+    instant = ((moment - _EPOCH) // _MICROSECOND) * 1000
+    return instant if abs(instant) <= _FARTHEST else None
 
 
 def entity_keys(view: ViewPlan, entities: pa.Table) -> list[EntityKey]:

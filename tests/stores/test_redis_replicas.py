@@ -12,13 +12,13 @@ import pytest
 from servers import fleet
 from servers.cluster import Cluster
 from servers.deployments import online
+from servers.meanwhile import refused
 from servers.sentinel import Watched
 from servers.server import HOST, Server, eventually
 
 from feast_skew.errors import ConfigError, StoreUnavailable
 
 COUNT = 600
-PROBED = 40  # Feast's own read of a few entities goes where it always goes
 
 
 class World:
@@ -67,12 +67,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, any_repository: Any) -
             yield World(any_repository(tmp_path, settings), watched.servers[:1], watched.servers[1:])
 
 
-def test_replicas_are_read_and_the_primary_hardly(world: World) -> None:
+def test_replicas_are_read_and_no_primary(world: World) -> None:
     reader = world.repo.online_reader(replicas=True)
     world.check(reader)
     assert not reader.findings
     assert reads(world.replicas) >= 2 * COUNT
-    assert reads(world.primaries) <= PROBED
+    assert reads(world.primaries) == 0
     reader.close()
 
 
@@ -87,6 +87,23 @@ def test_a_whole_run_from_replicas(world: World) -> None:
     report = world.repo.validate(read_from="replica")
     assert report.verdict == "pass"
     assert reads(world.replicas) >= COUNT
+    assert not any(name in asked(world.primaries) for name in ("cmdstat_hmget", "cmdstat_scan"))
+    assert "cmdstat_scan" in asked(world.replicas)
+
+
+def asked(servers: Sequence[Server]) -> set[str]:
+    return {name for server in servers for name in server.ask("INFO", "commandstats")}
+
+
+def test_a_replica_that_fails_is_no_reason_to_ask_the_master(tmp_path: Path, any_repository: Any) -> None:
+    with Watched(replicas=1) as watched:
+        repo = any_repository(tmp_path, online(watched.addresses, redis_type="redis_sentinel"))
+        fleet.written_by(repo, 10)
+        watched.servers[1].kill()
+        watched.master.ask("CONFIG", "RESETSTAT")
+        error = refused(lambda: repo.validate(read_from="replica"))
+        assert "--read-from replica" in error.one_line()
+        assert "cmdstat_hmget" not in asked([watched.master])
 
 
 def test_a_replica_that_lags_behind_is_no_other_layout(tmp_path: Path, any_repository: Any) -> None:

@@ -79,7 +79,10 @@ class Channel:
         enough = self._begin + int(0.9 * expected)
         while count:
             if self._end >= needed and self._at_line_end() and (self._end >= enough or not self._more_comes()):
-                found = resp.scan(self.buffer, self._begin, self._end, fields, count, mixed)
+                try:
+                    found = resp.scan(self.buffer, self._begin, self._end, fields, count, mixed)
+                except resp.TooMany as error:
+                    raise TooLarge from error
                 self._begin, needed = found.consumed, found.needed
                 if found.rows:
                     count -= found.rows

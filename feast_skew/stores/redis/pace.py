@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Hashable
 
 _TURN = 0.0005
 """Seconds for which a server may be busy with what it gets in one turn: so long others may have to wait."""
 
-_FIRST, _LEAST, _MOST = 32, 8, 512
-"""Commands of a turn: as long as nothing is known of what they cost, and within which bounds afterwards."""
+_FIRST, _LEAST, _MOST = 32, 8, 128
+"""Commands of a turn: as long as nothing is known of what they cost, and within which bounds afterwards.
+
+What a turn is answered with waits in the server's memory until it is read, however large the values are.
+"""
+
+_BURST = 0.1
+"""Seconds of the limit that may be sent at once."""
 
 _WAYS_AFTER = 256
 """Turns after which the way to the server and back is measured again, by one command alone."""
@@ -17,19 +24,18 @@ _WAYS_AFTER = 256
 _BUSY = 0.75
 """The largest share of the time for which the server is busy with us; the rest of it others have it for themselves."""
 
-_SLOW = 3.0
-"""So many times as long as usual is slow."""
+_SLOW, _NOTICED = 3.0, 30e-6
+"""A command is slow that takes both so many times as long as usual, and so many seconds longer."""
 
 _SLOWEST = 1 / 16
 
-_SHORTEST = 1e-7
-"""Seconds that no command takes less than, whatever the clock says."""
+_SHORTEST, _LONGEST = 1e-6, 50
+"""Seconds that no command takes less than, and how many times the usual time one answer may count for: one says little."""
 
-_DOWN = 0.3
-_UP = 0.0001
+_DOWN, _UP = 0.02, 0.0001
 """How far the usual time follows an answer that is faster, and one that is slower: it stays near the fast ones."""
 
-_LATELY = 0.1
+_LATELY = 0.05
 """How far the time that commands take lately follows each answer."""
 
 
@@ -40,8 +46,16 @@ class _Cost:
         self.usual = self.lately = each
 
     def add(self, each: float) -> None:
+        """Take one answer into account."""
+        each = min(each, _LONGEST * max(self.usual, _NOTICED / _SLOW))
         self.usual += (each - self.usual) * (_DOWN if each < self.usual else _UP)
         self.lately += (each - self.lately) * _LATELY
+
+    @property
+    def share(self) -> float:
+        """How much of the pace is fitting."""
+        tolerable = max(_SLOW * self.usual, self.usual + _NOTICED)
+        return min(max(tolerable / self.lately, _SLOWEST), 1.0)
 
 
 class Pace:
@@ -73,12 +87,18 @@ class Pace:
         """Whether there is a limit to keep."""
         return self._most is not None
 
+    @property
+    def burst(self) -> int:
+        """How many commands may be sent at once at most, whatever they cost: a tenth of a second's."""
+        return sys.maxsize if self._most is None else max(int(self._most * self._share * _BURST), 1)
+
     def turn(self, kind: Hashable) -> int:
         """Give how many commands of a kind may be sent together."""
         if self._turns % _WAYS_AFTER == 0:
             return 1
         cost = self._costs.get(kind)
-        return _FIRST if cost is None else int(min(max(_TURN / cost.lately, _LEAST), _MOST))
+        fitting = _FIRST if cost is None else int(min(max(_TURN / cost.lately, _LEAST), _MOST))
+        return min(fitting, self.burst)
 
     def admit(self, commands: int) -> None:
         """Wait until so many more commands may be sent."""
@@ -101,7 +121,7 @@ class Pace:
             each = max((seconds - self._way) / commands, _SHORTEST)
             cost = self._costs.setdefault(kind, _Cost(each))
             cost.add(each)
-            self._share = min(max(_SLOW * cost.usual / cost.lately, _SLOWEST), 1.0)
+            self._share = cost.share
             self.slowest = min(self.slowest, self._share)
         self.rest(sent, received)
 

@@ -14,7 +14,7 @@ from feast.infra.provider import Provider
 from feast_skew.core.keys import KeySet
 from feast_skew.stores.base import KeyScan
 from feast_skew.stores.redis.client import client
-from feast_skew.stores.redis.faults import unavailable
+from feast_skew.stores.redis.faults import printable, unavailable
 from feast_skew.stores.redis.layout import Layout
 from feast_skew.stores.redis.pace import Pace
 
@@ -49,10 +49,10 @@ def scan(
             if len(found) >= limit or clock() > deadline:
                 reason = "limit of keys" if len(found) >= limit else "time budget"
                 break
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  told in one line
         if isinstance(error, redis.exceptions.NoPermissionError):
             return KeyScan(None, reason="this user may not SCAN")
-        raise unavailable("redis", error) from error
+        raise unavailable("redis", error) from printable(error)
     table = layout.entities(found, keys)
     entities: pa.Table = table.group_by(table.column_names).aggregate([])
     return KeyScan(entities, entities.num_rows, not reason, reason)
@@ -60,10 +60,7 @@ def scan(
 
 def _steps(connection: Any, pattern: bytes, pace: Pace) -> Iterator[list[bytes]]:
     """Yield the keys of each step, none for most of them where other keys are many; of a cluster node by node."""
-    # Only the client of a cluster has them.
-    primaries = connection.get_primaries() if hasattr(connection, "get_primaries") else []
-    nodes = [connection.get_redis_connection(node) for node in primaries] or [connection]
-    for node in nodes:
+    for node in _nodes(connection):
         cursor = None
         while cursor != 0:
             pace.admit(1)
@@ -71,6 +68,16 @@ def _steps(connection: Any, pattern: bytes, pace: Pace) -> Iterator[list[bytes]]
             cursor, keys = node.scan(cursor=cursor or 0, match=pattern, count=_STEP)
             pace.rest(sent, pace.clock())
             yield [bytes(key) for key in keys]
+
+
+def _nodes(connection: Any) -> list[Any]:
+    if not hasattr(connection, "get_primaries"):
+        return [connection]
+    nodes = connection.get_primaries()
+    if connection.load_balancing_strategy is not None:  # from one replica of each
+        shards = [shard for shard in connection.nodes_manager.slots_cache.values() if len(shard) > 1]
+        nodes = list({shard[0].name: shard[1] for shard in shards}.values())
+    return [connection.get_redis_connection(node) for node in nodes]
 
 
 def _glob(raw: bytes) -> bytes:

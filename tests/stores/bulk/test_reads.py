@@ -122,7 +122,7 @@ def test_a_few_very_large_values_are_read_like_others(
 ) -> None:
     """Replies that outgrow the buffer are measured first, and then read a few at a time."""
     monkeypatch.setattr(bulk, "BUFFER_BYTES", 1 << 20)
-    monkeypatch.setattr(large, "_SMALL", 1 << 18)
+    monkeypatch.setattr(large, "SMALL_BYTES", 1 << 18)
     client, field = redis_server.client(), layout.fields("narrow", ["s"])[0]
     entities = [5, 6, 7, 8, 9, 2_000]
     before = {entity: client.hget(key(world, entity), field) for entity in entities}
@@ -322,7 +322,7 @@ def test_memory_follows_the_chunk(world: Any) -> None:
     reader = world.online_reader()
     for _ in range(3):
         read(reader, world, "narrow")
-    (one,) = reader._hashes[False]._channels.values()
+    (one,) = reader._hashes._channels.values()
     assert len(one.buffer) <= bulk.UNLIMITED_PIPELINE_BYTES * 2
 
 
