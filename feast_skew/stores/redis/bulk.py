@@ -37,6 +37,9 @@ BUFFER_BYTES = 64 << 20
 _SAMPLE = 64
 """Keys whose numbers of fields tell whether hashes are read whole."""
 
+_PROGRESS = 0.95
+"""At most so much of what was open may still be open after a try for the next one to count as the first."""
+
 _WAITS = (0.2, 1.0, 3.0)
 
 
@@ -103,7 +106,7 @@ class BulkHashes:
                 self.close()
                 if not faults.is_transient(error):
                     raise self._give_up(error) from faults.printable(error)
-                if int(question.open.sum()) < left:
+                if int(question.open.sum()) < _PROGRESS * left:
                     waits, since = self._waits(), self._pace.clock()
                 wait = next(waits, None)
                 # Servers that are silent take their time-outs, too.

@@ -107,7 +107,7 @@ class _ReplicaPool(SentinelConnectionPool):
     """Connects to replicas only; redis-py's own goes to the master when there is none."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         proxy: Any = self.proxy  # what the connections ask
         proxy.rotate_slaves = self.rotate_slaves
 
