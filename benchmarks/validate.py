@@ -30,6 +30,7 @@ TFDV_PYTHON = HERE.parent / ".venv-tfdv" / "bin" / "python"
 PACKAGES = ("feast-skew", "feast", "evidently", "datacompy", "pandas", "dask", "pyarrow", "numpy")
 _TFDV_VERSION = "import importlib.metadata as m; print(m.version('tensorflow-data-validation'))"
 _BATCH = 1_000
+_GOAL_SIZE = 1_000_000
 Figures = dict[str, float]
 
 
@@ -228,9 +229,9 @@ def table(entities: int, found: dict[str, list[Figures]]) -> list[str]:
 
 
 def goals(entities: int, found: dict[str, list[Figures]]) -> list[Goal]:
-    """Hold one size against what is to be reached beside Evidently."""
+    """Hold one size against what is to be reached beside Evidently: the goals are for a million entities."""
     theirs = found["evidently"]
-    if not theirs:
+    if not theirs or entities < _GOAL_SIZE:
         return []
     import statistics
 
@@ -278,7 +279,7 @@ def main() -> None:
     """Measure; print the tables, and with `--write` put them into docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[200_000, 1_000_000])
-    parser.add_argument("--runs", type=int, nargs="+", default=[3, 1], help="rounds of each size")
+    parser.add_argument("--runs", type=int, nargs="+", default=[3, 3], help="rounds of each size")
     parser.add_argument("--more", type=int, default=2, help="runs of ours alone after those of a size with few rounds")
     parser.add_argument("--features", type=int, default=10)
     parser.add_argument("--days", type=int, default=2, help="offline rows per entity")

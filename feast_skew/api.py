@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,30 +123,29 @@ def validate(  # noqa: PLR0913  the options of the contract
     rules = _rules(store, plan, path, run_settings)
     generic, offline = FeastOnlineReader(store), FeastOfflineReader(store)
     online = fastest_reader(generic, ReadSettings(run_settings.max_ops, run_settings.read_from == "replica"))
-    online.check()
-    serving = Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given)
-    # A relative path is one in the repository, from wherever the run was started.
-    remembered = StateFile(path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME)
-    earlier, trouble = (
-        _remembered(remembered, plan.project, [view.name for view in plan.views]) if state else ({}, None)
-    )
-    report = run(
-        Job(
-            plan,
-            online,
-            offline,
-            run_settings,
-            moment,
-            _aware(as_of) if as_of else moment,
-            entities=chosen,
-            earlier=earlier,
-            scan=scan,
-            progress=progress or NoProgress(),
-            versions={"feast": feast_version()},
-            rules=rules,
-            serving=serving,
+    with closing(online):
+        online.check()
+        # A relative path is one in the repository, from wherever the run was started.
+        file = path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME
+        remembered, names = StateFile(file), [view.name for view in plan.views]
+        earlier, trouble = _remembered(remembered, plan.project, names) if state else ({}, None)
+        report = run(
+            Job(
+                plan,
+                online,
+                offline,
+                run_settings,
+                moment,
+                _aware(as_of) if as_of else moment,
+                entities=chosen,
+                earlier=earlier,
+                scan=scan,
+                progress=progress or NoProgress(),
+                versions={"feast": feast_version()},
+                rules=rules,
+                serving=Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given),
+            )
         )
-    )
     if state and trouble is None:
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
         try:
@@ -249,6 +249,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     power: float | str | None = None,
     seed: int | None = None,
     max_ops: float | str | None = None,
+    read_from: str | None = None,
     config: str | Path | None = None,
     settings: dict[str, Any] | None = None,
 ) -> str:
@@ -261,6 +262,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     """
     from feast_skew.stores.feast_offline import describe_source
     from feast_skew.stores.feast_registry import store_types
+    from feast_skew.stores.online import check_replicas
 
     store, plan, run_settings = _prepare(
         Path(repo),
@@ -268,9 +270,11 @@ def dry_run(  # noqa: PLR0913  those of `validate`
         views,
         features,
         config,
-        {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops)},
+        {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
     )
     online_type, offline_type = store_types(store)
+    if run_settings.read_from == "replica":
+        check_replicas(online_type)
     lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
     plan, chosen, _, requests = _chosen(plan, entities)
     sizes = _sizes(store, plan, run_settings)
@@ -303,7 +307,7 @@ def _pace_of(online_type: str, most: int, settings: RunSettings) -> str:
     """Say how many commands Redis gets, and in what time at least; nothing of other stores."""
     if online_type != "redis":
         return ""
-    commands = f"; {most:,} commands"
+    commands = f"; {most:,} commands" + (" to replicas" if settings.read_from == "replica" else "")
     return commands if settings.max_ops is None else f"{commands} in at least {most / settings.max_ops:.1f} s"
 
 

@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -75,11 +76,28 @@ def _rate(value: object) -> object:
 def _ops(value: object) -> object:
     if value is False or value == "off":
         return None
-    if isinstance(value, str) and value.strip().replace("_", "").isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value < math.inf:
+    number = math.nan
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            number = float(value)
+    if not 1 <= number < math.inf:
         raise ValueError("write a number of commands a second, 1 or more, or off")
-    return float(value)
+    return number
+
+
+def commands_a_second(value: object) -> float | None:
+    """Read a limit of commands a second; None and `off` are none.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither that nor a number of 1 or more.
+    """
+    try:
+        found = None if value is None else _ops(value)
+    except ValueError as error:
+        raise ConfigError(f"max_ops: {value!r:.80}", hint=str(error)) from None
+    return found if isinstance(found, float) else None
 
 
 def _folder(value: object) -> object:

@@ -51,6 +51,12 @@ class StoreUnavailable(SkewError):
     code = "store"
 
 
+class TooMuchData(StoreUnavailable):
+    """What a store holds of a view does not fit into the memory of one process."""
+
+    code = "memory"
+
+
 class SourceUnreadable(StoreUnavailable):
     """An offline source is missing or lacks a column."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.config import MAX_OPS, Settings
+from feast_skew.config import MAX_OPS, Settings, commands_a_second
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.errors import ConfigError
 from feast_skew.measuring.progress import NoProgress
@@ -15,6 +16,9 @@ from feast_skew.stores.entity_files import match_rows, read_entities
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+    from feast_skew.core.model import Plan
+    from feast_skew.stores.base import OnlineReader
 
 
 def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: float | None = MAX_OPS) -> pa.Table:
@@ -28,7 +32,7 @@ def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: f
         The join keys, or the names that a feature service maps them to; ids are cast to the types that the registry
         declares.
     max_ops : float, optional
-        Most commands a second that Redis is asked for, 100,000 by default; None reads as fast as it answers.
+        Most commands a second that Redis is asked for, 100,000 by default; None (or `off`) reads as fast as it answers.
 
     Returns
     -------
@@ -42,7 +46,8 @@ def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: f
     InputError
         When join keys are missing or do not fit their types.
     ConfigError
-        When a feature service uses a view twice under one name, or an on-demand view is named: it has no rows.
+        When a feature service uses a view twice under one name, an on-demand view is named (it has no rows), or `max_ops`
+        is no number of 1 or more.
     StoreUnavailable
         When the store does not answer.
     """
@@ -51,6 +56,7 @@ def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: f
     from feast_skew.stores.online import fastest_reader
     from feast_skew.stores.redis.reader import ReadSettings
 
+    limit = commands_a_second(max_ops)
     plan = build_plan(store, selection_of(features), Settings())
     if plan.on_demand and not hasattr(features, "feature_view_projections"):
         raise ConfigError(
@@ -58,8 +64,13 @@ def read_online(store: FeatureStore, features: Any, entities: Any, *, max_ops: f
             hint="name its source views, or use get_online_features",
         )
     given = read_entities(entities, plan.key_columns())
-    reader = fastest_reader(FeastOnlineReader(store), ReadSettings(max_ops))
-    reader.check()
+    reader = fastest_reader(FeastOnlineReader(store), ReadSettings(limit))
+    with closing(reader):
+        reader.check()
+        return _table(plan, given, reader)
+
+
+def _table(plan: Plan, given: pa.Table, reader: OnlineReader) -> pa.Table:
     keys: dict[str, pa.ChunkedArray] = {}
     values: dict[str, pa.Array] = {}
     for view in plan.views:

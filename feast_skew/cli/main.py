@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
 import sys
@@ -129,6 +130,7 @@ def main() -> None:
     with contextlib.suppress(ValueError):  # signals belong to the main thread
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, _interrupt)
+    sys.unraisablehook = _once_more
     try:
         result = cli.main(standalone_mode=False, prog_name="feast-skew")
         sys.exit(result if isinstance(result, int) else 0)
@@ -152,6 +154,14 @@ def main() -> None:
 def _interrupt(_signal: int, _frame: object) -> None:
     """End on SIGTERM and a closed terminal as on Ctrl-C: servers stopped, nothing half-written."""
     raise KeyboardInterrupt
+
+
+def _once_more(lost: sys.UnraisableHookArgs) -> None:
+    """Interrupt again where an interruption fell into a destructor, which cannot pass it on."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _trace(debug: bool) -> None:

@@ -43,6 +43,9 @@ def run_validate(options: Mapping[str, Any]) -> int:
         settings["show_entities"] = True
     progress = progress_for(not (options["quiet"] or options["no_progress"]))
     with progress.stage("loading Feast", None, ""):
+        from feast_skew.stores.feast_import import import_feast_unchecked
+
+        import_feast_unchecked()
         from feast_skew import api
     common: dict[str, Any] = {
         "repo": options["repo"],
@@ -57,13 +60,12 @@ def run_validate(options: Mapping[str, Any]) -> int:
         "config": options["config"],
         "settings": settings,
         "max_ops": options["max_ops"],
+        "read_from": options["read_from"],
     }
     if options["dry_run"]:
         say(api.dry_run(**common))
         return 0
-    report = api.validate(
-        engine=options["engine"], as_of=as_of, progress=progress, read_from=options["read_from"], **common
-    )
+    report = api.validate(engine=options["engine"], as_of=as_of, progress=progress, **common)
     deliver(report, outputs, quiet=options["quiet"])
     return exit_code(
         report, fail_on=str(report.settings["fail_on"]), allow_inconclusive=bool(report.settings["allow_inconclusive"])

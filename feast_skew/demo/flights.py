@@ -110,7 +110,8 @@ class FlightsRepository:
 
         store = FeatureStore(repo_path=str(self.directory))
         check_address(store, REDIS_VARIABLE)
-        FeastOnlineReader(store).check()
+        with contextlib.closing(FeastOnlineReader(store)) as reader:
+            reader.check()
 
     def clear_online(self) -> None:
         """Remove what the repository wrote to its server, and nothing else: the keys that end in its project's name."""

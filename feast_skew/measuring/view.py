@@ -22,7 +22,7 @@ from feast_skew.measuring.history import HeldRows, pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.training import Question, Training, hold_against_training
 from feast_skew.statistics.hashing import Hashes
-from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows
+from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows, check_held
 
 
 @dataclass
@@ -59,8 +59,17 @@ def read_online(
     progress: Progress,
     stage_name: str,
 ) -> OnlineRows:
-    """Read the online rows of all entities, a chunk at a time unless they lie in memory anyway."""
+    """Read the online rows of all entities, a chunk at a time unless they lie in memory anyway.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the store does not answer.
+    TooMuchData
+        When the values do not fit into memory.
+    """
     parts = []
+    held = 0
     with progress.stage(stage_name, entities.num_rows, "entities") as stage:
         if online.at_rest:
             stage.advance(entities.num_rows)
@@ -68,6 +77,8 @@ def read_online(
         for start in range(0, entities.num_rows, online.chunk):
             chunk = take_rows(entities, np.arange(start, min(start + online.chunk, entities.num_rows)))
             parts.append(online.read(view, features, chunk))
+            held += parts[-1].held
+            check_held(held, entities.num_rows)
             stage.advance(chunk.num_rows)
     return OnlineRows.concat(parts, features)
 

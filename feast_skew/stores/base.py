@@ -13,7 +13,11 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+from feast_skew.errors import TooMuchData
 from feast_skew.report import Finding
+
+MOST_HELD = (1 << 31) - 1
+"""Most bytes of strings, bytes, lists and maps that are held of the online rows of one view; an Arrow column has no more."""
 
 
 @dataclass
@@ -44,10 +48,30 @@ class OnlineRows:
         )
 
     @property
+    def held(self) -> int:
+        """Bytes of the values that have no fixed size."""
+        return sum(column.nbytes for column in self.columns.values() if not pa.types.is_primitive(column.type))
+
+    @property
     def present(self) -> Mask:
         """Entities with an online row."""
         found: Mask = self.instants != NO_INSTANT
         return found
+
+
+def check_held(held: int, entities: int) -> None:
+    """Make sure that the values of one view still fit into memory.
+
+    Raises
+    ------
+    TooMuchData
+        When so many bytes, of so many entities, are too many.
+    """
+    if held > MOST_HELD:
+        raise TooMuchData(
+            f"the online values of {entities:,} entities are larger than {MOST_HELD / 2**30:.0f} GiB",
+            hint="compare fewer entities with --sample, or leave out large features with --feature",
+        )
 
 
 @dataclass(frozen=True)
@@ -130,6 +154,9 @@ class OnlineReader(Protocol):
 
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Look through the keys that the store really holds for the view's entity keys."""
+
+    def close(self) -> None:
+        """Close what was opened to read; a further read opens it anew."""
 
 
 class OfflineReader(Protocol):

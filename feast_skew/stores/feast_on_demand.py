@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from feast_skew.core.columns import bare_rows, take_rows
 from feast_skew.core.model import FeaturePlan, OnDemandPlan, ViewPlan
 from feast_skew.errors import SkewError
 from feast_skew.stores.feast_offline import ROW_ID, FeastOfflineReader, quiet
-from feast_skew.stores.feast_online import FeastOnlineReader, entity_keys
+from feast_skew.stores.feast_online import FeastOnlineReader, entity_keys, nanoseconds
 from feast_skew.stores.feast_replay import RememberedRows, RememberedTable, Row, untouched
 from feast_skew.stores.feast_training_frame import TrainingFrames
 from feast_skew.stores.feast_values import decode_column
@@ -76,7 +76,8 @@ class FeastOnDemand:
             if row is not None and row[0] is not None and row[1] is not None:
                 if self._online.is_redis and row[0] == _EPOCH:
                     continue
-                found[i] = ((row[0] - _EPOCH) // timedelta(microseconds=1)) * 1000
+                instant = nanoseconds(row[0])
+                found[i] = NO_INSTANT if instant is None else instant
         return found
 
     def serve(self, plan: OnDemandPlan, inputs: OnDemandInputs, positions: np.ndarray, *, together: bool) -> Computed:

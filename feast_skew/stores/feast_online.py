@@ -27,9 +27,11 @@ from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
 from feast_skew.stores.feast_values import decode_column
 from feast_skew.stores.redis import client, faults, scan
+from feast_skew.stores.redis.pace import Pace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+_FARTHEST = ((1 << 63) // 10**9 - 1) * 10**9
 _KEY_FIELDS = {
     "Int32": "int32_val",
     "Int64": "int64_val",
@@ -43,7 +45,10 @@ _Row = tuple[datetime | None, dict[str, Value] | None]
 
 
 class FeastOnlineReader:
-    """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded."""
+    """Reads rows with `Provider.online_read`, tells absent from null, and isolates values that cannot be decoded.
+
+    `pace` holds its commands back; the bulk reader, which knows the limit that was asked for, puts its own in that place.
+    """
 
     at_rest = False
     chunk = 1_000
@@ -55,6 +60,7 @@ class FeastOnlineReader:
         self._provider = get_provider(store.config)
         self._sleep = sleep
         self._given_up = False
+        self.pace = Pace(None)
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
         self.is_plain_redis = type(store.config.online_store) is RedisOnlineStoreConfig
         self.name = str(getattr(store.config.online_store, "type", "online store"))
@@ -88,7 +94,12 @@ class FeastOnlineReader:
             if moment is None or values is None or (self.is_redis and moment == _EPOCH):
                 present.append({})
                 continue
-            instants[i] = ((moment - _EPOCH) // _MICROSECOND) * 1000
+            instant = nanoseconds(moment)
+            if instant is None:
+                broken_rows[i] = True
+                present.append({})
+                continue
+            instants[i] = instant
             present.append(values)
         columns, corrupt = {}, {}
         empty = Value()
@@ -152,6 +163,11 @@ class FeastOnlineReader:
                 break
         return None
 
+    def close(self) -> None:
+        """Close the connections to Redis; those of other stores are Feast's to keep."""
+        if self.is_redis:
+            client.close(self._provider)
+
     @property
     def config(self) -> RepoConfig:
         """The settings of the repository."""
@@ -165,11 +181,13 @@ class FeastOnlineReader:
     def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
         # A copy of the names: the Redis store appends to the list that it is given.
         return list(
-            self.patiently(lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)))
+            self.patiently(
+                lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)), len(keys)
+            )
         )
 
-    def patiently(self, ask: Callable[[], _Answer]) -> _Answer:
-        """Ask the store, again where its answer fails to come for a reason that may pass.
+    def patiently(self, ask: Callable[[], _Answer], commands: int) -> _Answer:
+        """Ask the store by so many commands, again where its answer fails to come for a reason that may pass.
 
         Raises
         ------
@@ -178,6 +196,7 @@ class FeastOnlineReader:
         """
         # Once the store has been given up it is asked once per question: another view must not wait through it all again.
         for wait in (*(() if self._given_up else _RETRIES), None):
+            self.pace.admit(commands)
             try:
                 answer = ask()
                 self._given_up = False
@@ -187,7 +206,7 @@ class FeastOnlineReader:
                     raise _Undecodable from error
                 if wait is None or not faults.is_transient(error):
                     self._given_up = True
-                    raise faults.unavailable(self.name, error) from error
+                    raise faults.unavailable(self.name, error) from faults.printable(error)
                 self._sleep(wait)
         raise StoreUnavailable(f"the online store ({self.name}) did not answer")
 
@@ -197,7 +216,7 @@ class FeastOnlineReader:
             return KeyScan(None, reason=f"keys of a {self.name} store cannot be listed")
         if not view.keys.keys:
             return KeyScan(None, reason="a view without entities has one row")
-        return scan.scan(self._provider, self._store.config, view.keys, limit, seconds)
+        return scan.scan(self._provider, self._store.config, view.keys, limit, seconds, self.pace)
 
 
 class _Undecodable(Exception):
@@ -213,6 +232,12 @@ def _is_undecodable(error: Exception) -> bool:
 
 _BROKEN = Value()
 """Stands for a value that could not be decoded; recognised by identity."""
+
+
+def nanoseconds(moment: datetime) -> int | None:
+    """Give a moment of Feast's as nanoseconds since the epoch; None beyond what they reach, the years 1677 to 2262."""
+    instant = ((moment - _EPOCH) // _MICROSECOND) * 1000
+    return instant if abs(instant) <= _FARTHEST else None
 
 
 def entity_keys(view: ViewPlan, entities: pa.Table) -> list[EntityKey]:

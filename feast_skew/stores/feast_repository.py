@@ -48,8 +48,8 @@ def open_store(repo: Path) -> FeatureStore:
         online = store.config.online_store  # the stores' own settings are only parsed when first asked for
         store.config.offline_store  # noqa: B018
         store._get_provider()
-    except Exception as error:
-        raise ConfigError(f"{file} cannot be used", hint=_told(error, content)) from error
+    except Exception as error:  # noqa: BLE001  told in one line
+        raise ConfigError(f"{file} cannot be used", hint=_told(error, content)) from _without_values(error)
     if type(online).__name__.startswith("Redis"):
         check_address(store, str(file))
     _open_registry(store, repo)
@@ -115,6 +115,11 @@ def _texts(value: object, place: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _texts(inner, place)
+
+
+def _without_values(error: Exception) -> Exception | None:
+    """Give an error to be shown as a cause; None for one of validation, whose text repeats the settings."""
+    return None if hasattr(error, "errors") or (error.args and hasattr(error.args[0], "errors")) else error
 
 
 def _told(error: Exception, content: Mapping[str, Any] | None = None) -> str:

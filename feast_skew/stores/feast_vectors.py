@@ -39,7 +39,7 @@ class FeastVectors:
         request = {name: rows.column(name).to_pylist() for name in rows.column_names}
         plain_service = copy.copy(service.handle)
         plain_service.precompute_online = False
-        plain = self._serve(plain_service, request)
+        plain = self._serve(plain_service, request, rows.num_rows * len(plain_service.feature_view_projections))
         if plain is None:
             raise StoreUnavailable(
                 f"service {service.name} cannot be read from its views", hint="try its views by --view"
@@ -51,7 +51,8 @@ class FeastVectors:
         held = np.flatnonzero(has)
         if not len(held):
             return found
-        served = self._serve(service.handle, {name: [column[i] for i in held] for name, column in request.items()})
+        some = {name: [column[i] for i in held] for name, column in request.items()}
+        served = self._serve(service.handle, some, len(held))
         if served is None:
             found.refused = self._why(vectors, plain, columns)
             return found
@@ -73,12 +74,13 @@ class FeastVectors:
         blobs = self._online.patiently(
             lambda: provider.online_store.read_precomputed_vectors(
                 self._store.config, service.name, self._store.project, entity_keys(keys, table)
-            )
+            ),
+            table.num_rows,
         )
         return [None if blob is None else _parsed(blob) for blob in blobs]
 
-    def _serve(self, service: Any, request: dict[str, list[Any]]) -> GetOnlineFeaturesResponse | None:
-        """Ask serving; None when it refuses to answer from the vectors."""
+    def _serve(self, service: Any, request: dict[str, list[Any]], commands: int) -> GetOnlineFeaturesResponse | None:
+        """Ask serving, by so many commands to the store; None when it refuses to answer from the vectors."""
         provider: Any = self._online.provider
 
         def ask() -> GetOnlineFeaturesResponse | None:
@@ -97,7 +99,7 @@ class FeastVectors:
                 return None
 
         try:
-            return self._online.patiently(ask)
+            return self._online.patiently(ask, commands)
         except SkewError:
             raise
         except Exception as error:

@@ -25,5 +25,17 @@ def fastest_reader(
     if generic.is_plain_redis:
         return RedisBulkReader(generic, settings, sleep)
     if settings.replicas:
-        raise ConfigError(f"a {generic.name} store has no replicas to read from", hint="leave out --read-from replica")
+        check_replicas(generic.name if not generic.is_redis else "derived redis")
     return generic
+
+
+def check_replicas(name: str) -> None:
+    """Make sure that a store of that type has replicas that can be asked for.
+
+    Raises
+    ------
+    ConfigError
+        When it is no Redis.
+    """
+    if name != "redis":
+        raise ConfigError(f"a {name} store has no replicas to read from", hint="leave out --read-from replica")

@@ -77,6 +77,9 @@ class TableOnlineReader:
             {f.name: none for f in features},
         )
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Give nothing: the entities of both tables are compared anyway."""
         return KeyScan(None, reason="both tables are compared whole")

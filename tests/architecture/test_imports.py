@@ -43,7 +43,7 @@ FOREIGN = {
     "statistics": {"numpy", "scipy"},
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
-    "stores": {"feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis"},
+    "stores": {"feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "typeguard"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -127,3 +128,21 @@ def test_during_the_demo_on_a_server_of_the_users_own(tmp_path: Path, scratch: P
         process.send_signal(signal.SIGINT)
         wait_until_interrupted(process)
         assert client.dbsize() == before
+
+
+def test_an_interruption_of_a_destructor_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python passes over what a destructor raises."""
+    from feast_skew.cli import main
+
+    class Held:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def drop() -> None:
+        held = Held()
+        del held
+        time.sleep(1)
+
+    monkeypatch.setattr(sys, "unraisablehook", main._once_more)
+    with pytest.raises(KeyboardInterrupt):
+        drop()

@@ -52,6 +52,10 @@ ASKED = ("--as-of", AS_OF, "--output", "json=-")
         ("sample: [1\n", ("line 2",)),
         ("- sample\n", ("by name",)),
         ("just words\n", ("by name",)),
+        ("max_ops: 0\n", ("max_ops", "0")),
+        ("max_ops: fast\n", ("max_ops", "'fast'", "off")),
+        ("max_ops: .nan\n", ("max_ops", "nan")),
+        ("read_from: master\n", ("read_from", "'master'", "replica")),
         ("sample: 5\nsample: 6\n", ("sample", "twice")),
     ],
     ids=lambda value: value.strip() if isinstance(value, str) else "",
@@ -75,6 +79,28 @@ def test_named_file_that_cannot_be_read(
 ) -> None:
     make(tmp_path / name)
     run("validate", "--repo", repo.path, "--config", tmp_path / name).refused(2, name, part)
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (("--max-ops", "0"), ("max_ops", "0")),
+        (("--max-ops", "-5"), ("max_ops", "-5")),
+        (("--max-ops", "inf"), ("max_ops", "inf")),
+        (("--max-ops", "many"), ("max_ops", "many", "off")),
+        (("--max-ops", ""), ("max_ops",)),
+        (("--read-from", "slave"), ("read-from", "slave", "replica")),
+        (("--read-from", "replica"), ("sqlite store has no replicas", "--read-from")),
+    ],
+    ids=" ".join,
+)
+def test_bad_flags_of_the_online_read(
+    run: Run, repo: Repository, tmp_path: Path, flags: tuple[str, ...], parts: tuple[str, ...], redis: Any
+) -> None:
+    if "replica" in flags:
+        repo.edit("type: redis", "type: sqlite")
+        repo.edit(f'connection_string: "{redis.connection_string}"', f"path: {tmp_path}/online.db")
+    run("validate", "--repo", repo.path, *flags).refused(2, *parts)
 
 
 def test_an_empty_file_sets_nothing(run: Run, repo: Repository) -> None:

@@ -50,6 +50,24 @@ def test_wrong_password_of_one_server(repo: Any, tmp_path: Path, given: str) -> 
         assert "password" in told(repo, tmp_path, server.address + given)
 
 
+@pytest.mark.parametrize("given", [f",password={SECRET}", f",username=reader,password={SECRET}"])
+def test_a_server_that_repeats_the_password(repo: Any, tmp_path: Path, given: str) -> None:
+    """One that does not know AUTH names what it was sent."""
+    with Server('rename-command AUTH ""') as server:
+        assert "knows no passwords" in told(repo, tmp_path, server.address + given)
+
+
+def test_a_password_that_feast_takes_apart(repo: Any, tmp_path: Path) -> None:
+    """Of a comma and an equals sign in it Feast makes an option, whose name is no option but a secret."""
+    from feast_skew.errors import ConfigError
+
+    with Server() as server:
+        other = repo.at(tmp_path, online(f"{server.address},password=ab,{SECRET}=x"))
+        with pytest.raises(ConfigError) as raised:
+            fleet.read(other.store, [0])
+        assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
 @pytest.fixture(scope="module")
 def locked_cluster() -> Iterator[Cluster]:
     with Cluster(settings=(f"requirepass {SECRET}", f"masterauth {SECRET}"), password=SECRET) as cluster:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import redis
 
 from feast_skew.core.arrays import Positions
-from feast_skew.errors import StoreUnavailable
+from feast_skew.errors import SkewError, StoreUnavailable
 from feast_skew.stores.redis import faults, resp, wide
 from feast_skew.stores.redis.channel import Channel, TooLarge
 from feast_skew.stores.redis.deployments import Deployment, Node
@@ -22,16 +22,24 @@ from feast_skew.stores.redis.question import Question, Taker, Unread
 
 PIPELINE = 1_024
 UNLIMITED_PIPELINE = 4_096
-"""Most commands of a pipeline, with a limit to keep and without."""
+"""Most commands whose replies are taken in together, with a limit to keep and without."""
 
 PIPELINE_BYTES = 1 << 20
 UNLIMITED_PIPELINE_BYTES = 1 << 22
-"""About how large the replies to a pipeline may be: with large values a pipeline has fewer commands."""
+"""About how large such replies may be: with large values there are fewer."""
+
+COMMANDS_BYTES = 32 << 20
+"""About how many bytes of commands are written at a time."""
 
 BUFFER_BYTES = 64 << 20
 """Most bytes that are held of replies."""
 
-_START = 64
+_SAMPLE = 64
+"""Keys whose numbers of fields tell whether hashes are read whole."""
+
+_PROGRESS = 0.95
+"""At most so much of what was open may still be open after a try for the next one to count as the first."""
+
 _WAITS = (0.2, 1.0, 3.0)
 
 
@@ -43,6 +51,11 @@ class _Command:
     arguments: Sequence[bytes]
     values: int
     whole: bool = False
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has when it is sent, with a key of usual length."""
+        return 100 + sum(len(one) + 8 for one in self.arguments)
 
 
 class BulkHashes:
@@ -62,7 +75,8 @@ class BulkHashes:
         self._sleep = sleep
         self._channels: dict[Node, Channel] = {}
         self._given_up = False
-        self._reply_bytes = 0.0
+        self._largest = self._mean = 0.0
+        self._last = 0
         self._never_whole: set[tuple[bytes, ...]] = set()
 
     def close(self) -> None:
@@ -85,17 +99,20 @@ class BulkHashes:
             left = int(question.open.sum())
             try:
                 self._read_open(question)
-            except Exception as error:
+            except SkewError:
+                self.close()
+                raise
+            except Exception as error:  # noqa: BLE001  told in one line
                 self.close()
                 if not faults.is_transient(error):
-                    raise self._give_up(error) from error
-                if int(question.open.sum()) < left:
+                    raise self._give_up(error) from faults.printable(error)
+                if int(question.open.sum()) < _PROGRESS * left:
                     waits, since = self._waits(), self._pace.clock()
                 wait = next(waits, None)
                 # Servers that are silent take their time-outs, too.
                 overdue = self._pace.clock() - since > self._deployment.patience > 0
                 if wait is None or overdue:
-                    raise self._give_up(error) from error
+                    raise self._give_up(error) from faults.printable(error)
                 self._sleep(wait)
                 self._refresh()
             except BaseException:
@@ -128,32 +145,48 @@ class BulkHashes:
         fields = question.fields
         for node, places in self._deployment.parts(question.keys.take(pa.array(positions))):
             mine = positions[places]
-            size = self._whole_size(node, mine, question)
-            if size:
-                self._read_node(node, mine, question, _Command(b"HGETALL", (), 2 * size, whole=True))
-                left = question.rest(mine)
-                if 2 * len(left) > len(mine):
+            whole, values = self._whole(node, mine, question)
+            if len(whole):
+                self._read_node(node, whole, question, _Command(b"HGETALL", (), values, whole=True))
+                left = question.rest(whole)
+                if 2 * len(left) > len(whole):
                     self._never_whole.add(tuple(fields))
-                mine = left
+                mine = question.rest(mine)
             self._read_node(node, mine, question, _Command(b"HMGET", fields, len(fields)))
         if question.put_off is not None:
             error, question.put_off = question.put_off, None
             raise error
 
-    def _whole_size(self, node: Node, positions: Positions, question: Question) -> int:
-        """Give the number of fields that the hashes have, where it is cheaper to read them whole; else 0."""
+    def _whole(self, node: Node, positions: Positions, question: Question) -> tuple[Positions, int]:
+        """Tell which hashes are cheaper to read whole, and how many values each then gives.
+
+        Each is asked for its number of fields beforehand: one that others fill up may be very long.
+        """
         fields = tuple(question.fields)
         if len(fields) < wide.WIDE or fields in self._never_whole or not len(positions):
-            return 0
+            return positions[:0], 0
         channel = self._channel(node)
-        keys = question.some_keys(positions[:_START])
-        self._pace.admit(len(keys))
-        channel.send(resp.pipeline(resp.commands(b"HLEN", keys, ()))[0])
         # A user who may not ask for the length has an error in its place, and reads field by field.
-        size = wide.common_size(np.array(channel.integers(len(keys)), dtype=np.int64), len(fields))
+        size = wide.common_size(self._lengths(channel, positions[:_SAMPLE], question), len(fields))
         if not size:
             self._never_whole.add(fields)
-        return size
+            return positions[:0], 0
+        lengths = self._lengths(channel, positions, question)
+        return positions[(lengths == size) | (lengths == 0)], 2 * size
+
+    def _lengths(self, channel: Channel, positions: Positions, question: Question) -> np.ndarray:
+        """Give the number of fields of some hashes, -1 for an error."""
+        raw, ends = resp.pipeline(resp.commands(b"HLEN", question.some_keys(positions), ()))
+        found: list[int] = []
+        while len(found) < len(positions):
+            begin = len(found)
+            size = min(self._pace.turn(b"HLEN"), UNLIMITED_PIPELINE, len(positions) - begin)
+            self._pace.admit(size)
+            sent = self._pace.clock()
+            channel.send(raw[ends[begin] : ends[begin + size]])
+            found += channel.integers(size)
+            self._pace.answered(b"HLEN", size, sent, channel.received)
+        return np.array(found, dtype=np.int64)
 
     def _channel(self, node: Node) -> Channel:
         channel = self._channels.get(node)
@@ -163,55 +196,75 @@ class BulkHashes:
 
     def _read_node(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
         """Read rows of one server, the next pipeline on its way while one is taken in, unless there is a limit to keep."""
+        # How large replies are is learned anew, a few at first: these may be another view's.
+        self._largest, self._mean, self._last = 0.0, 0.0, 0
+        # Commands are written beforehand, though no more than are worth the memory: those for many fields are long.
+        step = max(COMMANDS_BYTES // command.size, 1)
+        for start in range(0, len(positions), step):
+            self._read_some(node, positions[start : start + step], question, command)
+
+    def _read_some(self, node: Node, positions: Positions, question: Question, command: _Command) -> None:
         channel = self._channel(node)
         raw, ends = resp.pipeline(resp.commands(command.name, question.some_keys(positions), command.arguments))
-        flying: deque[tuple[Positions, float]] = deque()
-        # With a limit there is one at a time: the time that an answer takes could not be told otherwise.
+        flying: deque[Positions] = deque()
         at_a_time = 1 if self._pace.is_limited else 2
-        # How large replies are is learned anew: these may be another view's.
-        sent, self._reply_bytes = 0, 0.0
+        sent = 0
         while sent < len(positions) or flying:
-            while sent < len(positions) and len(flying) < at_a_time:
-                size = min(self._pipeline(), len(positions) - sent)
-                self._pace.admit(size)
-                channel.send(raw[ends[sent] : ends[sent + size]])
-                flying.append((positions[sent : sent + size], self._pace.clock()))
-                sent += size
-            rows, begun = flying[0]
             try:
-                self._take(channel, rows, question, command)
+                while sent < len(positions) and len(flying) < at_a_time:
+                    self._last = self._pipeline()
+                    begin, sent = sent, min(sent + self._last, len(positions))
+                    flying.append(positions[begin:sent])
+                    self._send(channel, raw, ends[begin : sent + 1], command)
+                self._take(channel, flying[0], question, command)
+                flying.popleft()
             except TooLarge:
                 # The server forgets what it still has for a connection that is gone.
                 self._channels.pop(node).close()
                 channel = self._channel(node)
-                doubtful = question.rest(np.concatenate([some for some, _ in flying]))
-                read_large(channel, doubtful, question, self._pace)
+                doubtful = question.rest(np.concatenate(flying))
+                read_large(channel, doubtful, question, self._pace, self._settle_error)
                 flying.clear()
-                continue
-            flying.popleft()
-            self._pace.answered(len(rows), begun, channel.received)
+                self._last = 0
+
+    def _send(self, channel: Channel, raw: memoryview, ends: np.ndarray, command: _Command) -> None:
+        """Send commands: all at once, or with a limit to keep in turns, each of which is answered before the next."""
+        if not self._pace.is_limited:
+            channel.send(raw[ends[0] : ends[-1]])
+            return
+        kind = (command.name, command.values)
+        sent, count = 0, len(ends) - 1
+        while sent < count:
+            size = min(self._pace.turn(kind), count - sent)
+            self._pace.admit(size)
+            begun = self._pace.clock()
+            channel.send(raw[ends[sent] : ends[sent + size]])
+            channel.wait_for(size)
+            self._pace.answered(kind, size, begun, channel.received)
+            sent += size
 
     def _pipeline(self) -> int:
-        if not self._reply_bytes:
-            return _START
+        """Give how many replies are taken in together: at most twice as many as before, as they may turn out to be large."""
         limited = self._pace.is_limited
         most, most_bytes = (PIPELINE, PIPELINE_BYTES) if limited else (UNLIMITED_PIPELINE, UNLIMITED_PIPELINE_BYTES)
-        return int(min(max(most_bytes / self._reply_bytes, 1), most))
+        fitting = most_bytes / max(self._largest, 1.0)
+        return int(min(max(fitting, 1), most, max(2 * self._last, 1)))
 
     def _take(self, channel: Channel, rows: Positions, question: Question, command: _Command) -> None:
-        done = size = 0
-        expected = int(self._reply_bytes * len(rows))
+        done, size, largest = 0, 0.0, 0.0
+        expected = int(self._mean * len(rows))
         for replies in channel.replies(command.values, len(rows), expected, command.whole):
             now = rows[done : done + replies.rows]
             done += replies.rows
-            size += int(np.maximum(replies.lengths, 0).sum()) + replies.lengths.size * 6
+            sizes = np.maximum(replies.lengths, 0).sum(axis=0) + replies.lengths.shape[0] * 6
+            size, largest = size + float(sizes.sum()), max(largest, float(sizes.max(initial=0)))
             if command.whole:
                 found, readable = wide.picked(channel.buffer, replies, question.fields)
                 question.settle(channel.buffer, found, now[readable])
             else:
                 self._settle(replies, now, question, channel.buffer)
-        # After a large mean only slowly smaller: a run of small values must not make the next pipeline a huge one.
-        self._reply_bytes = max(size / len(rows), 0.9 * self._reply_bytes)
+        # After a large one only slowly smaller: a run of small replies must not make the next pipeline a huge one.
+        self._largest, self._mean = max(largest, 0.9 * self._largest), size / len(rows)
 
     def _settle(self, replies: resp.Replies, rows: Positions, question: Question, buffer: np.ndarray) -> None:
         if not replies.errors:
@@ -229,9 +282,10 @@ class BulkHashes:
         if faults.is_wrong_type(error):
             question.unread.wrong_type.append(row)
             question.open[row] = False
-        elif mends and isinstance(error, redis.exceptions.AskError):
+        elif mends and type(error) is redis.exceptions.AskError:  # MOVED is one too, and holds for more than this row
+            self._pace.admit(1)
             question.settle_one(row, self._deployment.ask(question.keys[row].as_py(), list(question.fields)))
         elif mends and faults.is_transient(error):
-            question.put_off = error
+            question.put_off = error  # others may still be read
         else:
             raise error

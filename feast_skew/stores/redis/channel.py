@@ -79,7 +79,10 @@ class Channel:
         enough = self._begin + int(0.9 * expected)
         while count:
             if self._end >= needed and self._at_line_end() and (self._end >= enough or not self._more_comes()):
-                found = resp.scan(self.buffer, self._begin, self._end, fields, count, mixed)
+                try:
+                    found = resp.scan(self.buffer, self._begin, self._end, fields, count, mixed)
+                except resp.TooMany as error:
+                    raise TooLarge from error
                 self._begin, needed = found.consumed, found.needed
                 if found.rows:
                     count -= found.rows
@@ -87,6 +90,28 @@ class Channel:
                     continue
             shift = self._receive(needed)
             needed, enough = needed - shift, enough - shift
+
+    def wait_for(self, count: int) -> None:
+        """Wait until about the next `count` replies are here, which `replies` will give; what is in them is not looked at.
+
+        They are counted by the beginnings of lines, so values that look like replies end it early, and nothing else.
+
+        Raises
+        ------
+        OSError, redis.exceptions.ConnectionError, TooLarge
+            As `replies`.
+        """
+        # The first one is seen by the line that ends before it, if there is one.
+        begun, seen = int(self._begin == self._end), self._end
+        while True:
+            shift = self._receive(self._end + 1)
+            seen -= shift
+            # A line's end may have come in two parts.
+            lines = self._view[max(seen - 2, self._begin) : self._end].tobytes()
+            begun += lines.count(b"\r\n*") + lines.count(b"\r\n-")
+            seen = self._end
+            if begun >= count and self._at_line_end():
+                return
 
     def integers(self, count: int) -> list[int]:
         """Give the next replies, which are whole numbers; -1 for an error.

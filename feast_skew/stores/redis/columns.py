@@ -47,12 +47,16 @@ class Values:
 
 
 class Column:
-    """Collects the values of one feature for a known number of rows; rows without a value are null."""
+    """Collects the values of one feature for a known number of rows; rows without a value are null.
+
+    `held` is how many bytes are kept of values that have no fixed size.
+    """
 
     def __init__(self, declared: DeclaredType, rows: int) -> None:
         self._declared = declared
         self._rows = rows
         self._odd: list[tuple[int, bytes]] = []
+        self.held = 0
 
     def add(self, values: Values) -> None:
         """Take the values of more rows out of a buffer; nothing of it is kept."""
@@ -62,6 +66,7 @@ class Column:
         odd = values.some((values.lengths > 0) & ~usual)
         for position, start, length in zip(odd.positions, odd.starts, odd.lengths, strict=True):
             self._odd.append((int(position), values.buffer[start : start + length].tobytes()))
+        self.held += int(odd.lengths.sum())
 
     def finish(self) -> tuple[pa.Array, Mask]:
         """Give the column in its declared type, and a mask of the values that could not be decoded, null in the column."""
@@ -170,6 +175,7 @@ class _Text(Column):
             headers[rows] = 1 + size
         chosen = values.some(usual)
         header = headers if usual.all() else headers[usual]
+        self.held += int(chosen.lengths.sum())
         self._parts.append(slices(chosen.buffer, chosen.starts + header, chosen.lengths - header))
         self._positions.append(chosen.positions)
         return usual

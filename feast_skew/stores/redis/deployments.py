@@ -12,12 +12,12 @@ from redis.crc import key_slot
 
 from feast_skew.core.arrays import Positions
 from feast_skew.errors import StoreUnavailable
+from feast_skew.stores.redis.faults import NO_REPLICA
 
 Node = str
 """A server by a name that stays the same while the deployment does."""
 
 _ONE = "server"
-_NO_REPLICA = "leave out --read-from replica, or point connection_string to a replica"
 
 
 class Deployment(Protocol):
@@ -93,7 +93,7 @@ class Cluster:
             raise redis.exceptions.ClusterDownError(f"slot {slot} is served by no node")
         replicas = [node for node in nodes if node.server_type == "replica"]
         if self._replicas and not replicas:
-            raise StoreUnavailable("the online store (redis): a part of the cluster has no replica", hint=_NO_REPLICA)
+            raise StoreUnavailable("the online store (redis): a part of the cluster has no replica", hint=NO_REPLICA)
         return str((sorted(replicas, key=lambda node: node.name) if self._replicas else nodes)[0].name)
 
     def connect(self, node: Node) -> Any:

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.stores.redis import resp
 from feast_skew.stores.redis.channel import Channel
 from feast_skew.stores.redis.pace import Pace
-from feast_skew.stores.redis.question import Question
-
-VALUE_BYTES = 32 << 20
-"""A value beyond this size is not read."""
-
-_ROW_BYTES = 32 << 20
-_SMALL = 1 << 20
-"""Of a row beyond the one size, values beyond the other are not read."""
+from feast_skew.stores.redis.question import SMALL_BYTES, Question, oversized
 
 _AT_A_TIME = 256
 
 
-def read_large(channel: Channel, positions: Positions, question: Question, pace: Pace) -> None:
+SettleError = Callable[[int, bytes, Question], None]
+"""What is done with a row whose reply is an error, and the error's text."""
+
+
+def read_large(channel: Channel, positions: Positions, question: Question, pace: Pace, refused: SettleError) -> None:
     """Read rows of one server of which some may not fit into memory together; values that are too large are noted.
 
     Raises
     ------
     OSError, redis.exceptions.RedisError, resp.ProtocolError, TooLarge
-        As `Channel.replies`; the last when a value has grown meanwhile.
+        As `Channel.replies`; the last when a value has grown meanwhile, or this user may not ask for sizes.
     """
     for start in range(0, len(positions), _AT_A_TIME):
         rows = positions[start : start + _AT_A_TIME]
         sizes = _sizes(channel, rows, question, pace)
-        heavy = sizes.sum(axis=1) > _ROW_BYTES
-        large = (sizes > VALUE_BYTES) | (heavy[:, None] & (sizes > _SMALL))
-        for row in np.flatnonzero(heavy):
-            _read_apart(channel, int(rows[row]), ~large[row], question, pace)
-        light = rows[~heavy]
-        for bundle in _bundles(sizes[~heavy].sum(axis=1), _SMALL):
-            _read_bundle(channel, light[bundle], question, pace)
+        large = oversized(sizes)
+        cut = large.any(axis=1)
+        for row in np.flatnonzero(cut):
+            _read_cut(channel, int(rows[row]), ~large[row], question, pace, refused)
+        whole = rows[~cut]
+        for bundle in _bundles(sizes[~cut].sum(axis=1), SMALL_BYTES):
+            _read_bundle(channel, whole[bundle], question, pace, refused)
 
 
 def _sizes(channel: Channel, rows: Positions, question: Question, pace: Pace) -> np.ndarray:
@@ -47,39 +45,50 @@ def _sizes(channel: Channel, rows: Positions, question: Question, pace: Pace) ->
     keys = question.some_keys(rows)
     sizes = np.zeros((len(rows), len(question.fields)), dtype=np.int64)
     for number, field in enumerate(question.fields):
-        pace.admit(len(rows))
-        channel.send(resp.pipeline(resp.commands(b"HSTRLEN", keys, [field]))[0])
+        begun = _send(channel, resp.commands(b"HSTRLEN", keys, [field]), pace)
         sizes[:, number] = np.maximum(channel.integers(len(rows)), 0)
+        pace.rest(begun, channel.received)
     return sizes
 
 
-def _read_bundle(channel: Channel, rows: Positions, question: Question, pace: Pace) -> None:
-    pace.admit(len(rows))
-    channel.send(resp.pipeline(resp.commands(b"HMGET", question.some_keys(rows), question.fields))[0])
+def _read_bundle(channel: Channel, rows: Positions, question: Question, pace: Pace, refused: SettleError) -> None:
+    begun = _send(channel, resp.commands(b"HMGET", question.some_keys(rows), question.fields), pace)
     done = 0
     for replies in channel.replies(len(question.fields), len(rows), 0):
         some = rows[done : done + replies.rows]
         done += replies.rows
         sound = np.ones(replies.rows, dtype=bool)
-        sound[list(replies.errors)] = False  # they stay open, and are asked for again the usual way
+        sound[list(replies.errors)] = False
         question.settle(channel.buffer, replies.only(sound), some[sound])
+        for row, text in replies.errors.items():
+            refused(int(some[row]), text, question)
+    pace.rest(begun, channel.received)
 
 
-def _read_apart(channel: Channel, row: int, small: Mask, question: Question, pace: Pace) -> None:
-    """Read what is not too large of one row, a field at a time."""
-    key = question.keys.slice(row, 1)
-    values: list[bytes | None] = []
-    for number, field in enumerate(question.fields):
-        if not small[number]:
-            question.unread.too_large.append((row, number))
-            values.append(None)
-            continue
-        pace.admit(1)
-        channel.send(resp.pipeline(resp.commands(b"HMGET", key, [field]))[0])
-        for replies in channel.replies(1, 1, 0):
-            start, length = int(replies.starts[0, 0]), int(replies.lengths[0, 0])
-            values.append(None if length < 0 else channel.buffer[start : start + length].tobytes())
+def _read_cut(channel: Channel, row: int, small: Mask, question: Question, pace: Pace, refused: SettleError) -> None:
+    """Read what is not too large of one row, by one command: its values belong together."""
+    numbers = np.flatnonzero(small)
+    values: list[bytes | None] = [None] * len(question.fields)
+    if len(numbers):
+        key, fields = question.keys.slice(row, 1), [question.fields[int(number)] for number in numbers]
+        begun = _send(channel, resp.commands(b"HMGET", key, fields), pace)
+        for replies in channel.replies(len(fields), 1, 0):
+            for text in replies.errors.values():
+                refused(row, text, question)
+                return
+            for number, start, length in zip(numbers, replies.starts[:, 0], replies.lengths[:, 0], strict=True):
+                values[number] = None if length < 0 else channel.buffer[start : start + length].tobytes()
+        pace.rest(begun, channel.received)
     question.settle_one(row, values)
+    question.unread.too_large.extend((row, int(number)) for number in np.flatnonzero(~small))
+
+
+def _send(channel: Channel, commands: pa.Array, pace: Pace) -> float:
+    """Send commands when they may be sent; tell when that was."""
+    pace.admit(len(commands))
+    begun = pace.clock()
+    channel.send(resp.pipeline(commands)[0])
+    return begun
 
 
 def _bundles(weights: np.ndarray, most: int) -> Iterator[slice]:

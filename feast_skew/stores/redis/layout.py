@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from feast_skew.core.keys import KEY_TYPE_CODES, JoinKey, KeySet
 from feast_skew.core.types import Kind
-from feast_skew.errors import InputError
+from feast_skew.errors import InputError, StoreUnavailable
 from feast_skew.stores.redis.raw import WORD, slices, stands_at, words
 
 # Field numbers of the scalars in Feast's `Value`, as the tag that stands before a value on the wire: number << 3 | wire type.
@@ -138,6 +138,11 @@ class Layout:
                     hint="Feast cannot serve them either; set entity_key_serialization_version: 3 and materialize again",
                 )
             return [pa.scalar(struct.pack("<II", code, width), pa.binary()), _fixed(narrow, width)]
+        if key.declared.arrow not in (pa.string(), pa.binary()):
+            raise StoreUnavailable(
+                f"ids of {key.name} are of type {key.declared.name}, which Feast keeps no rows by",
+                hint="give the join key another type, or leave the view out with --view",
+            )
         raw = column.cast(pa.binary())
         lengths = np.asarray(pc.binary_length(raw)).astype("<u4")
         return [pa.scalar(struct.pack("<I", code), pa.binary()), _fixed(lengths, 4), raw]

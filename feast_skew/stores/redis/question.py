@@ -13,6 +13,22 @@ import redis
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.stores.redis import resp
 
+VALUE_BYTES = ROW_BYTES = 32 << 20
+"""A value, or the values of a row together, beyond this size are not read as they are."""
+
+SMALL_BYTES = 1 << 20
+"""Of a row beyond that size, values beyond this one are not read."""
+
+
+def oversized(sizes: np.ndarray) -> Mask:
+    """Tell which values are not read, by the sizes of the values of some rows; shapes (rows, fields)."""
+    heavy = sizes.sum(axis=1) > ROW_BYTES
+    large: Mask = (sizes > VALUE_BYTES) | (heavy[:, None] & (sizes > SMALL_BYTES))
+    for row in np.flatnonzero(heavy):  # many small ones may still be too much together
+        order = np.argsort(sizes[row], kind="stable")
+        large[row, order[np.cumsum(sizes[row][order]) > ROW_BYTES]] = True
+    return large
+
 
 class Taker(Protocol):
     """Takes replies as they come."""
@@ -52,7 +68,12 @@ class Question:
         return self.keys if len(positions) == len(self.keys) else self.keys.take(pa.array(positions))
 
     def settle(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
-        """Hand replies over; their rows are done."""
+        """Hand replies over, but for values that are too large; their rows are done."""
+        if replies.lengths.max(initial=0) > SMALL_BYTES:
+            large = oversized(np.maximum(replies.lengths.T, 0))
+            for row, number in np.argwhere(large):
+                self.unread.too_large.append((int(positions[row]), int(number)))
+            replies = replies.without(large.T)
         self.taker.take(buffer, replies, positions)
         self.open[positions] = False
 

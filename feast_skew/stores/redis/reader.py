@@ -17,23 +17,26 @@ from feast_skew.core.columns import take_rows
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.report import Finding
-from feast_skew.stores.base import KeyScan, OnlineRows
+from feast_skew.stores.base import KeyScan, OnlineRows, check_held
 from feast_skew.stores.feast_online import FeastOnlineReader
-from feast_skew.stores.redis import layout, resp
+from feast_skew.stores.redis import client, layout, resp
 from feast_skew.stores.redis.bulk import BulkHashes
-from feast_skew.stores.redis.client import deployment
 from feast_skew.stores.redis.columns import Values, column_of
-from feast_skew.stores.redis.large import VALUE_BYTES
 from feast_skew.stores.redis.pace import Pace
-from feast_skew.stores.redis.question import Unread
+from feast_skew.stores.redis.question import VALUE_BYTES, Unread
 from feast_skew.stores.redis.raw import words
 from feast_skew.stores.redis.wire import timestamps
 
 CHUNK = 65_536
-_PROBED = 16
+_PROBED, _PROBED_ABSENT = 16, 64
+"""Entities of a view that Feast reads as well: with a row, and without one where hardly any has one."""
+
 _ATTEMPTS = 3
 _WORTH_TELLING = 0.25
 _SECOND = 1_000_000_000
+_HEAVY = 1 << 20
+"""Bytes of a value beyond which Feast is not asked for the row a second time: it would hold the value several times."""
+
 _FAR = (1 << 63) // _SECOND - 1
 """Seconds that fit into nanoseconds of 64 bits: up to the year 2262."""
 
@@ -67,9 +70,10 @@ class RedisBulkReader:
         self._config = config
         self._settings = settings
         self._sleep = sleep
-        self._pace = Pace(settings.max_ops, sleep=sleep)
+        self._pace = generic.pace = Pace(settings.max_ops, sleep=sleep)
         self._hashes: BulkHashes | None = None
-        self._probed: dict[str, bool] = {}
+        self._agreed: dict[str, set[str]] = {}
+        self._differs: set[str] = set()
         self._large: dict[str, int] = {}
         versioned = bool(config.registry.enable_online_feature_view_versioning)
         self._layout = layout.Layout(config.project, config.entity_key_serialization_version, versioned)
@@ -86,8 +90,7 @@ class RedisBulkReader:
                 "the bulk reader and Feast's own read gave different values; Feast's own were compared, at its slower speed",
                 "look for a Feast version that feast-skew does not know yet, or a store class of your own",
             )
-            for view, same in self._probed.items()
-            if not same
+            for view in sorted(self._differs)
         ]
         found += [
             Finding(
@@ -116,24 +119,27 @@ class RedisBulkReader:
 
     def check(self) -> None:
         """Make sure that Redis answers; see `FeastOnlineReader.check`."""
-        self._generic.check()
+        client.check(self._generic.provider, self._config, self._settings.replicas)
 
     def close(self) -> None:
         """Close all connections."""
         if self._hashes is not None:
             self._hashes.close()
+            self._hashes = None
+        self._generic.close()
 
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities; see `OnlineReader.read`."""
         if not entities.num_rows:
             return OnlineRows.concat([], features)
-        if not self._probed.get(view.name, True):
+        if view.name in self._differs:
             return self._by_feast(view, features, entities)
-        rows = self._read(view, features, entities)
-        if view.name not in self._probed:
-            self._probed[view.name] = self._agrees(view, features, entities, rows)
-            if not self._probed[view.name]:
-                return self._by_feast(view, features, entities)
+        rows, heavy, unread = self._read(view, features, entities)
+        if not self._is_known(view, features) and not self._agrees(view, features, entities, rows, heavy):
+            self._differs.add(view.name)
+            return self._by_feast(view, features, entities)
+        if unread:
+            self._large[view.name] = self._large.get(view.name, 0) + unread
         return rows
 
     def _by_feast(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
@@ -144,26 +150,42 @@ class RedisBulkReader:
         ]
         return OnlineRows.concat(parts, features)
 
-    def _read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+    def _read(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table
+    ) -> tuple[OnlineRows, Mask, int]:
+        """Read rows; also tell which of them have a value that Feast had better not be asked for, and how many were too large."""
         keys = self._layout.keys(entities, view.keys)
         fields = layout.fields(self._layout.view_name(view.handle), [feature.name for feature in features])
         rows = _Rows(features, len(keys))
         if self._hashes is None:
-            found = deployment(self._generic.provider, self._config, self._settings.replicas)
+            client.client(self._generic.provider, self._config, self._settings.replicas)
+            found = client.deployment(self._generic.provider, self._config)
             self._hashes = BulkHashes(found, self._pace, self._sleep)
         unread = self._hashes.read(keys, fields, rows)
-        if unread.too_large:
-            self._large[view.name] = self._large.get(view.name, 0) + len(unread.too_large)
-        return rows.finish(unread)
+        rows.heavy[[row for row, _ in unread.too_large]] = True
+        return rows.finish(unread), rows.heavy, len(unread.too_large)
 
-    def _agrees(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, rows: OnlineRows) -> bool:
-        """Tell whether Feast's own read of a few entities gives the same rows; one that moves meanwhile is read again."""
-        there = np.flatnonzero(rows.present)[:_PROBED]
-        chosen = np.unique(np.concatenate([there, np.arange(min(len(rows.instants), _PROBED // 4))]))
-        some = take_rows(entities, chosen)
+    def _is_known(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> bool:
+        return {feature.name for feature in features} <= self._agreed.get(view.name, set())
+
+    def _agrees(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, rows: OnlineRows, heavy: Mask
+    ) -> bool:
+        """Tell whether Feast's own read of some entities gives the same rows; one that moves meanwhile is read again.
+
+        That both find nothing proves nothing: then the next entities are held against Feast's read, too.
+        """
+        there, absent = np.flatnonzero(rows.present & ~heavy), np.flatnonzero(~rows.present & ~heavy)
+        chosen = [_spread(there, _PROBED), _spread(absent, _PROBED if len(there) >= _PROBED else _PROBED_ABSENT)]
+        some = take_rows(entities, np.sort(np.concatenate(chosen)))
+        if not some.num_rows:
+            return True
         for _ in range(_ATTEMPTS):
-            ours = self._read(view, features, some)
-            if _same(ours, self._generic.read(view, features, some), features):
+            ours, _, _ = self._read(view, features, some)
+            theirs = self._generic.read(view, features, some)
+            if _same(ours, theirs, features):
+                if theirs.present.any():
+                    self._agreed.setdefault(view.name, set()).update(feature.name for feature in features)
                 return True
         return False
 
@@ -173,19 +195,23 @@ class RedisBulkReader:
 
 
 class _Rows:
-    """The rows of one chunk, as replies come in: instants, and a column per feature."""
+    """The rows of one chunk, as replies come in: instants, a column per feature, and which rows have a very large value."""
 
     def __init__(self, features: Sequence[FeaturePlan], rows: int) -> None:
         self._features = features
         self._columns = [column_of(feature.declared, rows) for feature in features]
         self._instants = np.zeros(rows, dtype=np.int64)
         self._undated = np.zeros(rows, dtype=bool)
+        self.heavy = np.zeros(rows, dtype=bool)
 
     def take(self, buffer: np.ndarray, replies: resp.Replies, positions: Positions) -> None:
         """Take replies out of a buffer; see `question.Taker`."""
         at = words(buffer)
         for number, column in enumerate(self._columns):
             column.add(Values(buffer, at, replies.starts[number], replies.lengths[number], positions))
+        check_held(sum(column.held for column in self._columns), len(self._instants))
+        if replies.lengths.max(initial=0) > _HEAVY:
+            self.heavy[positions[(replies.lengths > _HEAVY).any(axis=0)]] = True
         stamps = Values(buffer, at, replies.starts[-1], replies.lengths[-1], positions)
         self._take_instants(stamps.some(stamps.lengths > 0))
 
@@ -213,6 +239,7 @@ class _Rows:
         broken[large[large[:, 1] == len(self._features), 0]] = True
         columns: dict[str, pa.Array] = {}
         corrupt: dict[str, Mask] = {}
+        large = large[present[large[:, 0]]]  # of a row without a timestamp nothing is there
         for number, (feature, column) in enumerate(zip(self._features, self._columns, strict=True)):
             values, wrong = column.finish()
             if not present.all():
@@ -223,6 +250,11 @@ class _Rows:
             wrong[large[large[:, 1] == number, 0]] = True
             columns[feature.name], corrupt[feature.name] = values, wrong
         return OnlineRows(np.where(present, self._instants, NO_INSTANT), columns, corrupt)
+
+
+def _spread(positions: Positions, most: int) -> Positions:
+    """Pick positions from all over, at most so many."""
+    return positions[np.unique(np.linspace(0, len(positions) - 1, min(most, len(positions))).astype(np.int64))]
 
 
 def _same(ours: OnlineRows, theirs: OnlineRows, features: Sequence[FeaturePlan]) -> bool:

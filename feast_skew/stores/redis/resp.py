@@ -21,6 +21,14 @@ _LONGEST_ERROR = 65_536
 _LONG_HEADER = 24  # "$", a 64-bit number and the line's end
 
 
+_MOST_VALUES = 4_096
+"""A reply of another number of values than was asked for is passed over when it has no more than so many."""
+
+
+class TooMany(Exception):
+    """A reply has far more values than was asked for."""
+
+
 class ProtocolError(Exception):
     """What came is no reply to what was asked."""
 
@@ -46,6 +54,10 @@ class Replies:
     def rows(self) -> int:
         """Number of whole replies."""
         return int(self.starts.shape[1])
+
+    def without(self, values: np.ndarray) -> Replies:
+        """Give the replies with some values as nils, without errors; `values` is a mask of shape (fields, rows)."""
+        return Replies(self.starts, np.where(values, -1, self.lengths), {}, self.consumed, self.needed)
 
     def only(self, which: np.ndarray) -> Replies:
         """Give the replies that a mask picks, without errors."""
@@ -87,6 +99,8 @@ def scan(buffer: np.ndarray, begin: int, end: int, fields: int, most: int, mixed
     ------
     ProtocolError
         When something stands there that is neither a reply of that many values nor an error.
+    TooMany
+        With `mixed`, when one of them has thousands of other values.
     """
     marker = b"*%d\r\n" % fields
     candidates = _places(buffer, begin, end, marker)
@@ -178,6 +192,8 @@ def _chain(buffer: np.ndarray, begin: int, end: int, most: int, walked: _Walk, m
 def _skip(buffer: np.ndarray, place: int, end: int) -> tuple[int, int]:
     """Walk over one reply; give the number of its values and where it ends, beyond the buffer's end when it is not whole."""
     values, at = _number(buffer, place, end, b"*")
+    if values > _MOST_VALUES:
+        raise TooMany
     for _ in range(max(values, 0)):
         length, at = _number(buffer, at, end, b"$")
         at += 0 if length < 0 else length + 2

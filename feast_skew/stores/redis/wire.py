@@ -70,6 +70,7 @@ def timestamps(at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple
     rows = np.flatnonzero(sound & (left > 0))
     if len(rows):
         behind = starts[rows] + 1 + sizes[rows]
-        nanos[rows], fine = varints(at, behind + 1, left[rows] - 1)
+        wide, fine = varints(at, behind + 1, left[rows] - 1)
+        nanos[rows] = wide.astype(np.int32)  # as the library does
         sound[rows] = fine & ((at[behind] & _U(0xFF)) == NANOS_TAG)
     return seconds, nanos, sound

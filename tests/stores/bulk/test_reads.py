@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +13,10 @@ import pyarrow as pa
 import pytest
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.errors import TooMuchData
+from feast_skew.measuring.progress import NoProgress
+from feast_skew.measuring.view import read_online
+from feast_skew.stores import base
 from feast_skew.stores.redis import bulk, channel, large, layout, wide
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=timezone.utc)
@@ -117,7 +122,7 @@ def test_a_few_very_large_values_are_read_like_others(
 ) -> None:
     """Replies that outgrow the buffer are measured first, and then read a few at a time."""
     monkeypatch.setattr(bulk, "BUFFER_BYTES", 1 << 20)
-    monkeypatch.setattr(large, "_SMALL", 1 << 18)
+    monkeypatch.setattr(large, "SMALL_BYTES", 1 << 18)
     client, field = redis_server.client(), layout.fields("narrow", ["s"])[0]
     entities = [5, 6, 7, 8, 9, 2_000]
     before = {entity: client.hget(key(world, entity), field) for entity in entities}
@@ -163,6 +168,40 @@ def test_values_of_a_hostile_size_do_not_fill_the_memory(reader: Any, world: Any
             client.hset(key(world, entity), mapping=dict(zip((field, number), values, strict=True)))
 
 
+def test_rows_of_a_hostile_size_are_not_asked_of_feast_as_well(world: Any, redis_server: Any) -> None:
+    """They may be the very first ones: the probe takes others."""
+    client, (field, _) = redis_server.client(), layout.fields("narrow", ["s"])
+    before = {entity: client.hget(key(world, entity), field) for entity in range(2)}
+    try:
+        client.hset(key(world, 0), field, b"\x12" + b"\x80" * (100 << 20))
+        client.hset(key(world, 1), field, _string("a" * (5 << 20)))
+        reader = world.online_reader()
+        client.config_resetstat()
+        rows = read(reader, world, "narrow")
+        assert [finding.code for finding in reader.findings] == ["FS214"]
+        assert np.flatnonzero(rows.corrupt["s"]).tolist() == [0]
+        assert rows.columns["s"].to_pylist()[1:3] == ["a" * (5 << 20), "text 2"]
+        assert int(client.info("stats")["total_net_output_bytes"]) < 100 << 20
+    finally:
+        for entity, value in before.items():
+            client.hset(key(world, entity), field, value)
+
+
+def test_more_than_memory_may_hold_is_one_line(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one chunk, and over many of them."""
+    monkeypatch.setattr(base, "MOST_HELD", 10_000)
+    with pytest.raises(TooMuchData, match="3,005 entities are larger") as raised:
+        read(world.online_reader(), world, "narrow")
+    assert "--sample" in raised.value.one_line()
+    for generic in (False, True):
+        reader = world.online_reader(generic=generic)
+        reader.chunk = 300
+        view = world.view_plan("narrow")
+        with pytest.raises(TooMuchData):
+            read_online(view, view.features, pa.table({"id": np.arange(ROWS)}), reader, NoProgress(), "")
+    assert read(world.online_reader(), world, "narrow", range(100)).columns["s"][99].as_py() == "text 99"
+
+
 def test_a_layout_that_has_changed_is_left_to_feast(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a Feast would that keeps its fields under other names."""
     known = layout.fields
@@ -195,7 +234,13 @@ def test_a_value_decoded_otherwise_is_left_to_feast(world: Any, monkeypatch: pyt
     assert [finding.view for finding in reader.findings] == ["narrow"]
 
 
-def test_the_limit_is_kept_by_whole_reads(world: Any) -> None:
+def test_long_commands_are_written_a_few_at_a_time(reader: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "COMMANDS_BYTES", 100_000)
+    rows = read(reader, world, "narrow")
+    assert rows.columns["s"].to_pylist() == [*(f"text {i}" for i in range(ROWS)), *[None] * 5]
+
+
+def test_the_limit_is_kept_by_whole_reads(world: Any, redis_server: Any) -> None:
     """By a clock of our own: 3,005 commands at 1,000 a second take three seconds."""
     from feast_skew.stores.redis.pace import Pace
 
@@ -206,18 +251,37 @@ def test_the_limit_is_kept_by_whole_reads(world: Any) -> None:
         slept[0] += seconds
 
     reader = world.online_reader(max_ops=1_000.0)
-    reader._pace = Pace(1_000.0, lambda: now[0], sleep)
+    reader._pace = reader._generic.pace = Pace(1_000.0, lambda: now[0], sleep)
     read(reader, world, "narrow")
     assert 2.0 < slept[0] < 3.2
+
+    before, view = now[0], world.view_plan("narrow")
+    reader._generic.read(view, view.features, pa.table({"id": np.arange(500)}))
+    reader._generic.read(view, view.features, pa.table({"id": np.arange(500)}))
+    assert 0.4 < now[0] - before < 1.2  # Feast's own read keeps it, too
+
+    before = now[0]
+    reader.scan_keys(view, 10**6, 60.0)
+    assert now[0] - before >= (redis_server.client().dbsize() // 250 - 2) / 1_000
 
 
 def test_connections_are_closed_and_an_interrupted_read_leaves_nothing_behind(
     world: Any, redis_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = redis_server.client()
+
+    def connections() -> set[str]:
+        return {one["id"] for one in client.client_list()}
+
+    others = connections()
+
+    def come_to(count: int) -> bool:
+        """The server learns of a closed connection a little later."""
+        return _within_a_second(lambda: len(connections() - others) == count)
+
     reader = world.online_reader()
     read(reader, world, "narrow", range(10))
-    before = len(client.client_list())
+    assert come_to(2)  # Feast's own client for the probe, and ours
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -226,11 +290,32 @@ def test_connections_are_closed_and_an_interrupted_read_leaves_nothing_behind(
         patched.setattr(channel.Channel, "replies", interrupt)
         with pytest.raises(KeyboardInterrupt):
             read(reader, world, "narrow")
-    assert len(client.client_list()) == before - 1
+    assert come_to(1)
     # The next read has a connection of its own, on which no old reply is waiting.
     assert read(reader, world, "narrow", [7, 8]).columns["s"].to_pylist() == ["text 7", "text 8"]
     reader.close()
-    assert len(client.client_list()) == before - 1
+    assert come_to(0)
+    assert read(reader, world, "narrow", [9]).columns["s"].to_pylist() == ["text 9"]
+    reader.close()
+
+
+def _within_a_second(is_so: Callable[[], bool]) -> bool:
+    for _ in range(100):
+        if is_so():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_the_public_functions_leave_no_connection_behind(world: Any, redis_server: Any) -> None:
+    from feast_skew import read_online
+
+    client = redis_server.client()
+    before = {one["id"] for one in client.client_list()}
+    assert world.validate(views=["narrow"]).verdict == "pass"
+    table = read_online(world.store, ["narrow:x"], {"id": [3]})
+    assert table.column("narrow__x").to_pylist() == [1.5]
+    assert _within_a_second(lambda: {one["id"] for one in client.client_list()} == before)
 
 
 def test_memory_follows_the_chunk(world: Any) -> None:
