@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import signal
 import sys
+import threading
 from typing import Any, NoReturn
 
 import click
@@ -159,7 +160,8 @@ def _interrupt(_signal: int, _frame: object) -> None:
 def _once_more(lost: sys.UnraisableHookArgs) -> None:
     """Interrupt again where an interruption fell into a destructor, which cannot pass it on."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
+        # A moment later, as what is raised in here is passed over, too. SIGINT may be ignored where a shell put us aside.
+        threading.Timer(0.05, _thread.interrupt_main, (signal.SIGTERM,)).start()
     else:
         sys.__unraisablehook__(lost)
 

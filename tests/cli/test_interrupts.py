@@ -144,5 +144,9 @@ def test_an_interruption_of_a_destructor_is_not_lost(monkeypatch: pytest.MonkeyP
         time.sleep(1)
 
     monkeypatch.setattr(sys, "unraisablehook", main._once_more)
-    with pytest.raises(KeyboardInterrupt):
-        drop()
+    before = signal.signal(signal.SIGTERM, main._interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            drop()
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Hashable
 
-_TURN = 0.0005
+_TURN = 0.00025
 """Seconds for which a server may be busy with what it gets in one turn: so long others may have to wait."""
 
 _FIRST, _LEAST, _MOST = 32, 8, 128
@@ -61,7 +61,7 @@ class _Cost:
 class Pace:
     """Holds commands back so that no server notices them; without a limit it holds back nothing.
 
-    `most` is the number of commands a second. Commands are sent in turns that keep the server busy for half a millisecond,
+    `most` is the number of commands a second. Commands are sent in turns that keep the server busy for a quarter of a millisecond,
     and then it is left alone for a third of that. When commands take more than three times as long as they usually do, the pace
     goes down with it, to a 16th at the least. `slowest` is the lowest share of the pace that it came to.
     """
@@ -93,7 +93,9 @@ class Pace:
         return sys.maxsize if self._most is None else max(int(self._most * self._share * _BURST), 1)
 
     def turn(self, kind: Hashable) -> int:
-        """Give how many commands of a kind may be sent together."""
+        """Give how many commands of a kind may be sent together; without a limit all."""
+        if self._most is None:
+            return sys.maxsize
         if self._turns % _WAYS_AFTER == 0:
             return 1
         cost = self._costs.get(kind)

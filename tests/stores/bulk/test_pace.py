@@ -59,6 +59,7 @@ def test_without_a_limit_nothing_waits() -> None:
         server.answer(pace, 1_000, stall=stall)
     assert abs(server.now - 109.0) < 1e-6
     assert not pace.is_limited
+    assert pace.turn(KIND) == pace.turn("another") > 10**6
     assert pace.slowest == 1.0
 
 
@@ -67,7 +68,7 @@ def test_nobody_waits_for_long_and_the_server_is_free_for_a_quarter_of_the_time(
         server = Server(each)
         pace = Pace(1e9, server, server.sleep)
         server.ask(pace, 20_000)
-        assert max(server.turns) <= max(550e-6, 32 * each + 1e-9), each
+        assert max(server.turns) <= max(280e-6, 32 * each + 1e-9), each
         # The time of one command counts as the way there.
         assert sum(server.gaps) >= sum(server.turns[:-1]) / 3 - 2 * each * len(server.turns), each
 
@@ -76,8 +77,8 @@ def test_the_way_to_a_distant_server_is_no_work_of_it() -> None:
     """Two milliseconds away: as many commands go there at once as to one nearby, and it need not rest any longer."""
     server = Server(4e-6, way=2e-3)
     pace = Pace(1e9, server, server.sleep)
-    assert server.ask(pace, 20_000) > 40_000
-    assert max(server.turns) <= 550e-6
+    assert server.ask(pace, 20_000) > 25_000
+    assert max(server.turns) <= 280e-6
 
 
 def test_a_kind_that_costs_more_is_no_slowness() -> None:
@@ -87,7 +88,7 @@ def test_a_kind_that_costs_more_is_no_slowness() -> None:
     server.each = 30e-6
     server.ask(pace, 20_000, "whole hashes")
     assert pace.slowest == 1.0
-    assert max(server.turns[-100:]) <= 550e-6
+    assert max(server.turns[-100:]) <= 280e-6
 
 
 def test_a_server_that_grows_slow_is_asked_more_slowly_and_again_faster_when_it_recovers() -> None:
