@@ -187,4 +187,8 @@ def _stop(message: str, code: int) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         abandon_stdout()
+    if code == EXIT_INTERRUPTED:
+        # An interruption of an exec, such as dataclasses make, is remembered by `python -m`, which then ends by SIGINT; a
+        # further exec makes it forget.
+        exec("")  # noqa: S102
     sys.exit(code)

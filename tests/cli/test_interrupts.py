@@ -150,3 +150,16 @@ def test_an_interruption_of_a_destructor_is_not_lost(monkeypatch: pytest.MonkeyP
             drop()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_an_interruption_of_generated_code_ends_as_any_other(tmp_path: Path) -> None:
+    """Python remembers it, and would end by the signal after all."""
+    (tmp_path / "interrupted.py").write_text(
+        "from feast_skew.cli import main\n"
+        "try:\n    exec('raise KeyboardInterrupt')\n"
+        "except KeyboardInterrupt:\n    main._stop('interrupted', main.EXIT_INTERRUPTED)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "feast-skew: interrupted\n")
