@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
@@ -13,6 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from feast_skew.config import RunSettings
+from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.pairs import PairClass
@@ -36,8 +37,6 @@ from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.serving.requests import Seen
 from feast_skew.serving.steps import Serving, run_serving
 from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class RuleRunner(Protocol):
@@ -136,11 +135,6 @@ def own_version() -> str:
         return version("feast-skew")
     except PackageNotFoundError:
         return "0.0.0+source"
-
-
-def to_nanoseconds(moment: datetime) -> int:
-    """Give an aware moment as nanoseconds since the epoch, exact to the microsecond."""
-    return int((moment - _EPOCH) // timedelta(microseconds=1)) * 1000
 
 
 def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from feast_skew.config import Settings, read_config_file, suggestion
+from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.meeting import exact_timestamp, meet
@@ -19,7 +20,7 @@ from feast_skew.core.types import DeclaredType, Kind
 from feast_skew.errors import InputError, UnknownName
 from feast_skew.judging.findings import contradicting_rows, null_keys, repeated_rows, undated_rows, unshared_columns
 from feast_skew.report import Finding, SkewReport
-from feast_skew.service import Job, run, to_nanoseconds
+from feast_skew.service import Job, run
 from feast_skew.stores.table_rows import CREATED_TIMESTAMP, EVENT_TIMESTAMP, KEYS_DO_NOT_FIT, TableRows, read_rows
 from feast_skew.stores.tables import Joined, join_tables
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
@@ -17,8 +18,14 @@ NO_INSTANT = np.iinfo(np.int64).min
 """Marks "no row" in arrays of instants."""
 
 FAR_FUTURE = np.iinfo(np.int64).max
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TICK = 1000
 _FIRST = -(FAR_FUTURE // _TICK * _TICK)
+
+
+def to_nanoseconds(moment: datetime) -> int:
+    """Give an aware moment as nanoseconds since the epoch, exact to the microsecond."""
+    return int((moment - _EPOCH) // timedelta(microseconds=1)) * 1000
 
 
 def microseconds(instants: Instants) -> Instants:

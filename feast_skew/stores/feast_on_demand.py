@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,12 @@ from feast_skew.core.columns import bare_rows, take_rows
 from feast_skew.core.model import FeaturePlan, OnDemandPlan, ViewPlan
 from feast_skew.errors import SkewError
 from feast_skew.stores.feast_offline import ROW_ID, FeastOfflineReader, quiet
-from feast_skew.stores.feast_online import FeastOnlineReader, entity_keys, nanoseconds
-from feast_skew.stores.feast_replay import RememberedRows, RememberedTable, Row, untouched
+from feast_skew.stores.feast_online import FeastOnlineReader, Row, entity_keys, nanoseconds
+from feast_skew.stores.feast_replay import RememberedRows, RememberedTable, untouched
 from feast_skew.stores.feast_training_frame import TrainingFrames
 from feast_skew.stores.feast_values import decode_column
 from feast_skew.stores.serving import Computed, OnDemandInputs, names_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _CHUNK = 1_000
 
 
@@ -72,12 +70,10 @@ class FeastOnDemand:
     def _instants(self, rows: Sequence[Row | None]) -> np.ndarray:
         found = np.full(len(rows), NO_INSTANT, dtype=np.int64)
         for i, row in enumerate(rows):
-            # Redis answers for a missing row with the epoch, other stores with None.
-            if row is not None and row[0] is not None and row[1] is not None:
-                if self._online.is_redis and row[0] == _EPOCH:
-                    continue
-                instant = nanoseconds(row[0])
-                found[i] = NO_INSTANT if instant is None else instant
+            moment = None if row is None else self._online.moment_of(row)
+            instant = None if moment is None else nanoseconds(moment)
+            if instant is not None:
+                found[i] = instant
         return found
 
     def serve(self, plan: OnDemandPlan, inputs: OnDemandInputs, positions: np.ndarray, *, together: bool) -> Computed:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError
 
-from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.alignment import NO_INSTANT, to_nanoseconds
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.types import Kind
 from feast_skew.errors import StoreUnavailable
@@ -30,7 +30,6 @@ from feast_skew.stores.redis import client, faults, scan
 from feast_skew.stores.redis.pace import Pace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
 _FARTHEST = ((1 << 63) // 10**9 - 1) * 10**9
 _KEY_FIELDS = {
     "Int32": "int32_val",
@@ -41,7 +40,7 @@ _KEY_FIELDS = {
 }
 _RETRIES = (0.2, 1.0, 3.0)
 _Answer = TypeVar("_Answer")
-_Row = tuple[datetime | None, dict[str, Value] | None]
+Row = tuple[datetime | None, dict[str, Value] | None]
 
 
 class FeastOnlineReader:
@@ -89,18 +88,14 @@ class FeastOnlineReader:
                 broken_rows[i] = True
                 present.append({})
                 continue
-            moment, values = row
-            # Redis answers for a missing row with the epoch, other stores with None.
-            if moment is None or values is None or (self.is_redis and moment == _EPOCH):
-                present.append({})
-                continue
-            instant = nanoseconds(moment)
+            moment = self.moment_of(row)
+            instant = None if moment is None else nanoseconds(moment)
             if instant is None:
-                broken_rows[i] = True
+                broken_rows[i] = moment is not None
                 present.append({})
                 continue
             instants[i] = instant
-            present.append(values)
+            present.append(row[1] or {})
         columns, corrupt = {}, {}
         empty = Value()
         for feature in features:
@@ -111,6 +106,11 @@ class FeastOnlineReader:
             columns[feature.name], wrong_type = decode_column(cells, feature.declared)
             corrupt[feature.name] = undecodable | wrong_type | broken_rows
         return OnlineRows(instants, columns, corrupt)
+
+    def moment_of(self, row: Row) -> datetime | None:
+        """Give the event timestamp of a row; None for a missing one, for which Redis answers with the epoch, others with None."""
+        moment, values = row
+        return None if values is None or (self.is_redis and moment == _EPOCH) else moment
 
     def stored(self, view: ViewPlan, names: Sequence[str], entities: pa.Table) -> list[tuple[Any, Any] | None]:
         """Give rows as Feast gives them to serving: a moment and values by name; None for one that cannot be decoded."""
@@ -126,7 +126,7 @@ class FeastOnlineReader:
             self._provider.online_read(self._store.config, view.handle, entity_keys(view, entities), asked)
         return asked[len(names) :]
 
-    def _rows(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row | None]:
+    def _rows(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[Row | None]:
         """Read rows; where a chunk cannot be decoded, halve it until the culprit stands alone (None: the row itself)."""
         if not keys:
             return []
@@ -138,7 +138,7 @@ class FeastOnlineReader:
                 return [*self._rows(view, keys[:middle], names), *self._rows(view, keys[middle:], names)]
             return [self._single(view, keys[0], names)]
 
-    def _single(self, view: ViewPlan, key: EntityKey, names: list[str]) -> _Row | None:
+    def _single(self, view: ViewPlan, key: EntityKey, names: list[str]) -> Row | None:
         moment: datetime | None = None
         values: dict[str, Value] = {}
         sound = 0
@@ -152,7 +152,7 @@ class FeastOnlineReader:
                 values[name] = _BROKEN
         return (moment, values) if sound else self._broken_but_dated(view, key, values)
 
-    def _broken_but_dated(self, view: ViewPlan, key: EntityKey, values: dict[str, Value]) -> _Row | None:
+    def _broken_but_dated(self, view: ViewPlan, key: EntityKey, values: dict[str, Value]) -> Row | None:
         # All asked features are unreadable; another feature of the view may still tell the row's timestamp.
         others = [field.name for field in view.handle.features if field.name not in values]
         for name in others[:1]:
@@ -178,7 +178,7 @@ class FeastOnlineReader:
         """Feast's provider with the connections of this reader."""
         return self._provider
 
-    def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[_Row]:
+    def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[Row]:
         # A copy of the names: the Redis store appends to the list that it is given.
         return list(
             self.patiently(
@@ -236,7 +236,7 @@ _BROKEN = Value()
 
 def nanoseconds(moment: datetime) -> int | None:
     """Give a moment of Feast's as nanoseconds since the epoch; None beyond what they reach, the years 1677 to 2262."""
-    instant = ((moment - _EPOCH) // _MICROSECOND) * 1000
+    instant = to_nanoseconds(moment)
     return instant if abs(instant) <= _FARTHEST else None
 
 

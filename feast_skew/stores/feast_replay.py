@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -13,9 +12,9 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
-Row = tuple[datetime | None, dict[str, Value] | None]
+from feast_skew.stores.feast_online import Row
+
 _NOTHING: Row = (None, None)
 
 

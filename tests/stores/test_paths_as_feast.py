@@ -114,7 +114,7 @@ def trained(repo: Any, view: str) -> list[str]:
 
 def replayed(repo: Any, name: str) -> tuple[list[str], list[str]]:
     from feast_skew.config import Settings
-    from feast_skew.service import to_nanoseconds
+    from feast_skew.core.alignment import to_nanoseconds
     from feast_skew.stores.feast_on_demand import FeastOnDemand
     from feast_skew.stores.feast_registry import Selection, build_plan
 

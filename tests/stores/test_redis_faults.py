@@ -232,12 +232,18 @@ def test_what_is_no_answer(world: World, impostor: Impostor, tmp_path: Path, kin
     world.check_reader(reader)
 
 
-def test_killed_and_started_again_in_mid_read(world: World, proxy: Proxy, tmp_path: Path) -> None:
-    """The server dies with half of the answer on the wire, and is back at its address a little later."""
-    repo = world.through(tmp_path, proxy.port)
+def half_way(world: World, proxy: Proxy, directory: Path) -> tuple[Any, int]:
+    """Give a repository that is read through the proxy, and half of the bytes of a whole read."""
+    repo = world.through(directory, proxy.port)
     world.check(repo.store)
     proxy.arm(None)
     world.check(repo.store)
+    return repo, proxy.passed // 2
+
+
+def test_killed_and_started_again_in_mid_read(world: World, proxy: Proxy, tmp_path: Path) -> None:
+    """The server dies with half of the answer on the wire, and is back at its address a little later."""
+    repo, half = half_way(world, proxy, tmp_path)
     back = threading.Timer(0.3, world.server.restart)
 
     def crash() -> None:
@@ -245,23 +251,20 @@ def test_killed_and_started_again_in_mid_read(world: World, proxy: Proxy, tmp_pa
         proxy.drop()
         back.start()
 
-    proxy.arm(proxy.passed // 2, crash)
+    proxy.arm(half, crash)
     world.check(repo.store)
     assert proxy.breaks == 1
     back.join()
 
 
 def test_killed_for_good_in_mid_read(world: World, proxy: Proxy, tmp_path: Path) -> None:
-    repo = world.through(tmp_path, proxy.port)
-    world.check(repo.store)
-    proxy.arm(None)
-    world.check(repo.store)
+    repo, half = half_way(world, proxy, tmp_path)
 
     def crash() -> None:
         world.server.kill()
         proxy.drop()
 
-    proxy.arm(proxy.passed // 2, crash)
+    proxy.arm(half, crash)
     try:
         error = refused(lambda: world.check(repo.store))
         assert "does not answer" in error.one_line()
@@ -272,10 +275,7 @@ def test_killed_for_good_in_mid_read(world: World, proxy: Proxy, tmp_path: Path)
 def test_it_is_loading_when_it_comes_back(world: World, proxy: Proxy, tmp_path: Path) -> None:
     """A real server that answers LOADING for as long as it reads its file."""
     slow = ["key-load-delay 700", "loading-process-events-interval-bytes 1024"]  # microseconds by key
-    repo = world.through(tmp_path, proxy.port)
-    world.check(repo.store)
-    proxy.arm(None)
-    world.check(repo.store)
+    repo, half = half_way(world, proxy, tmp_path)
 
     def crash() -> None:
         world.server.kill()
@@ -283,7 +283,7 @@ def test_it_is_loading_when_it_comes_back(world: World, proxy: Proxy, tmp_path: 
         world.server.settings += slow
         world.server.restart(wait=False)
 
-    proxy.arm(proxy.passed // 2, crash)
+    proxy.arm(half, crash)
     try:
         world.check(repo.store)
         assert proxy.breaks == 1

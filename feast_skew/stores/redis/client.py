@@ -132,15 +132,15 @@ def close(provider: Provider) -> None:
                 one.close()
 
 
-def deployment(provider: Provider, config: RepoConfig) -> Deployment:
-    """Give the deployment that Feast's settings name, as the provider's client knows it.
+def deployment(provider: Provider, config: RepoConfig, replicas: bool) -> Deployment:
+    """Give the deployment that Feast's settings name, as the provider's client knows it; for `replicas` see `client`.
 
     Raises
     ------
     StoreUnavailable, ConfigError
         As `client`.
     """
-    connected = client(provider, config)
+    connected = client(provider, config, replicas)
     kind = _kind(config)
     if kind == "redis_cluster":
         return Cluster(connected, _MENDING, replicas=connected.load_balancing_strategy is not None)

@@ -81,9 +81,7 @@ def is_alive(error: Exception) -> bool:
     """Tell whether a refused PING shows that the server answers, so that reading may be tried."""
     if isinstance(error, redis.exceptions.BusyLoadingError):
         return True  # the read waits for it
-    refused = isinstance(error, redis.exceptions.ResponseError) and not isinstance(
-        error, redis.exceptions.RedisClusterException
-    )
+    refused = isinstance(error, redis.exceptions.ResponseError)
     return refused and not _is_login(error) and not isinstance(error, redis.exceptions.AskError)
 
 

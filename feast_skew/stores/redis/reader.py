@@ -158,8 +158,7 @@ class RedisBulkReader:
         fields = layout.fields(self._layout.view_name(view.handle), [feature.name for feature in features])
         rows = _Rows(features, len(keys))
         if self._hashes is None:
-            client.client(self._generic.provider, self._config, self._settings.replicas)
-            found = client.deployment(self._generic.provider, self._config)
+            found = client.deployment(self._generic.provider, self._config, self._settings.replicas)
             self._hashes = BulkHashes(found, self._pace, self._sleep)
         unread = self._hashes.read(keys, fields, rows)
         rows.heavy[[row for row, _ in unread.too_large]] = True
