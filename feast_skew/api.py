@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from feast_skew.config import RunSettings, Settings, read_config_file
+from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
+from feast_skew.engines.local import LocalEngine
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
 from feast_skew.measuring.progress import NoProgress, Progress
+from feast_skew.measuring.sampling import given_sample
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, RuleRunner, run
 from feast_skew.serving.steps import Serving, describe_serving
@@ -129,18 +132,21 @@ def validate(  # noqa: PLR0913  the options of the contract
         file = path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME
         remembered, names = StateFile(file), [view.name for view in plan.views]
         earlier, trouble = _remembered(remembered, plan.project, names) if state else ({}, None)
+        progress, until = progress or NoProgress(), _aware(as_of) if as_of else moment
+        given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
         report = run(
             Job(
                 plan,
                 online,
                 offline,
+                LocalEngine(online, offline, to_nanoseconds(until), run_settings.seed, progress, given=given_ones),
                 run_settings,
                 moment,
-                _aware(as_of) if as_of else moment,
-                entities=chosen,
+                until,
+                given=given_ones,
                 earlier=earlier,
                 scan=scan,
-                progress=progress or NoProgress(),
+                progress=progress,
                 versions={"feast": feast_version()},
                 rules=rules,
                 serving=Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given),

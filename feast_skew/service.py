@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
@@ -18,21 +17,23 @@ from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import Case
+from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
+from feast_skew.engines.base import Engine
 from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
 from feast_skew.judging.sizing import MANY, count_features, describe_sample, large_sample, sizer, strictest_budget
 from feast_skew.judging.unaligned import Apart, Unaligned, judge_unaligned
+from feast_skew.measuring.drawing import Measured
 from feast_skew.measuring.orphans import count_orphans, scan_keys
 from feast_skew.measuring.progress import NoProgress, Progress
-from feast_skew.measuring.sampling import Population, ViewSample, draw, find_population
+from feast_skew.measuring.sampling import SampleSize
 from feast_skew.measuring.sides import side_tables
 from feast_skew.measuring.steps import Neighbours, find_neighbours
-from feast_skew.measuring.view import ViewMeasurement, measure_view
+from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.serving.requests import Seen
 from feast_skew.serving.steps import Serving, run_serving
@@ -53,24 +54,22 @@ class RuleRunner(Protocol):
 class Job:
     """Everything that one validation needs.
 
-    `entities` replaces the sample by the given ones, per key set, which stand for `population` entities (themselves when
-    it is None), `ambiguous` of them left out because their rows contradict each other; `earlier` gives the versions of a view
-    that were seen before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules`
+    `given` are the key sets whose entities were given instead of a sample, `ambiguous` of them left out because their rows
+    contradict each other; `earlier` gives the versions of a view that were seen before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules`
     see the rows of every measured view and the report at the end; `serving` computes on-demand views, and reads services.
     """
 
     plan: Plan
     online: OnlineReader
     offline: OfflineReader
+    engine: Engine
     settings: RunSettings
     now: datetime
     as_of: datetime
-    entities: Mapping[KeySet, pa.Table] | None = None
-    population: int | None = None
+    given: Collection[KeySet] = ()
     ambiguous: int = 0
     earlier: Mapping[str, tuple[SourceVersion, ...]] = field(default_factory=dict)
     scan: bool = True
-    engine: str = "local"
     progress: Progress = field(default_factory=NoProgress)
     versions: Mapping[str, str] = field(default_factory=dict)
     rules: RuleRunner | None = None
@@ -111,13 +110,13 @@ def run(job: Job) -> SkewReport:
         project=job.plan.project,
         run_id=f"{job.now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         created_at=iso(job.now),
-        engine=job.engine,
+        engine=job.engine.name,
         as_of=iso(job.as_of),
         seed=job.settings.seed,
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
         features=tuple(results),
-        findings=(*gathered.findings, *job.online.findings),
+        findings=(*gathered.findings, *job.engine.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
         settings={
@@ -138,18 +137,19 @@ def own_version() -> str:
 
 
 def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) -> None:
-    as_of = to_nanoseconds(job.as_of)
-    population = find_population(keys, views, job.offline, as_of, job.progress)
+    population = job.engine.find_population(keys, views)
     for view in views:
         if view.name in population.errors:
             _note_error(gathered, view, population.errors[view.name])
     needed = _needed(job, keys, views)
     budget = strictest_budget(views)
     views = [view for view in views if view.name in population.views]
-    samples = _samples(job, keys, views, population, needed)
-    gathered.seen.populations[keys], gathered.seen.samples[keys] = population, samples
+    wanted = job.settings.sample if needed is None else needed(population.size)
+    samples = job.engine.draw(keys, wanted, needed)
+    if job.serving is not None:
+        gathered.seen.populations[keys], gathered.seen.samples[keys] = job.engine.served(keys)
     scan = scan_keys(views[0], job.online, job.progress) if job.scan and views and keys.keys else None
-    taken = max((sample.entities.num_rows for sample in samples.values()), default=0)
+    taken = max((sample.entities for sample in samples.values()), default=0)
     size = max((sample.population for sample in samples.values()), default=population.size)
     gathered.key_sets.append(
         {
@@ -157,7 +157,7 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
             "entities": taken,
             "population": size,
             "views": {
-                name: {"known_offline": known.entities.num_rows, "rows": known.rows, "null_keys": known.null_keys}
+                name: {"known_offline": known.entities, "rows": known.rows, "null_keys": known.null_keys}
                 for name, known in population.views.items()
             },
             **_reach(job, taken, size, budget),
@@ -170,14 +170,15 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
         )
     for view in views:
         try:
-            parts = _run_view(job, view, samples[view.name], scan, population, gathered)
+            parts = _run_view(job, view, samples[view.name], scan, population.views[view.name].null_keys, gathered)
             gathered.measured_views += 1
         except SkewError as error:
             _note_error(gathered, view, error)
             continue
         if job.rules is not None:
+            rows = job.engine.ruled(view, parts)
             with job.progress.stage(f"{view.name}: rules", None, ""):
-                job.rules.check_view(view.name, view.keys.names, *side_tables(parts))
+                job.rules.check_view(view.name, view.keys.names, *side_tables(rows))
 
 
 def _run_serving(job: Job, serving: Serving, gathered: _Run) -> None:
@@ -206,7 +207,7 @@ def _note_error(gathered: _Run, view: ViewPlan, error: SkewError) -> None:
 def _needed(job: Job, keys: KeySet, views: list[ViewPlan]) -> Callable[[int], int] | None:
     """Give what sizes the sample of a key set; None when its size is given."""
     settings = job.settings
-    if settings.detect is None or (job.entities is not None and keys in job.entities):
+    if settings.detect is None or keys in job.given:
         return None
     return sizer(job.plan, views, settings.detect, settings.power, settings.confidence)
 
@@ -231,58 +232,38 @@ def _power(
     return {"power": {"detect": job.settings.detect, "power": job.settings.power, "needed": size}}
 
 
-def _samples(
-    job: Job, keys: KeySet, views: list[ViewPlan], population: Population, needed: Callable[[int], int] | None
-) -> Mapping[str, ViewSample]:
-    if job.entities is not None and keys in job.entities:
-        table = job.entities[keys]
-        seen = table.num_rows + job.ambiguous
-        size = max(seen, job.population or 0)
-        return {view.name: ViewSample(table, size, size - seen, job.ambiguous) for view in views}
-    wanted = job.settings.sample if needed is None else needed(population.size)
-    return draw(population, wanted, job.settings.seed, needed)
-
-
 def _run_view(
-    job: Job, view: ViewPlan, sample: ViewSample, scan: KeyScan | None, population: Population, gathered: _Run
-) -> list[ViewMeasurement]:
-    as_of = to_nanoseconds(job.as_of)
-    parts = measure_view(view, sample.index(), job.online, job.offline, as_of, job.progress)
-    known = population.views[view.name]
-    orphans = count_orphans(view, scan, known, job.online, job.progress)
-    gathered.findings.extend(findings_of(parts, known, orphans))
+    job: Job, view: ViewPlan, sample: SampleSize, scan: KeyScan | None, null_rows: int, gathered: _Run
+) -> list[Measured]:
+    parts = job.engine.measure(view)
+    orphans = None
+    if scan is not None and scan.entities is not None:
+        unknown = job.engine.unknown(view, scan.entities)
+        orphans = count_orphans(view, scan, unknown, job.online, job.progress)
+    gathered.findings.extend(findings_of(parts, null_rows, orphans))
     for measured in parts:
         gathered.drafts.extend(_drafts(job, measured, sample))
     return parts
 
 
-def _drafts(job: Job, measured: ViewMeasurement, sample: ViewSample) -> list[Draft]:
+def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
     """Count, describe and explain the features of one measurement."""
     view = measured.view
     drafts = [draft_feature(measured, feature, sample, job.settings) for feature in measured.features]
-    _judge_unaligned(job, measured, drafts)
+    offline = job.engine.rows_of(view)
+    _judge_unaligned(job, measured, drafts, offline)
     earlier = _earlier_sources(job, view)
-    ask_earlier = EarlierValues(measured, earlier, job.offline, job.progress)
+    ask_earlier = EarlierValues(measured.drawn, earlier, offline, job.progress)
     for draft in drafts:
-        name = draft.feature.name
-        case = Case(
-            view,
-            draft.feature,
-            measured.pairs[name],
-            measured.rows,
-            measured.older_positions,
-            measured.older.get(name),
-            partial(ask_earlier, draft.feature),
-            apart=draft.apart,
-            unaligned_failed=draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL,
-            changed_versions=earlier,
-        )
         if not draft.not_measured:
-            draft.causes = explain(case)
+            failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
+            draft.causes = explain(
+                case_of(measured, draft.feature, ask_earlier, apart=draft.apart, failed=failed, changed=earlier)
+            )
     return drafts
 
 
-def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft]) -> None:
+def _judge_unaligned(job: Job, measured: Measured, drafts: Sequence[Draft], offline: OfflineReader) -> None:
     """Judge unaligned rows as populations: they come from another pipeline, for which the aligned ones do not speak.
 
     When they cannot decide and the aligned ones can, they stay a warning.
@@ -290,29 +271,28 @@ def _judge_unaligned(job: Job, measured: ViewMeasurement, drafts: Sequence[Draft
     open_ones = [draft for draft in drafts if draft.counts["unaligned"] and not draft.not_measured]
     if not open_ones:
         return
-    neighbours = find_neighbours(measured, [draft.feature for draft in open_ones], job.offline, job.progress)
+    neighbours = find_neighbours(measured, [draft.feature for draft in open_ones], offline, job.progress)
     for draft in open_ones:
         confidence, seed = job.settings.confidence, job.settings.seed
-        found = judge_unaligned(draft.feature, neighbours, measured.order, confidence, seed)
+        found = judge_unaligned(draft.feature, neighbours, measured.drawn.order, confidence, seed)
         if found.verdict is not Verdict.INCONCLUSIVE or not _aligned_decide(draft, job.settings.confidence):
-            _take_unaligned(job, measured, draft, found, neighbours)
+            _take_unaligned(job, measured.drawn, draft, found, neighbours)
 
 
 def _take_unaligned(
-    job: Job, measured: ViewMeasurement, draft: Draft, found: Unaligned, neighbours: Neighbours | None
+    job: Job, drawn: ViewMeasurement, draft: Draft, found: Unaligned, neighbours: Neighbours | None
 ) -> None:
     draft.unaligned = found
     if found.found.metrics and draft.mismatch is not None and draft.mismatch.checked < draft.counts["unaligned"]:
         draft.found = found.found
     if neighbours is None:
         return
-    pairs, kind = measured.pairs[draft.feature.name], draft.feature.declared.kind
+    pairs, kind = drawn.pairs[draft.feature.name], draft.feature.declared.kind
     if found.verdict is Verdict.FAIL and (kind.is_number or kind is Kind.TIMESTAMP):
         draft.apart = Apart(draft.feature, neighbours, job.settings.confidence, job.settings.seed)
     wanted = pairs.mask(PairClass.MISMATCH)
     wanted[neighbours.positions] = True
-    show = job.settings.show_entities
-    draft.examples = worst_examples(kind, pairs, measured.rows, measured.entities, show, wanted)
+    draft.examples = worst_examples(kind, pairs, drawn.rows, drawn.entities, job.settings.show_entities, wanted)
 
 
 def _aligned_decide(draft: Draft, confidence: float) -> bool:

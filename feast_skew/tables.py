@@ -17,8 +17,11 @@ from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.meeting import exact_timestamp, meet
 from feast_skew.core.model import FeaturePlan, Limits, Plan, ViewPlan
 from feast_skew.core.types import DeclaredType, Kind
+from feast_skew.engines.local import LocalEngine
 from feast_skew.errors import InputError, UnknownName
 from feast_skew.judging.findings import contradicting_rows, null_keys, repeated_rows, undated_rows, unshared_columns
+from feast_skew.measuring.progress import NoProgress
+from feast_skew.measuring.sampling import given_sample
 from feast_skew.report import Finding, SkewReport
 from feast_skew.service import Job, run
 from feast_skew.stores.table_rows import CREATED_TIMESTAMP, EVENT_TIMESTAMP, KEYS_DO_NOT_FIT, TableRows, read_rows
@@ -92,18 +95,22 @@ def compare(
             f"population {population:,} is smaller than the {entities:,} entities of the tables",
             hint="leave it out when the tables are whole",
         )
+    progress = NoProgress()
+    given = {view.keys: given_sample(joined.entities, population, joined.ambiguous)}
+    moment, seed = to_nanoseconds(as_of), settings.run.seed
     report = run(
         Job(
             Plan(VIEW, (view,)),
             joined.online,
             joined.offline,
+            LocalEngine(joined.online, joined.offline, moment, seed, progress, given=given),
             settings.run,
             now=datetime.now(timezone.utc),
             as_of=as_of,
-            entities={view.keys: joined.entities},
-            population=population,
+            given=given,
             ambiguous=joined.ambiguous,
             scan=False,
+            progress=progress,
         )
     )
     return replace(report, findings=(*report.findings, *_findings(sides, joined, apart)))

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Mask, Positions
+from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
@@ -37,11 +37,18 @@ class Earlier:
     version: SourceVersion
     values: pa.Array
 
+    def at(self, positions: Positions) -> Earlier:
+        """Give the values of some of the entities."""
+        return (
+            self if len(positions) == len(self.values) else Earlier(self.version, self.values.take(pa.array(positions)))
+        )
+
 
 @dataclass
 class Case:
-    """One feature with everything that rules may look at; arrays have one element per entity of the sample.
+    """One feature with everything that rules may look at; arrays have one element per drawn entity.
 
+    Each of them stands for `weights` entities, for one where it is None: rules count by `total`.
     `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too, and
     `apart` holds them where they are numbers.
     """
@@ -56,6 +63,7 @@ class Case:
     apart: Apart | None = None
     unaligned_failed: bool = False
     changed_versions: tuple[SourceVersion, ...] = field(default=())
+    weights: Floats | None = None
 
     @cached_property
     def wrong(self) -> Mask:
@@ -76,7 +84,13 @@ class Case:
 
     def count(self, kind: PairClass) -> int:
         """Count the entities in a class."""
-        return self.pairs.count(kind)
+        return self.total(self.pairs.mask(kind))
+
+    def total(self, which: Mask | Positions) -> int:
+        """Count the entities that some drawn ones stand for."""
+        if self.weights is not None:
+            return round(float(self.weights[which].sum()))
+        return int(np.count_nonzero(which)) if which.dtype == bool else len(which)
 
     @cached_property
     def numbers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -41,8 +41,10 @@ def default_fill(case: Case) -> Explanation | None:
     second = int(np.sort(counts)[-2]) if len(counts) > 1 else 0
     if count < _MOST * len(positions) and count < _TIMES_SECOND * second:
         return None
-    offline = case.pairs.offline.drop_null()
-    usual = float(np.mean(equal(offline, pa.repeat(value, len(offline)), EXACT))) if len(offline) else 0.0
+    offline = case.pairs.offline
+    valued = np.asarray(offline.is_valid())
+    alike = equal(offline, pa.repeat(value, len(offline)), EXACT) & valued
+    usual = case.total(alike) / case.total(valued) if valued.any() else 0.0
     share_here = count / len(positions)
     if share_here <= max(_LEAST_SHARE, min(0.95, _TIMES_USUAL * usual)):
         return None
@@ -52,7 +54,7 @@ def default_fill(case: Case) -> Explanation | None:
     varied = len(instead.drop_null().unique())
     if nulls < FEWEST_ROWS and varied < FEWEST_VALUES:
         return None
-    wrong = int(case.wrong.sum())
+    entities, wrong = case.total(hit), case.total(case.wrong)
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[hit] = True
     shown = plain(python_value(value))
@@ -61,10 +63,15 @@ def default_fill(case: Case) -> Explanation | None:
         Cause(
             "default_fill",
             "what",
-            count / wrong,
+            entities / wrong,
             min(0.99, share_here),
-            f"{share_text(count, wrong)} of the wrong values are {shown!r} online, where offline has {where}",
-            {"value": shown, "entities": count, "offline_null": nulls, "share_offline": usual},
+            f"{share_text(entities, wrong)} of the wrong values are {shown!r} online, where offline has {where}",
+            {
+                "value": shown,
+                "entities": entities,
+                "offline_null": case.total(hit[np.asarray(instead.is_null())]),
+                "share_offline": usual,
+            },
             "fill the same default offline, or serve null and let the model's own imputation work on both sides",
             parameters=1,
         ),

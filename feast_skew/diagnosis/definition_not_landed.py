@@ -31,16 +31,16 @@ def definition_not_landed(case: Case) -> Explanation | None:
     apart = case.pairs.mask(PairClass.UNALIGNED) & np.asarray(case.pairs.online.is_valid())
     if apart.sum() >= FEWEST_ROWS:
         more = _claims(case, apart)
-        if sum(int(mask.sum()) for _, mask in more) >= _LEAST_UNALIGNED * apart.sum():
+        if sum(case.total(mask) for _, mask in more) >= _LEAST_UNALIGNED * case.total(apart):
             claims += more
             concerned |= apart
             what = "wrong or unaligned"
     if not claims:
         return None
     explained = np.logical_or.reduce([mask for _, mask in claims])
-    whole = int(concerned.sum())
-    text = f"{share_text(int(explained.sum()), whole)} of the {what} online values are what"
-    return Explanation(_cause(case, claims, int(explained.sum()) / whole, text), explained)
+    whole, count = case.total(concerned), case.total(explained)
+    text = f"{share_text(count, whole)} of the {what} online values are what"
+    return Explanation(_cause(case, claims, count / whole, text), explained)
 
 
 def _claims(case: Case, group: Mask) -> _Claims:
@@ -70,7 +70,7 @@ def _cause(case: Case, claims: _Claims, share: float, text: str) -> Cause:
     counts: dict[str, int] = {}
     for version, mask in claims:
         versions[version.fingerprint] = version
-        counts[version.fingerprint] = counts.get(version.fingerprint, 0) + int(mask.sum())
+        counts[version.fingerprint] = counts.get(version.fingerprint, 0) + case.total(mask)
     names = {key: version.source_name for key, version in versions.items()}
     told = ", ".join(f"{names[key]}: {counts[key]:,}" if len(names) > 1 else names[key] for key in names)
     now = case.view.version.source_name if case.view.version else "the present source"

@@ -33,7 +33,7 @@ def explain(case: Case) -> tuple[Cause, ...]:
             covered |= entry.explained
     causes = [cause for entry in found if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE]
     left = case.wrong & ~covered
-    if case.wrong.any() and left.sum() > _REMAINDER * case.wrong.sum():
+    if left.any() and case.total(left) > _REMAINDER * case.total(case.wrong):
         causes.append(unknown_cause(case, left))
     return tuple(sorted(causes, key=_rank))
 
@@ -42,7 +42,7 @@ def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:
     """Leave to a mere possibility only what nothing better explains; other causes stay as they are."""
     if entry.cause.kind == "what" or entry.cause.confidence > POSSIBLE:
         return entry.cause
-    return replace(entry.cause, share=int((entry.explained & ~covered).sum()) / max(1, int(case.wrong.sum())))
+    return replace(entry.cause, share=case.total(entry.explained & ~covered) / max(1, case.total(case.wrong)))
 
 
 def _rank(cause: Cause) -> tuple[bool | float, ...]:

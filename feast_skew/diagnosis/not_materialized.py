@@ -11,10 +11,10 @@ from feast_skew.report import Cause
 def not_materialized(case: Case) -> Explanation | None:
     """Claim entities that offline knows and online does not."""
     missing = case.pairs.mask(PairClass.OFFLINE_ONLY)
-    count = int(missing.sum())
+    count = case.total(missing)
     if not count:
         return None
-    known = int(case.rows.has_offline.sum())
+    known = case.total(case.rows.has_offline)
     everyone = count == known
     detail = f"{share_text(count, known)} of the entities that offline knows have no online row"
     if everyone:
@@ -23,7 +23,7 @@ def not_materialized(case: Case) -> Explanation | None:
         Cause(
             "not_materialized",
             "how",
-            count / int((case.wrong | case.absent).sum()),
+            count / case.total(case.wrong | case.absent),
             1.0 if not everyone else 0.8,
             detail,
             {"entities": count, "share": count / known},

@@ -11,7 +11,7 @@ from feast_skew.report import Cause
 def null_fill(case: Case) -> Explanation | None:
     """Claim pairs that are null online only; all of them null means that the feature was never written."""
     nulls = case.pairs.mask(PairClass.NULL_ONLINE)
-    count = int(nulls.sum())
+    count = case.total(nulls)
     if not count:
         return None
     valued = count + case.count(PairClass.MATCH) + case.count(PairClass.MISMATCH)
@@ -32,7 +32,7 @@ def null_fill(case: Case) -> Explanation | None:
         Cause(
             "null_fill",
             "what",
-            count / int(case.wrong.sum()),
+            count / case.total(case.wrong),
             1.0,
             detail,
             {"entities": count, "share": count / valued},

@@ -47,14 +47,13 @@ def offset(case: Case) -> Explanation | None:
         constant = rounded
     with np.errstate(over="ignore", invalid="ignore"):
         fits = np.isfinite(constant) & (np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant)))
-    count = int(fits.sum())
-    wrong = int(case.wrong.sum())
+    count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
         return None
     with np.errstate(over="ignore"):
         typical = float(np.median(np.maximum(np.abs(off[fits]), np.abs(on[fits]))))
     rounded_off = kind in (Kind.FLOAT32, Kind.FLOAT64) and abs(constant) <= _ROUNDING * typical
-    if rounded_off or (kind is not Kind.TIMESTAMP and abs(constant) <= SMALL and by_chance(off, on, count)):
+    if rounded_off or (kind is not Kind.TIMESTAMP and abs(constant) <= SMALL and by_chance(off, on, int(fits.sum()))):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
@@ -87,12 +86,12 @@ def _offset_apart(case: Case, apart: Apart) -> Explanation | None:
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[apart.positions] = True
-    count = int(explained.sum())
+    count = case.total(explained)
     return Explanation(
         Cause(
             "offset",
             "what",
-            count / int(case.wrong.sum()),
+            count / case.total(case.wrong),
             0.7,
             f"less about {constant:.4g}, online differs from offline by no more than offline itself moves "
             f"({count:,} entities)",

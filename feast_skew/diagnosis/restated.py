@@ -21,11 +21,11 @@ def restated(case: Case) -> Explanation | None:
     pattern alone (same timestamp, other value, a store that keeps what is not older) is said as a possibility.
     """
     suspects = case.pairs.wrong & ~case.pairs.mask(PairClass.CORRUPT)
-    wrong = int(suspects.sum())
+    wrong = case.total(suspects)
     if not wrong:
         return None
     proven = _equal_to_earlier_version(case, suspects)
-    count = int(proven.sum())
+    count = case.total(proven)
     remedy = _remedy(case)
     if count:
         return Explanation(

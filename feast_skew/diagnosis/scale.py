@@ -69,11 +69,10 @@ def scale(case: Case) -> Explanation | None:
         return None  # the last digits differ: no unit, but a narrower type on the way
     with np.errstate(over="ignore", invalid="ignore"):
         fits = np.abs(on - factor * off) <= _WIDTH * np.abs(on)
-    count = int(fits.sum())
-    wrong = int(case.wrong.sum())
+    count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:
         return None
-    if max(factor, 1.0 / factor) <= SMALL and by_chance(off, on, count):
+    if max(factor, 1.0 / factor) <= SMALL and by_chance(off, on, int(fits.sum())):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
@@ -103,7 +102,7 @@ def by_chance(off: np.ndarray, on: np.ndarray, explained: int) -> bool:
 def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     """Claim rows that never align when dividing by one factor brings them within offline's own movement."""
     usable = (apart.before != 0) & (apart.online != 0) & (np.sign(apart.before) == np.sign(apart.online))
-    if usable.sum() < FEWEST_APART:
+    if np.count_nonzero(usable) < FEWEST_APART:
         return None
     middle, spread = _typical_ratio(apart.online, apart.before)
     # Another definition scatters around a ratio of its own, more than offline does: a sum over a mean by the counts.
@@ -117,12 +116,12 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[apart.positions] = True
-    count = int(explained.sum())
+    count = case.total(explained)
     return Explanation(
         Cause(
             "scale",
             "what",
-            count / int(case.wrong.sum()),
+            count / case.total(case.wrong),
             0.8,
             f"divided by {factor:.8g}, online differs from offline by no more than offline itself moves "
             f"({count:,} entities; a typical ratio is {np.exp(middle):.4g}; {unit_pair(factor)})",

@@ -13,12 +13,12 @@ from feast_skew.report import Cause
 def stale(case: Case) -> Explanation | None:
     """Claim entities whose online row is older than the latest offline row and not wrong for its own time."""
     sound = case.rows.stale & case.pairs.mask(PairClass.MATCH, PairClass.NULL_BOTH)
-    count = int(sound.sum())
+    count = case.total(sound)
     if not count:
         return None
-    troubled = int((case.wrong | case.absent | case.rows.stale).sum())
+    troubled = case.total(case.wrong | case.absent | case.rows.stale)
     lag = case.rows.lag[sound]
-    both = int(known_rows(case.rows).sum())
+    both = case.total(known_rows(case.rows))
     low, middle, high = (float(np.quantile(lag, q)) for q in (0.05, 0.5, 0.95))
     return Explanation(
         Cause(

@@ -11,8 +11,8 @@ from feast_skew.report import Cause
 
 def unknown_cause(case: Case, left: np.ndarray) -> Cause:
     """Say what remains, with the shape of the difference for whoever goes looking."""
-    wrong = int(case.wrong.sum())
-    evidence: dict[str, object] = {"entities": int(left.sum())}
+    wrong, unexplained = case.total(case.wrong), case.total(left)
+    evidence: dict[str, object] = {"entities": unexplained}
     kind = case.feature.declared.kind
     if case.apart is not None:
         with np.errstate(invalid="ignore"):
@@ -31,18 +31,18 @@ def unknown_cause(case: Case, left: np.ndarray) -> Cause:
                 evidence["correlation"] = correlation
             if np.isfinite(middle):
                 evidence["median_difference"] = middle
-    corrupt = int((left & case.pairs.mask(PairClass.CORRUPT)).sum())
-    if corrupt == left.sum():
+    corrupt = case.total(left & case.pairs.mask(PairClass.CORRUPT))
+    if corrupt == unexplained:
         detail = f"{corrupt:,} online values cannot be decoded"
         remedy = "find who else writes these keys, then write the rows again"
     else:
         where = "unaligned" if case.unaligned_failed else "wrong"
-        detail = f"{share_text(int(left.sum()), wrong)} of the {where} values fit no rule"
+        detail = f"{share_text(unexplained, wrong)} of the {where} values fit no rule"
         remedy = "compare the code of both pipelines for the example entities"
     return Cause(
         "unknown",
         "what",
-        int(left.sum()) / wrong,
+        unexplained / wrong,
         0.0,
         detail,
         evidence,

@@ -15,17 +15,36 @@ from feast_skew.core.plain import plain
 from feast_skew.judging.bounds import Bounds, bounds_of
 from feast_skew.judging.claims import Claim, claim_of
 from feast_skew.judging.nested import paths_of, vector_metrics
-from feast_skew.judging.profiling import has_categories, has_numbers, profile_of
+from feast_skew.judging.profiling import has_categories, has_numbers
 from feast_skew.report import Metric, Verdict
-from feast_skew.statistics.hashing import Hashes
-from feast_skew.statistics.metrics.base import Measured, Outcome, metrics
+from feast_skew.statistics.metrics.base import Measured, Outcome, metrics, state_of
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.states.category_sample import Confusion
+from feast_skew.statistics.states.counts import Counts
 from feast_skew.statistics.states.paired_bins import PairedBins
 from feast_skew.statistics.summary import quantiles, summary
 
 TOP_PAIRS = 10
 _OF_ALL_TYPES = "null_rate_difference"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Pairs of a feature to look at one by one: a random part of those that were compared, and of those that differ.
+
+    Columns of the declared type; both sides of a pair stand at one place.
+    """
+
+    offline: pa.Array
+    online: pa.Array
+    offline_differing: pa.Array
+    online_differing: pa.Array
+
+    @classmethod
+    def of(cls, offline: pa.Array, online: pa.Array, same: Mask) -> Shown:
+        """Show all pairs of two columns; `same` tells which are equal."""
+        differing = pa.array(~same)
+        return cls(offline, online, offline.filter(differing), online.filter(differing))
 
 
 @dataclass(frozen=True)
@@ -42,54 +61,50 @@ class Description:
 
 def describe(
     feature: FeaturePlan,
-    offline: pa.Array,
-    online: pa.Array,
-    same: Mask,
-    order: Hashes,
+    profile: Profile,
+    shown: Shown,
     *,
     confidence: float,
     population: int | None = None,
     seed: int = 0,
     movement: Mapping[str, float | None] | None = None,
 ) -> Description:
-    """Describe the two columns of a feature, row i of both belonging to the same entity; nulls included.
+    """Describe the pairs of a feature that could be compared, of which there is at least one.
 
     Parameters
     ----------
-    offline, online : pyarrow.Array
-        Of one length; at least one row.
-    same : array of bool
-        Where the two are equal.
-    order : array of uint64
-        A hash per entity.
+    profile : Profile
+        The states of all of them.
+    shown : Shown
+        Some of them, for what looks at single pairs.
     population : int, optional
         How many entities these are a random sample of; themselves by default.
     movement : mapping, optional
         How far offline itself moves, by metric, where the rows share no timestamp. Limits of `auto` are then not asked: that movement is the
         yardstick, and it is judged by itself.
     """
-    profile = profile_of(feature, offline, online, same, order)
     kind = feature.declared.kind
+    population = population or state_of(profile, Counts).rows
     found: dict[str, Metric] = {}
     claims: dict[str, Claim] = {}
     for key, definition in metrics().items():
         if not definition.fits(profile) or not (has_numbers(kind) or has_categories(kind) or key == _OF_ALL_TYPES):
             continue
         outcome = definition.compute(profile)
-        bounds = bounds_of(key, profile, confidence, population or len(offline))
+        bounds = bounds_of(key, profile, confidence, population)
         asked = feature.limits.of(key)
         if movement is not None and asked == "auto":
             asked = None
         if asked is not None:
-            claims[key] = claim_of(key, profile, outcome, asked, confidence, population or len(offline), seed)
+            claims[key] = claim_of(key, profile, outcome, asked, confidence, population, seed)
         extra = {**_extra(key, outcome, profile), **bounds.extra}
         if movement is not None and key in movement:
             extra["movement"] = movement[key]
         found[key] = _metric(outcome, bounds, asked, extra)
-    found.update(vector_metrics(feature, offline, online))
+    found.update(vector_metrics(feature, shown.offline, shown.online))
     sides = summary(profile) if has_numbers(kind) or has_categories(kind) else {}
     confusion = _confusion(profile) if has_categories(kind) else ()
-    paths = paths_of(feature, offline, online, same)
+    paths = paths_of(feature, shown.offline_differing, shown.online_differing)
     return Description(found, claims, sides, quantiles(profile), confusion, paths)
 
 

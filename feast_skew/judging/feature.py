@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-import numpy as np
 import pyarrow as pa
 
 from feast_skew.config import RunSettings
-from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Mask
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass, RowState
+from feast_skew.core.pairs import COMPARED, WRONG, PairClass
 from feast_skew.judging.claims import settle_claims
-from feast_skew.judging.distributions import Description, describe
+from feast_skew.judging.distributions import Description, Shown, describe
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.limits import Share, settle
 from feast_skew.judging.unaligned import Apart, Unaligned
-from feast_skew.measuring.sampling import ViewSample
-from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.measuring.drawing import Evidence, Measured, compared_mask, representative
+from feast_skew.measuring.sampling import SampleSize
+from feast_skew.measuring.tally import FeatureTally, Tally
 from feast_skew.report import Cause, Example, FeatureResult, Metric, Verdict, worst
 
 _CLASS_ORDER = (
@@ -35,7 +33,6 @@ _CLASS_ORDER = (
     "unaligned",
     "corrupt",
 )
-SECOND = 10**9
 EMPTY_COUNTS = dict.fromkeys(("entities", *_CLASS_ORDER, "stale", "ahead", "expired"), 0)
 
 
@@ -64,21 +61,21 @@ def failed_draft(view: ViewPlan, feature: FeaturePlan, reason: str) -> Draft:
     return Draft(view, feature, dict(EMPTY_COUNTS), None, None, None, error=reason)
 
 
-def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewSample, settings: RunSettings) -> Draft:
-    """Count the classes of a feature and describe its aligned pairs; nothing is judged yet."""
-    pairs = measured.pairs[feature.name]
-    rows = measured.rows
-    counts = count_classes(measured, pairs)
-    size = counts["entities"]
-    checked = sum(pairs.count(kind) for kind in COMPARED)
-    wrong = int(np.count_nonzero(pairs.wrong))
+def draft_feature(measured: Measured, feature: FeaturePlan, sample: SampleSize, settings: RunSettings) -> Draft:
+    """Give the counts of a feature and describe its aligned pairs; nothing is judged yet."""
+    tally = measured.tally
+    counted = tally.features[feature.name]
+    evidence = measured.evidence(feature)
+    counts = count_classes(tally, counted)
+    size = tally.entities
+    checked, wrong = counted.count(*COMPARED), counted.count(*WRONG)
     blind = sample.ambiguous
     unread = min(sample.population - size - blind, sample.unread) + blind
-    both = rows.has_offline & rows.has_online
     late = None
     if feature.limits.max_lag is not None:
-        overdue = int(np.count_nonzero(rows.lag > feature.limits.max_lag))
-        late = Share(overdue, int(both.sum()), int(both.sum()) + unread, feature.limits.mismatch_budget, blind)
+        both = tally.has_both
+        late = Share(counted.late, both, both + unread, feature.limits.mismatch_budget, blind)
+    rows, pairs = evidence.rows, evidence.rows.pairs[feature.name]
     draft = Draft(
         measured.view,
         feature,
@@ -91,18 +88,23 @@ def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewS
             feature.limits.presence_budget,
         ),
         late=late,
-        examples=worst_examples(feature.declared.kind, pairs, rows, measured.entities, settings.show_entities),
+        examples=worst_examples(feature.declared.kind, pairs, rows.rows, rows.entities, settings.show_entities),
     )
-    rounded = _nearly_aligned(rows)
-    if rounded:
+    if tally.near > tally.unaligned / 2:
         draft.reasons.append(
-            f"{rounded:,} unaligned rows have an offline row less than a second away, as if one side rounded its "
+            f"{tally.near:,} unaligned rows have an offline row less than a second away, as if one side rounded its "
             f"timestamps; set align_within: 1s to compare them"
         )
-    compared = pairs.mask(*COMPARED) & ~pairs.mask(PairClass.CORRUPT)
-    if compared.any():
-        draft.found = _described(measured, feature, compared, checked + unread, settings)
-    if not measured.view.materialized and not rows.has_online.any() and size:
+    if feature.name in measured.profiles:
+        draft.found = describe(
+            feature,
+            measured.profiles[feature.name],
+            _shown(measured, feature, evidence),
+            confidence=settings.confidence,
+            population=checked + unread,
+            seed=settings.seed,
+        )
+    if not measured.view.materialized and not tally.has_online and size:
         draft.not_measured = (
             f"view {measured.view.name} was never materialized and holds no row online; run `feast materialize` first"
         )
@@ -113,38 +115,22 @@ def draft_feature(measured: ViewMeasurement, feature: FeaturePlan, sample: ViewS
     return draft
 
 
-def _described(
-    measured: ViewMeasurement, feature: FeaturePlan, compared: Mask, population: int, settings: RunSettings
-) -> Description:
-    pairs, order = measured.pairs[feature.name], measured.order
-    offline, online, same = pairs.offline, pairs.online, pairs.mask(PairClass.MATCH)
-    if not compared.all():
-        rows = np.flatnonzero(compared)
-        take = pa.array(rows)
-        offline, online, same, order = offline.take(take), online.take(take), same[rows], order[rows]
-    confidence, seed = settings.confidence, settings.seed
-    return describe(feature, offline, online, same, order, confidence=confidence, population=population, seed=seed)
+def _shown(measured: Measured, feature: FeaturePlan, evidence: Evidence) -> Shown:
+    pairs = evidence.rows.pairs[feature.name]
+    some = pa.array(representative(evidence, feature, measured.tally))
+    differing = pa.array(compared_mask(pairs) & ~pairs.mask(PairClass.MATCH))
+    return Shown(
+        pairs.offline.take(some),
+        pairs.online.take(some),
+        pairs.offline.filter(differing),
+        pairs.online.filter(differing),
+    )
 
 
-def _nearly_aligned(rows: RowState) -> int:
-    """Count the unaligned entities with an offline row within a second, when they are most of the unaligned ones."""
-    unaligned = rows.unaligned
-    if not unaligned.any():
-        return 0
-    online, before, after = rows.online[unaligned], rows.before[unaligned], rows.after[unaligned]
-    near = (before != NO_INSTANT) & (online - np.where(before != NO_INSTANT, before, online) < SECOND)
-    near |= (after != NO_INSTANT) & (np.where(after != NO_INSTANT, after, online) - online < SECOND)
-    count = int(np.count_nonzero(near))
-    return count if count > len(near) / 2 else 0
-
-
-def count_classes(measured: ViewMeasurement, pairs: FeaturePairs) -> dict[str, int]:
-    """Count the entities of each class, and the freshness overlays."""
-    tally = np.bincount(pairs.classes, minlength=len(PairClass))
-    counts = {"entities": len(pairs.classes)}
-    counts.update({kind.key: int(tally[kind]) for kind in PairClass})
-    rows = measured.rows
-    counts.update({name: int(np.count_nonzero(getattr(rows, name))) for name in ("stale", "ahead", "expired")})
+def count_classes(tally: Tally, feature: FeatureTally) -> dict[str, int]:
+    """Give the entities of each class, and the freshness overlays."""
+    counts = {"entities": tally.entities, **{kind.key: feature.count(kind) for kind in PairClass}}
+    counts.update({name: getattr(tally, name) for name in ("stale", "ahead", "expired")})
     return {name: counts[name] for name in EMPTY_COUNTS}
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from feast_skew.measuring.drawing import Measured
 from feast_skew.measuring.orphans import Orphans
-from feast_skew.measuring.sampling import Known
-from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding
 
 
-def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans | None) -> list[Finding]:
+def findings_of(parts: Sequence[Measured], null_rows: int, orphans: Orphans | None) -> list[Finding]:
     """Give the findings of one view, measured in one or more parts, in the order of their codes."""
     view = parts[0].view
     retrained = max(part.training.retrained or 0.0 for part in parts)
     outdated = max(part.training.outdated for part in parts)
-    ties, moved = max(part.ties for part in parts), max(part.moved for part in parts)
+    ties, moved = max(part.tally.ties for part in parts), max(part.tally.moved for part in parts)
     found = []
     if retrained:
         found.append(
@@ -38,8 +37,8 @@ def findings_of(parts: Sequence[ViewMeasurement], known: Known, orphans: Orphans
                 "add a created timestamp to the source, or keep one row per entity and timestamp",
             )
         )
-    if known.null_keys:
-        found.append(null_keys(view.name, "offline", known.null_keys))
+    if null_rows:
+        found.append(null_keys(view.name, "offline", null_rows))
     if orphans is not None and orphans.found:
         reach = "" if orphans.complete else "; not all keys were looked at"
         found.append(

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.arrays import Mask
 from feast_skew.core.embeddings import embedding_pairs, embedding_summary
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.paths import differing_paths
@@ -20,12 +19,12 @@ from feast_skew.report import Metric, Verdict
 _VECTORS = (Kind.FLOAT32, Kind.FLOAT64)
 
 
-def paths_of(feature: FeaturePlan, offline: pa.Array, online: pa.Array, same: Mask) -> tuple[Mapping[str, Any], ...]:
-    """Name the paths at which maps, structs, JSON and nested lists differ, those of most rows first; nothing for other types."""
+def paths_of(feature: FeaturePlan, offline: pa.Array, online: pa.Array) -> tuple[Mapping[str, Any], ...]:
+    """Name the paths at which maps, structs, JSON and nested lists differ, in pairs that do, those of most rows first; nothing for other types."""
     if feature.declared.kind is not Kind.NESTED:
         return ()
     both = np.asarray(pc.and_(pc.is_valid(offline), pc.is_valid(online)))
-    found = differing_paths(offline, online, np.flatnonzero(both & ~same), feature.tolerance)
+    found = differing_paths(offline, online, np.flatnonzero(both), feature.tolerance)
     # The example is a place in the columns that were compared, which means nothing to a reader.
     return tuple({name: value for name, value in asdict(path).items() if name != "example"} for path in found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.arrays import Floats
+from feast_skew.core.arrays import Floats, Positions
 from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.types import Kind, floats
-from feast_skew.judging.distributions import Description, describe
+from feast_skew.judging.distributions import Description, Shown, describe
+from feast_skew.judging.profiling import profile_of
 from feast_skew.measuring.steps import Moment, Neighbours
 from feast_skew.report import Metric, Verdict
 from feast_skew.statistics.hashing import Hashes
@@ -51,7 +53,8 @@ def judge_unaligned(
     before, online = neighbours.before.columns[name], neighbours.online.columns[name]
     same = equal(before, online, feature.tolerance, feature.declared.kind)
     chosen_order = order[neighbours.positions]
-    found = describe(feature, before, online, same, chosen_order, confidence=confidence, seed=seed, movement=yardsticks)
+    profile, shown = profile_of(feature, before, online, same, chosen_order), Shown.of(before, online, same)
+    found = describe(feature, profile, shown, confidence=confidence, seed=seed, movement=yardsticks)
     verdict = _VERDICTS[movement.verdict]
     agreeing = [s for s in movement.statistics if s.verdict == movement.verdict]
     deciding = max(agreeing, key=lambda s: s.ratio or 0.0, default=None)
@@ -117,6 +120,21 @@ class Apart:
                     Side.of(old[usable], known_old[usable], older.present[usable]),
                 )
             )
+
+    def at(self, places: Positions) -> Apart:
+        """Give the same with the entity at each position moved to another place; those moved to -1 are left out."""
+        moved = copy(self)
+        kept = places[self.positions] >= 0
+        moved.positions = places[self.positions][kept]
+        moved.online, moved.before = self.online[kept], self.before[kept]
+        moved._steps = [  # noqa: SLF001  another of this class
+            (
+                Side.of(new.values[kept], new.valid[kept], new.present[kept]),
+                Side.of(old.values[kept], old.valid[kept], old.present[kept]),
+            )
+            for new, old in self._steps
+        ]
+        return moved
 
     @cached_property
     def difference(self) -> Floats:

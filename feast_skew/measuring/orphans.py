@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import ViewPlan
 from feast_skew.errors import SkewError
@@ -41,19 +42,23 @@ def scan_keys(view: ViewPlan, online: OnlineReader, progress: Progress) -> KeySc
         return KeyScan(None, reason=error.one_line())
 
 
-def count_orphans(
-    view: ViewPlan, scan: KeyScan | None, known: Known, online: OnlineReader, progress: Progress
-) -> Orphans | None:
-    """Read the scanned keys that offline does not know, to tell which of them hold a row of this view."""
-    if scan is None or scan.entities is None:
-        return None
+def unknown_keys(entities: pa.Table, known: Known) -> Mask:
+    """Tell which of some entities offline does not know."""
     # The scanned keys are few beside the known ones, so those are looked up among these.
-    index = KeyIndex(scan.entities)
-    unknown = np.ones(scan.entities.num_rows + 1, dtype=bool)
+    index = KeyIndex(entities)
+    unknown: Mask = np.ones(entities.num_rows + 1, dtype=bool)
     unknown[index.positions(known.entities)] = False
     if known.later is not None:
         unknown[index.positions(known.later)] = False
-    unknown = unknown[:-1]
+    return unknown[:-1]
+
+
+def count_orphans(
+    view: ViewPlan, scan: KeyScan, unknown: Mask, online: OnlineReader, progress: Progress
+) -> Orphans | None:
+    """Read the scanned keys that offline does not know, to tell which of them hold a row of this view."""
+    if scan.entities is None:
+        return None
     positions = np.flatnonzero(unknown)
     if not len(positions):
         return Orphans(scan.scanned, 0, scan.complete)

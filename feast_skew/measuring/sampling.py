@@ -46,13 +46,26 @@ class Population:
         return int(self.entities.num_rows)
 
 
-@dataclass
-class ViewSample:
-    """The entities of which one view is judged.
+@dataclass(frozen=True)
+class SampleSize:
+    """How many `entities` one view is judged by, and what they stand for.
 
     `population` is the number that they stand for (equal to their number when all were taken), `unread` how many more
     of them the view's offline side knows, and `ambiguous` how many of them have rows that contradict each other: these
-    are known to be in both stores, and can be compared by nobody. `origin` tells which table they were taken out of, and where.
+    are known to be in both stores, and can be compared by nobody.
+    """
+
+    entities: int
+    population: int
+    unread: int
+    ambiguous: int = 0
+
+
+@dataclass
+class ViewSample:
+    """The entities of which one view is judged, with the numbers of `SampleSize`.
+
+    `origin` tells which table they were taken out of, and where.
     """
 
     entities: pa.Table
@@ -61,11 +74,23 @@ class ViewSample:
     ambiguous: int = 0
     origin: Located | None = None
 
+    @property
+    def size(self) -> SampleSize:
+        """Give the numbers alone."""
+        return SampleSize(self.entities.num_rows, self.population, self.unread, self.ambiguous)
+
     def index(self) -> KeyIndex:
         """Give what finds the entities."""
         if self.origin is None:
             return KeyIndex(self.entities)
         return KeyIndex(self.entities, self.origin.entities, self.origin.positions)
+
+
+def given_sample(entities: pa.Table, population: int | None = None, ambiguous: int = 0) -> ViewSample:
+    """Take entities that somebody gave; they stand for `population` ones, or for themselves and the ambiguous ones."""
+    seen = entities.num_rows + ambiguous
+    size = max(seen, population or 0)
+    return ViewSample(entities, size, size - seen, ambiguous)
 
 
 def find_population(

@@ -12,9 +12,9 @@ from feast_skew.core.alignment import NO_INSTANT, EarlierSteps
 from feast_skew.core.columns import take_rows
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan
+from feast_skew.measuring.drawing import Measured
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
-from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.stores.base import OfflineReader
 
 MOST_ENTITIES = 20_000
@@ -33,7 +33,7 @@ class Moment:
 class Neighbours:
     """Unaligned entities with the offline rows around and before their online instant.
 
-    `positions` are their places in the sample. `online` and `before` hold what is compared; `steps` are pairs of a
+    `positions` are their places among the drawn rows. `online` and `before` hold what is compared; `steps` are pairs of a
     newer and an older offline row over gaps at least as long as the one between `before` and the online instant;
     `reach` is the share of the entities known offline that are unaligned.
     """
@@ -46,30 +46,32 @@ class Neighbours:
 
 
 def find_neighbours(
-    measured: ViewMeasurement, features: Sequence[FeaturePlan], offline: OfflineReader, progress: Progress
+    measured: Measured, features: Sequence[FeaturePlan], offline: OfflineReader, progress: Progress
 ) -> Neighbours | None:
     """Find the neighbours of the unaligned entities that have an earlier offline row; None when there are none."""
-    rows = measured.rows
-    positions = np.flatnonzero(rows.unaligned & (rows.before != NO_INSTANT))[:MOST_ENTITIES]
+    drawn = measured.drawn
+    rows, source_rows = drawn.rows, drawn.source_rows
+    positions = measured.unaligned()
+    positions = positions[rows.before[positions] != NO_INSTANT][:MOST_ENTITIES]
     if not len(positions):
         return None
-    entities = take_rows(measured.entities, positions)
+    entities = take_rows(drawn.entities, positions)
     before, after = rows.before[positions], rows.after[positions]
     gap = rows.online[positions] - before
     index = KeyIndex(entities)
     history = EarlierSteps(np.arange(len(positions)), len(positions))
-    with progress.stage(f"{measured.view.name}: earlier offline rows", measured.source_rows or None, "rows") as stage:
+    with progress.stage(f"{measured.view.name}: earlier offline rows", source_rows or None, "rows") as stage:
         for batch in offline.scan(measured.view, ()):
             history.add(batch.positions(index), batch.instants)
             stage.advance(len(batch.instants))
         earlier = history.steps(before, gap, MOST_STEPS)
         wanted = {"before": before, "after": after, **{f"step{i}": instants for i, instants in enumerate(earlier)}}
-    with progress.stage(f"{measured.view.name}: earlier values", measured.source_rows or None, "rows") as stage:
+    with progress.stage(f"{measured.view.name}: earlier values", source_rows or None, "rows") as stage:
         held = pick_rows(measured.view, features, index, wanted, offline, stage.advance)
     moments = {role: Moment(found.columns, wanted[role] != NO_INSTANT) for role, found in held.items()}
     take = pa.array(positions)
     online = Moment(
-        {f.name: measured.pairs[f.name].online.take(take) for f in features}, np.ones(len(positions), dtype=bool)
+        {f.name: drawn.pairs[f.name].online.take(take) for f in features}, np.ones(len(positions), dtype=bool)
     )
     chain = [moments["before"], *(moments[f"step{i}"] for i in range(len(earlier)))]
     steps = [(chain[i], chain[i + 1]) for i in range(len(chain) - 1)]
@@ -77,5 +79,5 @@ def find_neighbours(
     # reaches from before to after, so it is never shorter than the one to the online row.
     steps.insert(0, (moments["after"], moments["before"]))
     usable = [(new, old) for new, old in steps if (new.present & old.present).any()]
-    reach = float(rows.unaligned.sum()) / max(1, int(rows.has_offline.sum()))
+    reach = measured.tally.unaligned / max(1, measured.tally.has_offline)
     return Neighbours(positions, online, moments["before"], usable, reach)

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.arrays import Instants, Mask, Positions
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.columns import put, take_rows
 from feast_skew.core.equality import equal
-from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.measuring.history import HeldRows
+from feast_skew.core.model import FeaturePlan
+from feast_skew.core.pairs import PairClass
+from feast_skew.measuring.view import ViewMeasurement, paired
 from feast_skew.stores.base import OfflineReader
+
+MOST_TIES = 5_000
+"""Entities at most whose rows contradict each other that are asked of the retrieval."""
 
 _PROBED_RIGHT = 100
 _PROBED_WRONG = 200
-_PROBED_TIES = 5_000
 _PROBE_ROWS = 3_000_000
-
-
-@dataclass(frozen=True)
-class Question:
-    """Some features of some entities at one instant each, of a source of so many rows."""
-
-    view: ViewPlan
-    features: Sequence[FeaturePlan]
-    entities: pa.Table
-    instants: Instants
-    source_rows: int
 
 
 @dataclass(frozen=True)
@@ -38,74 +30,118 @@ class Training:
     """How the retrieval's answers relate to the source's rows.
 
     `retrained` is the share of probed entities with another value (None: not asked), `outdated` the number of those for
-    which it gave an earlier version of a row that was written again; `replaced` tells whether values were taken over.
+    which it gave an earlier version of a row that was written again.
     """
 
     retrained: float | None = None
     outdated: int = 0
-    replaced: bool = False
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What the retrieval gave for entities at some positions: a column per feature.
+
+    `differs` marks the rows in which any value is another one than the source's, `outdated` those of them that are an earlier
+    version of the row.
+    """
+
     positions: Positions
     columns: dict[str, pa.Array]
     differs: Mask
     outdated: Mask
 
+    def at(self, places: Positions) -> Answer:
+        """Give the same for the rows of another measurement, in which row i of this one stands at `places[i]`."""
+        return Answer(places[self.positions], self.columns, self.differs, self.outdated)
 
-def hold_against_training(
-    question: Question, held: HeldRows, aligned: Mask, wrong: Mask, offline: OfflineReader
-) -> Training:
-    """Probe the retrieval, and put its values into `held` where they are what models learn from.
+    def taken(self) -> Answer:
+        """Give the rows that are taken over.
+
+        Earlier versions of a row are not: the created timestamp decides, as Feast promises, and a store that does not heed
+        it answers differently from one question to the next.
+        """
+        use = np.flatnonzero(self.differs & ~self.outdated)
+        take = pa.array(use)
+        columns = {name: column.take(take) for name, column in self.columns.items()}
+        return Answer(self.positions[use], columns, self.differs[use], self.outdated[use])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a probe of the retrieval found.
+
+    `everywhere` tells that rows without contradiction differ as well, so that the retrieval's values are what models learn
+    from, for all rows; else only those of the `ties` are taken over.
+    """
+
+    training: Training = field(default_factory=Training)
+    ties: Answer | None = None
+    everywhere: bool = False
+
+
+def probe(drawn: ViewMeasurement, offline: OfflineReader) -> Probe:
+    """Ask the retrieval for some of the drawn rows: right ones, wrong ones, and those that contradict each other.
 
     Where a source has several rows at one instant and none is the newest, only the retrieval knows which one training
-    takes. Of the other entities some are probed; when any answer differs, the retrieval's values are taken for all of
-    them. Earlier versions of a row are not taken over: the created timestamp decides, as Feast promises, and a store
-    that does not heed it answers differently from one question to the next.
+    takes. Sources of very many rows are asked for these alone.
     """
-    tied = np.flatnonzero(held.tied_and_differ & aligned)[:_PROBED_TIES]
+    aligned = drawn.rows.aligned != NO_INSTANT
+    tied = np.flatnonzero(drawn.tied)[:MOST_TIES]
     usual = np.empty(0, dtype=np.int64)
-    if question.source_rows <= _PROBE_ROWS:
-        untied = aligned & ~held.tied_and_differ
+    if drawn.source_rows <= _PROBE_ROWS:
+        wrong = np.zeros(len(aligned), dtype=bool)
+        for pairs in drawn.pairs.values():
+            wrong |= pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE, PairClass.NULL_ONLINE)
+        untied = aligned & ~drawn.tied
         probed = (np.flatnonzero(wrong & untied)[:_PROBED_WRONG], np.flatnonzero(~wrong & untied)[:_PROBED_RIGHT])
         usual = np.concatenate(probed)
-    first = _ask(question, held, np.concatenate([tied, usual]), offline)
+    first = ask(drawn, np.concatenate([tied, usual]), offline)
     if first is None:
-        return Training()
+        return Probe()
     other = (first.differs & ~first.outdated)[len(tied) :]
     retrained = float(other.mean()) if len(other) else None
-    taken = _ask(question, held, np.flatnonzero(aligned), offline) if other.any() else first
-    outdated = int(np.count_nonzero(first.outdated))
-    if taken is None:
-        return Training(retrained, outdated)
-    use = np.flatnonzero(taken.differs & ~taken.outdated)
-    for name, column in taken.columns.items():
-        held.columns[name] = put(held.columns[name], taken.positions[use], column.take(pa.array(use)))
-    return Training(retrained, outdated, bool(len(use)))
+    training = Training(retrained, int(np.count_nonzero(first.outdated)))
+    taken = first.taken()
+    return Probe(training, taken if len(taken.positions) else None, bool(other.any()))
 
 
-def _ask(question: Question, held: HeldRows, positions: Positions, offline: OfflineReader) -> _Answer | None:
+def ask(rows: ViewMeasurement, positions: Positions, offline: OfflineReader) -> Answer | None:
+    """Ask the retrieval for the values of aligned entities at some positions; None when it cannot be asked."""
     if not len(positions):
         return None
-    entities = take_rows(question.entities, positions)
-    found = offline.training_values(question.view, question.features, entities, question.instants[positions])
-    if found is None:
-        return None
-    place = np.full(len(question.instants), -1, dtype=np.int64)
+    entities = take_rows(rows.entities, positions)
+    found = offline.training_values(rows.view, rows.features, entities, rows.rows.aligned[positions])
+    return None if found is None else answered(rows, positions, found)
+
+
+def answered(rows: ViewMeasurement, positions: Positions, found: dict[str, pa.Array]) -> Answer:
+    """Hold the retrieval's values for entities at some positions against the source's rows."""
+    place = np.full(rows.entities.num_rows, -1, dtype=np.int64)
     place[positions] = np.arange(len(positions))
-    versions = place[held.older_positions]
+    versions = place[rows.older_positions]
     asked = pa.array(versions >= 0)
     versions = versions[versions >= 0]
     differs = np.zeros(len(positions), dtype=bool)
     earlier = np.ones(len(versions), dtype=bool)
-    for feature in question.features:
+    for feature in rows.features:
         theirs = found[feature.name]
-        differs |= ~_same(held.columns[feature.name].take(pa.array(positions)), theirs, feature)
-        earlier &= _same(held.older[feature.name].filter(asked), theirs.take(pa.array(versions)), feature)
+        differs |= ~_same(rows.pairs[feature.name].offline.take(pa.array(positions)), theirs, feature)
+        earlier &= _same(rows.older[feature.name].filter(asked), theirs.take(pa.array(versions)), feature)
     outdated = np.zeros(len(positions), dtype=bool)
     outdated[versions[earlier]] = True
-    return _Answer(positions, found, differs, outdated & differs)
+    return Answer(positions, found, differs, outdated & differs)
+
+
+def take_over(rows: ViewMeasurement, answer: Answer) -> None:
+    """Put the values of an answer in the place of the source's, and give the pairs their classes anew."""
+    for feature in rows.features:
+        pairs = rows.pairs[feature.name]
+        offline = put(pairs.offline, answer.positions, answer.columns[feature.name])
+        corrupt = pairs.mask(PairClass.CORRUPT)
+        renewed = paired(feature, rows.rows, offline, pairs.online, corrupt)
+        # Of rows that are not aligned nothing was asked, and a value that cannot be read is no row.
+        renewed.classes[rows.rows.aligned == NO_INSTANT] = pairs.classes[rows.rows.aligned == NO_INSTANT]
+        rows.pairs[feature.name] = renewed
 
 
 def _same(ours: pa.Array, theirs: pa.Array, feature: FeaturePlan) -> Mask:

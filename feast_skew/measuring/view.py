@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,9 +18,8 @@ from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
 from feast_skew.measuring.entity_order import entity_order
-from feast_skew.measuring.history import HeldRows, pick_rows
+from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
-from feast_skew.measuring.training import Question, Training, hold_against_training
 from feast_skew.statistics.hashing import Hashes
 from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows, check_held
 
@@ -30,7 +29,7 @@ class ViewMeasurement:
     """What was read of one view, or of those of its features that align alike: row states, and pairs by feature.
 
     `moved` counts entities whose online row changed while the run looked, `ties` those with several offline rows at one
-    instant; `training` says how `get_historical_features` answers.
+    instant; `tied` marks the aligned ones among these whose rows differ.
     """
 
     view: ViewPlan
@@ -41,9 +40,13 @@ class ViewMeasurement:
     older: dict[str, pa.Array]
     moved: int = 0
     ties: int = 0
-    training: Training = field(default_factory=Training)
     source_rows: int = 0
     features: tuple[FeaturePlan, ...] = field(default=())
+    tied: Mask = field(default_factory=lambda: np.empty(0, dtype=bool))
+
+    def __post_init__(self) -> None:
+        if not len(self.tied):
+            self.tied = np.zeros(self.entities.num_rows, dtype=bool)
 
     @cached_property
     def order(self) -> Hashes:
@@ -182,29 +185,20 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
         ties=int(held.tied.sum()),
         source_rows=source_rows,
         features=features,
+        tied=held.tied_and_differ & (rows.aligned != NO_INSTANT),
     )
-    _compare(measured, features, held, found)
-    wrong = np.zeros(entities.num_rows, dtype=bool)
-    for pairs in measured.pairs.values():
-        wrong |= pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE, PairClass.NULL_ONLINE)
-    question = Question(view, features, entities, held_at, source_rows)
-    measured.training = hold_against_training(question, held, rows.aligned != NO_INSTANT, wrong, offline)
-    if measured.training.replaced:
-        _compare(measured, features, held, found)
+    for feature in features:
+        name = feature.name
+        off, on = held.columns[name], found.columns[name]
+        measured.pairs[name] = paired(feature, rows, off, on, found.corrupt[name])
     return measured
 
 
-def _compare(measured: ViewMeasurement, features: Sequence[FeaturePlan], held: HeldRows, found: OnlineRows) -> None:
-    for feature in features:
-        off, on = held.columns[feature.name], found.columns[feature.name]
-        classes = classify(
-            measured.rows,
-            equal(off, on, feature.tolerance, feature.declared.kind),
-            np.asarray(pc.is_null(off)),
-            np.asarray(pc.is_null(on)),
-            found.corrupt[feature.name],
-        )
-        measured.pairs[feature.name] = FeaturePairs(off, on, classes)
+def paired(feature: FeaturePlan, rows: RowState, offline: pa.Array, online: pa.Array, corrupt: Mask) -> FeaturePairs:
+    """Put the two columns of a feature side by side and give each pair its class."""
+    same = equal(offline, online, feature.tolerance, feature.declared.kind)
+    nulls = np.asarray(pc.is_null(offline)), np.asarray(pc.is_null(online))
+    return FeaturePairs(offline, online, classify(rows, same, *nulls, corrupt))
 
 
 def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features: Sequence[FeaturePlan]) -> Mask:
@@ -229,11 +223,12 @@ def _take_rows(rows: OnlineRows, positions: np.ndarray) -> OnlineRows:
 
 def _splice(measured: ViewMeasurement, renewed: ViewMeasurement, positions: np.ndarray) -> None:
     arrays = {}
-    for name in RowState.__dataclass_fields__:
+    for name in (one.name for one in fields(RowState)):
         whole = getattr(measured.rows, name).copy()
         whole[positions] = getattr(renewed.rows, name)
         arrays[name] = whole
     measured.rows = RowState(**arrays)
+    measured.tied[positions] = renewed.tied
     measured.moved = len(positions)
     kept = ~np.isin(measured.older_positions, positions)
     measured.older_positions = np.concatenate([measured.older_positions[kept], positions[renewed.older_positions]])

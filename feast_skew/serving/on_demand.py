@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,10 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan, OnDemandPlan
 from feast_skew.core.pairs import FeaturePairs, RowState, classify
-from feast_skew.diagnosis.base import Case
+from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.explain import explain
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft
+from feast_skew.judging.whole import whole
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import ViewSample
 from feast_skew.measuring.view import ViewMeasurement
@@ -163,7 +164,9 @@ def _draft(
     inputs: OnDemandInputs,
     both: Both,
 ) -> Draft:
-    draft = draft_feature(measured, feature, sample, settings)
+    rows = replace(measured, features=(feature,), pairs={feature.name: measured.pairs[feature.name]})
+    counted = whole(rows)
+    draft = draft_feature(counted, feature, sample.size, settings)
     pairs, size = measured.pairs[feature.name], len(inputs.usable)
     left_out = size - len(both.positions)
     if size and left_out == size:
@@ -181,5 +184,5 @@ def _draft(
         draft.reasons.append(
             f"training hands {', '.join(both.offline.widened)} over as floating point, as integers with nulls in a frame"
         )
-    draft.causes = explain(Case(plan.view, feature, pairs, measured.rows, np.empty(0, dtype=np.int64), None, list))
+    draft.causes = explain(case_of(counted, feature))
     return draft

@@ -17,7 +17,8 @@ from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.model import FeaturePlan, Limits
 from feast_skew.core.types import declared_type
 from feast_skew.judging.claims import settle_claims
-from feast_skew.judging.distributions import Description, describe
+from feast_skew.judging.distributions import Description, Shown, describe
+from feast_skew.judging.profiling import profile_of
 from feast_skew.report import Metric, Verdict
 from feast_skew.statistics.hashing import mix
 
@@ -29,7 +30,8 @@ def described(
     feature = FeaturePlan("v", "f", declared, EXACT, Limits(**limits))
     off, on = (pa.array(side, declared.arrow, from_pandas=False) for side in (offline, online))
     same = equal(off, on, EXACT, declared.kind)
-    return describe(feature, off, on, same, mix(np.arange(len(off))), confidence=0.95, population=population)
+    profile = profile_of(feature, off, on, same, mix(np.arange(len(off))))
+    return describe(feature, profile, Shown.of(off, on, same), confidence=0.95, population=population)
 
 
 def metrics(
@@ -288,7 +290,8 @@ def test_movement_is_shown_beside_what_it_explains() -> None:
     column, other = pa.array([1.0, 2.0, 4.0]), pa.array([2.0, 3.0, 5.0])
     moved = {"psi": 0.1, "mean_difference": None, "variance_ratio": 0.2}
     same, order = np.zeros(3, bool), mix(np.arange(3))
-    found = describe(feature, column, other, same, order, confidence=0.95, movement=moved)
+    profile = profile_of(feature, column, other, same, order)
+    found = describe(feature, profile, Shown.of(column, other, same), confidence=0.95, movement=moved)
     assert found.metrics["psi"].extra["movement"] == 0.1
     assert found.metrics["mean_difference"].extra["movement"] is None
     assert found.metrics["variance_ratio"].extra["movement"] == 0.2

@@ -19,7 +19,8 @@ from feast_skew.core.types import declared_type
 from feast_skew.judging.claims import Claim
 from feast_skew.judging.distributions import Description
 from feast_skew.judging.feature import EMPTY_COUNTS, Draft, draft_feature, failed_draft, settle_drafts
-from feast_skew.measuring.sampling import ViewSample
+from feast_skew.judging.whole import whole
+from feast_skew.measuring.sampling import SampleSize
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import FeatureResult, Metric, Verdict, worst
 
@@ -56,7 +57,7 @@ def draft(
     entities = pa.table({"id": np.arange(size)})
     measured = ViewMeasurement(view, entities, rows, {name: pairs}, np.empty(0, np.int64), {}, features=(feature,))
     known = size if population is None else population
-    return draft_feature(measured, feature, ViewSample(entities, known, known - size), RunSettings())
+    return draft_feature(whole(measured), feature, SampleSize(size, known, known - size), RunSettings())
 
 
 def settled(one: Draft) -> FeatureResult:

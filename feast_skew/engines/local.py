@@ -1,0 +1,112 @@
+"""The engine of one process: tables in memory, offline sources in a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Mask
+from feast_skew.core.keys import KeySet
+from feast_skew.core.model import ViewPlan
+from feast_skew.engines.base import KnownSize, PopulationSize
+from feast_skew.judging.whole import whole
+from feast_skew.measuring.drawing import Measured, draw
+from feast_skew.measuring.orphans import unknown_keys
+from feast_skew.measuring.progress import Progress
+from feast_skew.measuring.sampling import Population, SampleSize, ViewSample, find_population
+from feast_skew.measuring.sampling import draw as draw_sample
+from feast_skew.measuring.tally import Tally
+from feast_skew.measuring.training import ask, probe, take_over
+from feast_skew.measuring.view import ViewMeasurement, measure_view
+from feast_skew.report import Finding
+from feast_skew.stores.base import OfflineReader, OnlineReader
+
+
+class LocalEngine:
+    """Measures in this process; `given` are entities to take instead of a sample, by key set."""
+
+    name = "local"
+    findings: Sequence[Finding] = ()
+
+    def __init__(
+        self,
+        online: OnlineReader,
+        offline: OfflineReader,
+        as_of: int,
+        seed: int,
+        progress: Progress,
+        *,
+        given: Mapping[KeySet, ViewSample] | None = None,
+    ) -> None:
+        self._online = online
+        self._offline = offline
+        self._as_of = as_of
+        self._seed = seed
+        self._progress = progress
+        self._given = given or {}
+        self._populations: dict[KeySet, Population] = {}
+        self._samples: dict[KeySet, Mapping[str, ViewSample]] = {}
+        self._measured: dict[str, list[ViewMeasurement]] = {}
+
+    def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
+        """Scan the sources for entities; see `Engine.find_population`."""
+        found = find_population(keys, list(views), self._offline, self._as_of, self._progress)
+        self._populations[keys] = found
+        sizes = {
+            name: KnownSize(known.entities.num_rows, known.rows, known.null_keys) for name, known in found.views.items()
+        }
+        return PopulationSize(found.size, sizes, found.errors)
+
+    def draw(self, keys: KeySet, wanted: int, needed: Callable[[int], int] | None) -> Mapping[str, SampleSize]:
+        """Take the smallest hashes; see `Engine.draw`."""
+        population = self._populations[keys]
+        if keys in self._given:
+            samples: Mapping[str, ViewSample] = dict.fromkeys(population.views, self._given[keys])
+        else:
+            samples = draw_sample(population, wanted, self._seed, needed)
+        self._samples[keys] = samples
+        return {name: sample.size for name, sample in samples.items()}
+
+    def unknown(self, view: ViewPlan, entities: pa.Table) -> Mask:
+        """Look entities up among the known ones; see `Engine.unknown`."""
+        return unknown_keys(entities, self._populations[view.keys].views[view.name])
+
+    def measure(self, view: ViewPlan) -> list[Measured]:
+        """Read and align all rows; see `Engine.measure`."""
+        index = self._samples[view.keys][view.name].index()
+        parts = measure_view(view, index, self._online, self._offline, self._as_of, self._progress)
+        self._measured = {view.name: parts}
+        return [self._settled(part) for part in parts]
+
+    def _settled(self, rows: ViewMeasurement) -> Measured:
+        """Hold the rows against what training would get, and give what is judged."""
+        tally = Tally.of(rows)
+        drawn, positions = draw(rows, tally)
+        found = probe(drawn, self._offline)
+        answer = found.ties
+        if found.everywhere:
+            everyone = np.flatnonzero(rows.rows.aligned != NO_INSTANT)
+            answer = ask(rows, everyone, self._offline)
+        elif answer is not None:
+            answer = answer.at(positions)
+        if answer is None:
+            return whole(rows, found.training, tally)
+        take_over(rows, answer.taken())
+        return whole(rows, found.training)
+
+    def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
+        """Give all rows of the view that was measured last; see `Engine.ruled`."""
+        del parts
+        return self._measured[view.name]
+
+    def rows_of(self, view: ViewPlan) -> OfflineReader:
+        """Give the reader of the offline store; see `Engine.rows_of`."""
+        del view
+        return self._offline
+
+    def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
+        """Give the tables; see `Engine.served`."""
+        return self._populations[keys], self._samples[keys]
