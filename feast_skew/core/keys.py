@@ -172,12 +172,17 @@ def _head(keys: KeySet) -> bytes:
 
 def _value_bytes(entities: pa.Table, keys: KeySet) -> Iterator[list[bytes]]:
     """Yield what follows: the values of the keys, of some entities at a time."""
-    ordered = sorted(keys.keys, key=lambda key: key.name)
-    nothing = pa.scalar(b"", pa.binary())
     for start in range(0, entities.num_rows, _BLOCK):
-        block = entities.slice(start, _BLOCK)
-        parts = [part for key in ordered for part in _encoded(in_one_piece(block.column(key.name)), key.declared)]
-        yield pc.binary_join_element_wise(*parts, nothing).to_pylist() if parts else [b""] * block.num_rows
+        yield value_bytes(entities.slice(start, _BLOCK), keys).to_pylist()
+
+
+def value_bytes(entities: pa.Table, keys: KeySet) -> pa.Array:
+    """Give the part of the canonical bytes that tells the entities of one key set apart: the values of their keys."""
+    ordered = sorted(keys.keys, key=lambda key: key.name)
+    parts = [part for key in ordered for part in _encoded(in_one_piece(entities.column(key.name)), key.declared)]
+    if not parts:
+        return pa.array([b""] * entities.num_rows, pa.binary())
+    return in_one_piece(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary())))
 
 
 def _encoded(column: pa.Array, declared: DeclaredType) -> list[pa.Scalar | pa.Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,15 @@ import numpy as np
 from feast_skew.statistics.binning import CategoryBins, NumericBins, counted_bins, numeric_bins
 from feast_skew.statistics.pairs import NumberPairs, Pairs
 from feast_skew.statistics.states.base import Bins, State, decode, encode, states
-from feast_skew.statistics.states.category_sample import CategorySample
+from feast_skew.statistics.states.category_sample import CategorySample, Confusion
+from feast_skew.statistics.states.counts import Counts
 from feast_skew.statistics.states.number_sample import NumberSample
 
 VERSION = 1
 _MAGIC = b"feast-skew profile "
 NUMERIC_BINS, CATEGORIES = 10, 20
+
+_SAMPLES = (NumberSample.key, CategorySample.key, Confusion.key)
 
 Sample = NumberSample | CategorySample
 
@@ -58,6 +61,23 @@ class Profile:
             if kind.fits(pairs)
         }
         return cls(bins, found)
+
+    @classmethod
+    def counted(cls, pairs: Pairs, bins: Bins) -> Profile:
+        """Compute the states of some rows that count all of them; `sampled` adds those that are samples of rows."""
+        found = {
+            key: kind.of(pairs, bins) for key, kind in states().items() if kind.fits(pairs) and key not in _SAMPLES
+        }
+        return cls(bins, found)
+
+    def sampled(self, drawn: Pairs) -> Profile:
+        """Add the samples, drawn from pairs among which are those with the smallest hashes of all and of all that differ."""
+        counts = self.states[Counts.key]
+        assert isinstance(counts, Counts)  # noqa: S101  for the type checker
+        rows = {key: counts.rows for key in _SAMPLES} | {Confusion.key: counts.rows - counts.match - counts.null_both}
+        kinds = {key: kind for key, kind in states().items() if key in _SAMPLES and kind.fits(drawn)}
+        samples = {key: replace(kind.of(drawn, self.bins), rows=rows[key]) for key, kind in kinds.items()}
+        return Profile(self.bins, dict(sorted({**self.states, **samples}.items())))
 
     @classmethod
     def zero(cls, bins: Bins) -> Profile:
