@@ -22,7 +22,7 @@ from feast_skew.measuring.history import HeldRows, pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.training import Question, Training, hold_against_training
 from feast_skew.statistics.hashing import Hashes
-from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows, check_held
+from feast_skew.stores.base import OfflineReader, OnlineRows, RowReader, check_held
 
 
 @dataclass
@@ -55,7 +55,7 @@ def read_online(
     view: ViewPlan,
     features: Sequence[FeaturePlan],
     entities: pa.Table,
-    online: OnlineReader,
+    online: RowReader,
     progress: Progress,
     stage_name: str,
 ) -> OnlineRows:
@@ -84,7 +84,7 @@ def read_online(
 
 
 def measure_view(
-    view: ViewPlan, index: KeyIndex, online: OnlineReader, offline: OfflineReader, as_of: int, progress: Progress
+    view: ViewPlan, index: KeyIndex, online: RowReader, offline: OfflineReader, as_of: int, progress: Progress
 ) -> list[ViewMeasurement]:
     """Measure a view on the entities of an index: online first, then the offline rows at the same instants.
 
