@@ -21,7 +21,7 @@ from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.statistics.hashing import Hashes
-from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows, check_held
+from feast_skew.stores.base import OfflineReader, OnlineRows, RowReader, check_held
 
 
 @dataclass
@@ -58,7 +58,7 @@ def read_online(
     view: ViewPlan,
     features: Sequence[FeaturePlan],
     entities: pa.Table,
-    online: OnlineReader,
+    online: RowReader,
     progress: Progress,
     stage_name: str,
 ) -> OnlineRows:
@@ -87,7 +87,7 @@ def read_online(
 
 
 def measure_view(
-    view: ViewPlan, index: KeyIndex, online: OnlineReader, offline: OfflineReader, as_of: int, progress: Progress
+    view: ViewPlan, index: KeyIndex, online: RowReader, offline: OfflineReader, as_of: int, progress: Progress
 ) -> list[ViewMeasurement]:
     """Measure a view on the entities of an index: online first, then the offline rows at the same instants.
 

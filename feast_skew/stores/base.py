@@ -128,7 +128,7 @@ class KeyScan:
     extra: dict[str, object] = field(default_factory=dict)
 
 
-class OnlineReader(Protocol):
+class RowReader(Protocol):
     """Reads rows of the online store."""
 
     @property
@@ -152,11 +152,15 @@ class OnlineReader(Protocol):
             When the store does not answer.
         """
 
-    def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
-        """Look through the keys that the store really holds for the view's entity keys."""
-
     def close(self) -> None:
         """Close what was opened to read; a further read opens it anew."""
+
+
+class OnlineReader(RowReader, Protocol):
+    """Reads rows of the online store, and looks for others than those that it is asked for."""
+
+    def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
+        """Look through the keys that the store really holds for the view's entity keys."""
 
 
 class OfflineReader(Protocol):

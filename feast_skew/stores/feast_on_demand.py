@@ -20,8 +20,8 @@ from feast_skew.stores.feast_offline import ROW_ID, FeastOfflineReader, quiet
 from feast_skew.stores.feast_online import FeastOnlineReader, Row, entity_keys, nanoseconds
 from feast_skew.stores.feast_replay import RememberedRows, RememberedTable, untouched
 from feast_skew.stores.feast_training_frame import TrainingFrames
-from feast_skew.stores.feast_values import decode_column
 from feast_skew.stores.serving import Computed, OnDemandInputs, names_of
+from feast_skew.stores.value_messages import decode_column
 
 _CHUNK = 1_000
 

@@ -25,9 +25,9 @@ from feast_skew.core.types import Kind
 from feast_skew.errors import StoreUnavailable
 from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
-from feast_skew.stores.feast_values import decode_column
 from feast_skew.stores.redis import client, faults, scan
 from feast_skew.stores.redis.pace import Pace
+from feast_skew.stores.value_messages import decode_column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FARTHEST = ((1 << 63) // 10**9 - 1) * 10**9

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
+from servers import executor
+from servers.executor import encoded
 
 from feast_skew.core.equality import Tolerance, default_tolerance, equal
 from feast_skew.core.types import Kind, declared_type, floats
@@ -151,17 +153,30 @@ def feast_type(name: str) -> Any:
 
 def written(name: str, values: list[Any]) -> Any:
     """Give the values as Feast writes them, read back as a column."""
-    from feast.protos.feast.types.Value_pb2 import Value
-    from feast.type_map import python_values_to_proto_values
-
-    from feast_skew.stores.feast_values import decode_column
-
-    protos = [python_values_to_proto_values([value], feast_type(name).to_value_type())[0] for value in values]
-    column, wrong = decode_column(
-        [Value.FromString(proto.SerializeToString()) for proto in protos], declared_type(name)
-    )
+    column, wrong = decoded(serialized(name, values), name)
     assert not wrong.any()
     return column
+
+
+def serialized(name: str, values: list[Any]) -> list[bytes]:
+    """Give the bytes of each value as Feast writes it."""
+    from feast.type_map import python_values_to_proto_values
+
+    kind = feast_type(name).to_value_type()
+    return [python_values_to_proto_values([value], kind)[0].SerializeToString() for value in values]
+
+
+def decoded(raw: list[bytes], name: str) -> tuple[Any, np.ndarray]:
+    """Read values by Feast's class of values and by the one that executors make, between which no bit may differ."""
+    from feast.protos.feast.types.Value_pb2 import DESCRIPTOR, Value
+
+    from feast_skew.stores.value_messages import parse_column, value_class
+
+    made = value_class(DESCRIPTOR.serialized_pb)
+    assert made is not Value
+    ours, theirs = (parse_column(raw, declared_type(name), value) for value in (Value, made))
+    assert encoded({"x": ours[0], "wrong": ours[1]}) == encoded({"x": theirs[0], "wrong": theirs[1]})
+    return ours
 
 
 @pytest.mark.parametrize(("name", "groups"), CASES)
@@ -327,48 +342,47 @@ def test_noise_passes_and_decimals_have_statistics(repo: Any) -> None:
     assert features["amount"].verdict == "pass"
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "corrupt"),
-    [
-        ("Decimal", {"decimal_val": "NaN"}, False),
-        ("Decimal", {"decimal_val": "Infinity"}, True),
-        ("Decimal", {"decimal_val": "no number"}, True),
-        ("Decimal", {"decimal_val": ""}, True),
-        ("Decimal", {"decimal_val": "1e999999999"}, True),
-        ("Decimal", {"decimal_val": "9" * 39}, True),
-        ("Decimal", {"string_val": "1.5"}, True),
-        ("Decimal", {"double_val": 1.5}, True),
-        ("Uuid", {"uuid_val": "no uuid"}, False),
-        ("Uuid", {"string_val": TWO}, False),
-        ("Uuid", {"int64_val": 5}, True),
-        ("Json", {"json_val": "{"}, False),
-        ("Json", {"json_val": "[" * 200_000}, False),
-        ("Json", {"json_val": '"\\ud800"'}, False),
-        ("Json", {"string_val": "{}"}, True),
-        ("Map", {"json_val": "{}"}, True),
-        ("Map", {"int64_val": 5}, True),
-        ("Struct({x: Int64})", {"string_val": "{}"}, True),
-        ("Array(Map)", {"string_list_val": {"val": ["a"]}}, True),
-        ("Array(Array(Int64))", {"int64_list_val": {"val": [1]}}, True),
-        ("Set(Int64)", {"int64_list_val": {"val": [1]}}, True),
-        ("Set(Int64)", {"string_set_val": {"val": ["a"]}}, True),
-        ("Array(Int64)", {"int64_set_val": {"val": [1]}}, True),
-        ("Array(Decimal)", {"decimal_list_val": {"val": ["1", "x"]}}, True),
-        ("Set(Decimal)", {"decimal_set_val": {"val": ["Infinity"]}}, True),
-        ("ScalarMap", {"map_val": {}}, True),
-        ("ZonedTimestamp", {"unix_timestamp_val": 5}, True),
-        ("ZonedTimestamp", {"zoned_timestamp_val": {"unix_timestamp": 2**62, "zone": "no zone"}}, False),
-        ("PdfBytes", {"string_val": "x"}, True),
-    ],
-)
+# The type by name, what a value has in place of it, and whether that is corrupt.
+BAD: list[tuple[str, dict[str, Any], bool]] = [
+    ("Decimal", {"decimal_val": "NaN"}, False),
+    ("Decimal", {"decimal_val": "Infinity"}, True),
+    ("Decimal", {"decimal_val": "no number"}, True),
+    ("Decimal", {"decimal_val": ""}, True),
+    ("Decimal", {"decimal_val": "1e999999999"}, True),
+    ("Decimal", {"decimal_val": "9" * 39}, True),
+    ("Decimal", {"string_val": "1.5"}, True),
+    ("Decimal", {"double_val": 1.5}, True),
+    ("Uuid", {"uuid_val": "no uuid"}, False),
+    ("Uuid", {"string_val": TWO}, False),
+    ("Uuid", {"int64_val": 5}, True),
+    ("Json", {"json_val": "{"}, False),
+    ("Json", {"json_val": "[" * 200_000}, False),
+    ("Json", {"json_val": '"\\ud800"'}, False),
+    ("Json", {"string_val": "{}"}, True),
+    ("Map", {"json_val": "{}"}, True),
+    ("Map", {"int64_val": 5}, True),
+    ("Struct({x: Int64})", {"string_val": "{}"}, True),
+    ("Array(Map)", {"string_list_val": {"val": ["a"]}}, True),
+    ("Array(Array(Int64))", {"int64_list_val": {"val": [1]}}, True),
+    ("Set(Int64)", {"int64_list_val": {"val": [1]}}, True),
+    ("Set(Int64)", {"string_set_val": {"val": ["a"]}}, True),
+    ("Array(Int64)", {"int64_set_val": {"val": [1]}}, True),
+    ("Array(Decimal)", {"decimal_list_val": {"val": ["1", "x"]}}, True),
+    ("Set(Decimal)", {"decimal_set_val": {"val": ["Infinity"]}}, True),
+    ("ScalarMap", {"map_val": {}}, True),
+    ("ZonedTimestamp", {"unix_timestamp_val": 5}, True),
+    ("ZonedTimestamp", {"zoned_timestamp_val": {"unix_timestamp": 2**62, "zone": "no zone"}}, False),
+    ("PdfBytes", {"string_val": "x"}, True),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "corrupt"), BAD)
 def test_bad_values_online_have_an_outcome(name: str, value: dict[str, Any], corrupt: bool) -> None:
     """Alone and between sound ones, which stay what they are."""
     from feast.protos.feast.types.Value_pb2 import Value
 
-    from feast_skew.stores.feast_values import decode_column
-
     declared = declared_type(name)
-    column, wrong = decode_column([Value(), Value(**value), Value()], declared)
+    column, wrong = decoded([b"", Value(**value).SerializeToString(), b""], name)
     assert wrong.tolist() == [False, corrupt, False]
     assert column.type == declared.arrow
     is_null = corrupt or value == {"decimal_val": "NaN"}
@@ -380,10 +394,8 @@ def test_bad_values_online_have_an_outcome(name: str, value: dict[str, Any], cor
 def test_feasts_stand_in_for_no_moment_is_null() -> None:
     from feast.protos.feast.types.Value_pb2 import Value, ZonedTimestamp
 
-    from feast_skew.stores.feast_values import decode_column
-
     missing = Value(zoned_timestamp_val=ZonedTimestamp(unix_timestamp=-(2**63), zone="UTC"))
-    column, wrong = decode_column([missing], declared_type("ZonedTimestamp"))
+    column, wrong = decoded([missing.SerializeToString()], "ZonedTimestamp")
     assert column.to_pylist() == [None]
     assert not wrong.any()
 
@@ -427,3 +439,55 @@ def test_text_offline_that_is_no_json_or_no_uuid_stays_text(make_repository: Any
 def test_decimals_online_are_numbers() -> None:
     numbers, valid = floats(written("Decimal", ["1.10", None, "-0.3"]))
     assert (numbers.tolist(), valid.tolist()) == ([1.1, 0.0, -0.3], [True, False, True])
+
+
+GARBAGE = [b"\xff", b"\x12\x05ab", b"\x12\x02\xff\xfe", b"\x29\x00", b"\x98\x01\x00", b"\x20\x05\x20\x06"]
+
+
+def test_executors_read_every_value_as_the_driver_does(make_repository: Any, redis_server: Any, tmp_path: Path) -> None:
+    """Values, bad values and garbage of every type in a real server; there neither Feast nor pandas can be imported."""
+    from feast import Field
+    from feast.protos.feast.types.Value_pb2 import Value
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from feast_skew.stores.redis import layout
+
+    types = [name for rows in GROUPS.values() for name, _ in rows]
+    types += sorted({name for name, _, _ in BAD} - set(types))
+    names = {f"f{number}": name for number, name in enumerate(types)}
+    repo = make_repository(tmp_path)
+    fields = {feature: Field(name=feature, dtype=feast_type(name)) for feature, name in names.items()}
+    table = {"id": [0], "event_timestamp": stamps(1)}
+    repo.apply(repo.view("every", repo.source("every", table), {"id": "Int64"}, fields))
+    groups = {name: groups for rows in GROUPS.values() for name, groups in rows}
+    cells = {
+        feature: [
+            *serialized(name, [value for group in groups.get(name, []) for value in group]),
+            *(Value(**bad).SerializeToString() for type_name, bad, _ in BAD if type_name == name),
+            *GARBAGE,
+        ]
+        for feature, name in names.items()
+    }
+    size = max(map(len, cells.values()))
+    view = repo.view_plan("every")
+    keys = layout.Layout(repo.project).keys(pa.table({"id": range(size)}), view.keys).to_pylist()
+    hashed = dict(zip([*names, "moment"], layout.fields("every", list(names)), strict=True))
+    client = redis_server.client()
+    for row, key in enumerate(keys):
+        values = {hashed[feature]: column[row] for feature, column in cells.items() if row < len(column)}
+        moment = Timestamp(seconds=1_700_000_000 + row, nanos=row).SerializeToString()
+        client.hset(key, mapping={**values, hashed["moment"]: moment})
+    client.set(layout.Layout(repo.project).keys(pa.table({"id": [size]}), view.keys)[0].as_py(), "no hash")
+
+    entities = pa.table({"id": range(size + 2)})
+    questions = [(view, view.features, entities), *((view, (feature,), entities) for feature in view.features)]
+    reader = repo.online_reader()
+    ours = [reader.read(*question) for question in questions]
+    bare = executor.bare(view)
+    sent = [(bare, tuple(one for one in bare.features if one in asked), entities) for _, asked, _ in questions]
+    theirs, findings = executor.run((reader.recipe([view]), sent))
+    assert findings == reader.findings == []
+    for (_, asked, _), our, their in zip(questions, ours, theirs, strict=True):
+        assert executor.encoded_rows(our) == their, [one.declared.name for one in asked]
+    assert all(ours[0].corrupt[feature][size] for feature in names)
+    assert sum(int(mask.sum()) for mask in ours[0].corrupt.values()) > len(BAD) / 2 + len(names)

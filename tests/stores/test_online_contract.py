@@ -502,7 +502,7 @@ class TestDamage:
         from feast.protos.feast.types.Value_pb2 import Value
 
         from feast_skew.core.types import declared_type
-        from feast_skew.stores.feast_values import decode_column
+        from feast_skew.stores.value_messages import decode_column
 
         values = [Value(unix_timestamp_val=-(2**63)), Value(unix_timestamp_val=0), Value()]
         column, wrong = decode_column(values, declared_type("UnixTimestamp"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ import pyarrow as pa
 import redis
 
 from feast_skew.core.arrays import Positions
-from feast_skew.errors import SkewError, StoreUnavailable
+from feast_skew.errors import SkewError
 from feast_skew.stores.redis import faults, resp, wide
 from feast_skew.stores.redis.channel import Channel, TooLarge
 from feast_skew.stores.redis.deployments import Deployment, Node
 from feast_skew.stores.redis.large import read_large
 from feast_skew.stores.redis.pace import Pace
+from feast_skew.stores.redis.patience import Tries
 from feast_skew.stores.redis.question import Question, Taker, Unread
 
 PIPELINE = 1_024
@@ -40,8 +41,6 @@ _SAMPLE = 64
 _PROGRESS = 0.95
 """At most so much of what was open may still be open after a try for the next one to count as the first."""
 
-_WAITS = (0.2, 1.0, 3.0)
-
 
 @dataclass(frozen=True)
 class _Command:
@@ -62,6 +61,8 @@ class BulkHashes:
     """Reads the same fields of many hashes, from whatever deployment, at the pace that it is given.
 
     It sends HMGET; HLEN and HGETALL where nearly all fields of a hash are asked for; HSTRLEN where values are very large.
+    A server that is lost is waited for as long as its deployment may be mending itself, and for so many seconds of
+    `patience` at the least.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class BulkHashes:
         deployment: Deployment,
         pace: Pace,
         sleep: Callable[[float], None],
+        patience: float = 0.0,
     ) -> None:
         self._deployment = deployment
         self._pace = pace
         self._sleep = sleep
+        self._patience = patience
         self._channels: dict[Node, Channel] = {}
         self._given_up = False
         self._largest = self._mean = 0.0
@@ -94,7 +97,7 @@ class BulkHashes:
             When a server does not answer for longer than the deployment may take to mend itself, or refuses.
         """
         question = Question(keys, fields, taker, np.ones(len(keys), dtype=bool))
-        waits, since = self._waits(), self._pace.clock()
+        tries = Tries(self._pace.clock)
         while question.open.any():
             left = int(question.open.sum())
             try:
@@ -104,15 +107,12 @@ class BulkHashes:
                 raise
             except Exception as error:  # noqa: BLE001  told in one line
                 self.close()
-                if not faults.is_transient(error):
-                    raise self._give_up(error) from faults.printable(error)
                 if int(question.open.sum()) < _PROGRESS * left:
-                    waits, since = self._waits(), self._pace.clock()
-                wait = next(waits, None)
-                # Servers that are silent take their time-outs, too.
-                overdue = self._pace.clock() - since > self._deployment.patience > 0
-                if wait is None or overdue:
-                    raise self._give_up(error) from faults.printable(error)
+                    tries = Tries(self._pace.clock)
+                wait = self._wait(tries, error)
+                if wait is None:
+                    self._given_up = True
+                    raise faults.unavailable("redis", error) from faults.printable(error)
                 self._sleep(wait)
                 self._refresh()
             except BaseException:
@@ -121,19 +121,12 @@ class BulkHashes:
         self._given_up = False
         return question.unread
 
-    def _give_up(self, error: Exception) -> StoreUnavailable:
-        self._given_up = True
-        return faults.unavailable("redis", error)
-
-    def _waits(self) -> Iterator[float]:
-        """Yield how long to wait before each further try; nothing once the store has been given up."""
-        if self._given_up:
-            return
-        yield from _WAITS
-        waited = sum(_WAITS)
-        while waited + _WAITS[-1] <= self._deployment.patience:
-            waited += _WAITS[-1]
-            yield _WAITS[-1]
+    def _wait(self, tries: Tries, error: Exception) -> float | None:
+        """Give how long to wait before the next try; None when there is none, as after the store has been given up."""
+        if self._given_up or not faults.is_transient(error):
+            return None
+        patience = self._deployment.patience
+        return tries.wait(max(patience, self._patience) if faults.is_lost(error) else patience)
 
     def _refresh(self) -> None:
         # While a cluster mends itself its nodes may not tell; the next try will show.

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import random
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
 import redis
 from feast import FeatureStore, RepoConfig
+from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.infra.provider import Provider
-from redis.backoff import NoBackoff
-from redis.cluster import LoadBalancingStrategy
-from redis.retry import Retry
-from redis.sentinel import SentinelConnectionPool, SlaveNotFoundError
 
-from feast_skew.errors import ConfigError, StoreUnavailable
-from feast_skew.stores.redis.deployments import Cluster, Deployment, Single
-from feast_skew.stores.redis.faults import NO_REPLICA, is_alive, printable, unavailable
+from feast_skew.errors import ConfigError
+from feast_skew.stores.redis.address import CLUSTER, Address, connect, deployment_of, disconnect, without_retries
+from feast_skew.stores.redis.deployments import Deployment
+from feast_skew.stores.redis.faults import is_alive, printable, unavailable
 
 SOCKET_TIMEOUT = 10.0
-_MENDING = 30.0
-"""Seconds that sentinels and clusters may take to put another server in the place of a lost one."""
-
 _ADDRESS = "write connection_string as host:port,option=value, for example localhost:6379,db=0"
 
 
@@ -49,12 +41,45 @@ def check_address(store: FeatureStore, where: str) -> None:
         raise ConfigError(f"{where}: connection_string names no host:port", hint=_ADDRESS)
 
 
-def client(provider: Provider, config: RepoConfig, replicas: bool = False) -> Any:
-    """Give the Redis client of a provider, with time-outs where the user has set none, so that no dead host hangs a run.
+def address(config: RepoConfig, replicas: bool = False) -> Address:
+    """Give the address that Feast's settings name, with time-outs where the user has set none, so that no dead host hangs a run.
 
-    redis-py's own retries are left out: reads are repeated above it, where a silent server costs one time-out each. All
-    connections speak RESP2, whatever the user's own ones do: it is what the replies are read as. With `replicas`, asked
-    the first time, the client is one of replicas, and all that Feast reads through this provider comes from them.
+    All connections speak RESP2, whatever the user's own ones do: it is what the replies are read as.
+
+    Raises
+    ------
+    ConfigError
+        When the connection string cannot be read.
+    """
+    settings = _settings(config, replicas)
+    try:
+        # Feast's own code takes the string apart, of which the last word on an option counts.
+        nodes, options = RedisOnlineStore._parse_connection_string(settings.connection_string)
+        named = tuple((node["host"], node["port"]) for node in nodes)
+    except (LookupError, ValueError) as error:
+        raise _bad_option(error) from None
+    return Address(_kind(config), named, options, settings.sentinel_master, replicas)
+
+
+def _settings(config: RepoConfig, replicas: bool) -> Any:
+    text = config.online_store.connection_string
+    for option in ("socket_timeout", "socket_connect_timeout"):
+        if f",{option}=" not in f",{text}".replace(" ", ""):
+            text += f",{option}={SOCKET_TIMEOUT}"
+    if replicas and _kind(config) == CLUSTER:
+        text += ",read_from_replicas=true"  # so that every connection says READONLY
+    return config.online_store.model_copy(update={"connection_string": f"{text},protocol=2"})
+
+
+def _kind(config: RepoConfig) -> str:
+    return str(getattr(config.online_store.redis_type, "value", config.online_store.redis_type))
+
+
+def client(provider: Provider, config: RepoConfig, replicas: bool = False) -> Any:
+    """Give the Redis client of a provider, connected as `address` and `connect` say.
+
+    With `replicas`, asked the first time, the client is one of replicas, and all that Feast reads through this provider comes
+    from them.
 
     Raises
     ------
@@ -65,57 +90,16 @@ def client(provider: Provider, config: RepoConfig, replicas: bool = False) -> An
     """
     online: Any = provider.online_store
     if online._client is None:
-        text = config.online_store.connection_string
-        for option in ("socket_timeout", "socket_connect_timeout"):
-            if f",{option}=" not in f",{text}".replace(" ", ""):
-                text += f",{option}={SOCKET_TIMEOUT}"
-        kind = _kind(config)
-        if replicas and kind == "redis_cluster":
-            text += ",read_from_replicas=true"  # so that every connection says READONLY
-        # Feast's own code takes the string apart, of which the last word on an option counts.
-        settings = config.online_store.model_copy(update={"connection_string": f"{text},protocol=2"})
         try:
-            online._get_client(settings)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if type(online) is RedisOnlineStore:
+                online._client = connect(address(config, replicas))
+            else:  # a class of the user's own may know more than its settings do
+                online._client = without_retries(online._get_client(_settings(config, replicas)))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise _bad_option(error) from None
-        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
+        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
             raise unavailable("redis", error) from printable(error)
-        if replicas:
-            online._client = _of_replicas(online._client, kind)
-        pool = getattr(online._client, "connection_pool", None)
-        if pool is not None:
-            pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
     return online._client
-
-
-def _kind(config: RepoConfig) -> str:
-    return str(getattr(config.online_store.redis_type, "value", config.online_store.redis_type))
-
-
-def _of_replicas(connected: Any, kind: str) -> Any:
-    if kind == "redis_cluster":
-        connected.load_balancing_strategy = LoadBalancingStrategy.RANDOM_REPLICA
-        return connected
-    if kind == "redis_sentinel":
-        pool = connected.connection_pool
-        options = {name: value for name, value in pool.connection_kwargs.items() if name != "connection_pool"}
-        return pool.sentinel_manager.slave_for(pool.service_name, connection_pool_class=_ReplicaPool, **options)
-    return _replica_of(connected)
-
-
-class _ReplicaPool(SentinelConnectionPool):
-    """Connects to replicas only; redis-py's own goes to the master when there is none."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
-        proxy: Any = self.proxy  # what the connections ask
-        proxy.rotate_slaves = self.rotate_slaves
-
-    def rotate_slaves(self) -> Iterator[Any]:
-        """Give the addresses of the replicas that the sentinels call sound."""
-        found = self.sentinel_manager.discover_slaves(self.service_name)
-        yield from random.sample(found, len(found))
-        raise SlaveNotFoundError("the sentinels know no sound replica")
 
 
 def close(provider: Provider) -> None:
@@ -123,13 +107,9 @@ def close(provider: Provider) -> None:
     online: Any = provider.online_store
     for name in ("_client", "_glide_client"):
         held = getattr(online, name, None)
-        if held is None:
-            continue
-        setattr(online, name, None)
-        manager = getattr(getattr(held, "connection_pool", None), "sentinel_manager", None)
-        for one in (held, *(manager.sentinels if manager is not None else ())):
-            with suppress(Exception):  # nothing hangs on how a connection ends
-                one.close()
+        if held is not None:
+            setattr(online, name, None)
+            disconnect(held)
 
 
 def deployment(provider: Provider, config: RepoConfig, replicas: bool) -> Deployment:
@@ -140,33 +120,7 @@ def deployment(provider: Provider, config: RepoConfig, replicas: bool) -> Deploy
     StoreUnavailable, ConfigError
         As `client`.
     """
-    connected = client(provider, config, replicas)
-    kind = _kind(config)
-    if kind == "redis_cluster":
-        return Cluster(connected, _MENDING, replicas=connected.load_balancing_strategy is not None)
-    return Single(connected, _MENDING if kind == "redis_sentinel" else 0.0)
-
-
-def _replica_of(master: Any) -> Any:
-    """Give a client of the first replica that a server names; the server itself when it is one."""
-    try:
-        role = master.execute_command("ROLE")
-    except redis.exceptions.NoPermissionError as error:
-        raise StoreUnavailable(
-            "the online store (redis) does not let this user ask for replicas", hint="grant +role, or " + NO_REPLICA
-        ) from error
-    except Exception as error:  # noqa: BLE001  told in one line
-        raise unavailable("redis", error) from printable(error)
-    if role[0] != b"master":
-        return master
-    if not role[2]:
-        raise StoreUnavailable("the online store (redis) has no replica", hint=NO_REPLICA)
-    host, port = (part.decode() for part in role[2][0][:2])
-    pool = master.connection_pool
-    options = {**pool.connection_kwargs, "host": host, "port": int(port)}
-    options.pop("path", None)  # a replica is not behind the master's socket
-    kind = redis.Connection if pool.connection_class is redis.UnixDomainSocketConnection else pool.connection_class
-    return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **options))
+    return deployment_of(client(provider, config, replicas), _kind(config))
 
 
 def check(provider: Provider, config: RepoConfig, replicas: bool = False) -> None:
@@ -182,7 +136,7 @@ def check(provider: Provider, config: RepoConfig, replicas: bool = False) -> Non
     connection = client(provider, config, replicas)
     try:
         connection.ping()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise _bad_option(error) from None
     except Exception as error:  # noqa: BLE001  told in one line
         if not is_alive(error):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,10 @@ from feast_skew.core.types import DeclaredType, Kind, to_declared
 from feast_skew.stores.redis import layout
 from feast_skew.stores.redis.raw import slices
 from feast_skew.stores.redis.wire import LONGEST, varints
+from feast_skew.stores.value_messages import parse_column
+
+if TYPE_CHECKING:
+    from feast.protos.feast.types.Value_pb2 import Value
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,10 @@ class Column:
     `held` is how many bytes are kept of values that have no fixed size.
     """
 
-    def __init__(self, declared: DeclaredType, rows: int) -> None:
+    def __init__(self, declared: DeclaredType, rows: int, value: type[Value]) -> None:
         self._declared = declared
         self._rows = rows
+        self._value = value
         self._odd: list[tuple[int, bytes]] = []
         self.held = 0
 
@@ -75,7 +80,7 @@ class Column:
         if self._odd:
             self._odd.sort(key=lambda one: one[0])  # replies of several servers come in any order
             positions = np.array([position for position, _ in self._odd], dtype=np.int64)
-            values, broken = _parsed([raw for _, raw in self._odd], self._declared)
+            values, broken = parse_column([raw for _, raw in self._odd], self._declared, self._value)
             corrupt[positions] = broken
             column = values if len(positions) == self._rows else put(column, positions, values)
         return column, corrupt
@@ -92,8 +97,8 @@ class Column:
 class _Numbers(Column):
     """Numbers in an array that is filled as they come."""
 
-    def __init__(self, declared: DeclaredType, rows: int, tag: int, dtype: str) -> None:
-        super().__init__(declared, rows)
+    def __init__(self, declared: DeclaredType, rows: int, value: type[Value], tag: int, dtype: str) -> None:
+        super().__init__(declared, rows, value)
         self._tag = tag
         self._values = np.zeros(rows, dtype=dtype)
         self._valid = np.zeros(rows, dtype=bool)
@@ -154,8 +159,8 @@ class _Text(Column):
 
     _LENGTHS = 3  # bytes of the length that are read here: contents up to 2 MiB
 
-    def __init__(self, declared: DeclaredType, rows: int, tag: int) -> None:
-        super().__init__(declared, rows)
+    def __init__(self, declared: DeclaredType, rows: int, value: type[Value], tag: int) -> None:
+        super().__init__(declared, rows, value)
         self._tag = tag
         self._parts: list[pa.Array] = []
         self._positions: list[Positions] = []
@@ -209,40 +214,25 @@ def _decoded(raw: pa.Array, positions: Positions, corrupt: Mask) -> pa.Array:
         return pa.array(texts, pa.string())
 
 
-def _parsed(raw: list[bytes], declared: DeclaredType) -> tuple[pa.Array, Mask]:
-    """Read serialized values by the protobuf library; those that are none, or of another type, are null and marked."""
-    from feast.protos.feast.types.Value_pb2 import Value
-    from google.protobuf.message import DecodeError
-
-    from feast_skew.stores.feast_values import decode_column
-
-    values, broken = [], np.zeros(len(raw), dtype=bool)
-    for i, one in enumerate(raw):
-        value = Value()
-        try:
-            value.ParseFromString(one)
-        except DecodeError:
-            value, broken[i] = Value(), True
-        values.append(value)
-    column, wrong = decode_column(values, declared)
-    return column, broken | wrong
-
-
-_MAKERS: dict[str, Callable[[DeclaredType, int], Column]] = {
-    "Int32": lambda declared, rows: _Varints(declared, rows, layout.INT32_TAG, "i4"),
-    "Int64": lambda declared, rows: _Varints(declared, rows, layout.INT64_TAG, "i8"),
-    "Float32": lambda declared, rows: _Fixed(declared, rows, layout.FLOAT_TAG, "f4"),
-    "Float64": lambda declared, rows: _Fixed(declared, rows, layout.DOUBLE_TAG, "f8"),
-    "Bool": lambda declared, rows: _Booleans(declared, rows, layout.BOOL_TAG, "?"),
-    "UnixTimestamp": lambda declared, rows: _Varints(declared, rows, layout.UNIX_TIMESTAMP_TAG, "i8"),
-    "String": lambda declared, rows: _Text(declared, rows, layout.STRING_TAG),
-    "Bytes": lambda declared, rows: _Text(declared, rows, layout.BYTES_TAG),
-    "PdfBytes": lambda declared, rows: _Text(declared, rows, layout.BYTES_TAG),
-    "ImageBytes": lambda declared, rows: _Text(declared, rows, layout.BYTES_TAG),
+_READERS: dict[str, tuple[Callable[..., Column], tuple[Any, ...]]] = {
+    "Int32": (_Varints, (layout.INT32_TAG, "i4")),
+    "Int64": (_Varints, (layout.INT64_TAG, "i8")),
+    "Float32": (_Fixed, (layout.FLOAT_TAG, "f4")),
+    "Float64": (_Fixed, (layout.DOUBLE_TAG, "f8")),
+    "Bool": (_Booleans, (layout.BOOL_TAG, "?")),
+    "UnixTimestamp": (_Varints, (layout.UNIX_TIMESTAMP_TAG, "i8")),
+    "String": (_Text, (layout.STRING_TAG,)),
+    "Bytes": (_Text, (layout.BYTES_TAG,)),
+    "PdfBytes": (_Text, (layout.BYTES_TAG,)),
+    "ImageBytes": (_Text, (layout.BYTES_TAG,)),
 }
+"""By the declared type, what reads it by column, and how its values are told from others."""
 
 
-def column_of(declared: DeclaredType, rows: int) -> Column:
-    """Make the column that reads values of a declared type the fastest way there is for it."""
-    make: Any = _MAKERS.get(declared.name, Column)
-    return make(declared, rows)
+def column_of(declared: DeclaredType, rows: int, value: type[Value]) -> Column:
+    """Make the column that reads values of a declared type the fastest way there is for it.
+
+    `value` is Feast's class of values, by which it reads what is written in no usual way.
+    """
+    reader, how = _READERS.get(declared.name, (Column, ()))
+    return reader(declared, rows, value, *how)

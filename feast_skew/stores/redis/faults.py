@@ -41,6 +41,7 @@ _SENT = re.compile(r"[,;]? ?with args beginning|, sent|[`']auth[`'] command", re
 """Where the text of an error begins to repeat what was sent to the server."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NO_CLUSTER = "Cluster mode is not enabled"
 _NO_ANSWER = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -70,6 +71,23 @@ def is_transient(error: Exception) -> bool:
     if isinstance(error, redis.exceptions.AuthenticationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
         return False
     return isinstance(error, _PASSES)
+
+
+def is_lost(error: Exception) -> bool:
+    """Tell whether a server is away, or not ready yet, and may come back by itself.
+
+    What it refuses is no reason to wait, nor is an answer that says that the reader is at the wrong address.
+    """
+    asked = _told_by_nodes(error)
+    return isinstance(asked, _NO_ANSWER) and is_transient(asked) and _NO_CLUSTER not in str(error)
+
+
+def _told_by_nodes(error: Exception) -> Exception:
+    """Give what the nodes of a cluster said, where an error is of the whole of it."""
+    cause = error.__cause__
+    return (
+        cause if isinstance(error, redis.exceptions.RedisClusterException) and isinstance(cause, Exception) else error
+    )
 
 
 def is_wrong_type(error: Exception) -> bool:
@@ -105,8 +123,7 @@ def unavailable(name: str, error: Exception) -> StoreUnavailable:
     """Make the error of a store that does not answer; passwords and addresses with them are left out."""
     if isinstance(error, StoreUnavailable):
         return error
-    if isinstance(error, redis.exceptions.RedisClusterException) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # what each node said
+    error = _told_by_nodes(error)
     what, hint = next((what, hint) for holds, what, hint in _STORIES if holds(error))
     return StoreUnavailable(f"the online store ({name}) {what(error)}", hint=hint)
 
@@ -154,7 +171,7 @@ _STORIES: tuple[tuple[Callable[[Exception], bool], Callable[[Exception], str], s
         "set redis_type: redis_cluster under online_store in feature_store.yaml",
     ),
     (
-        lambda error: "Cluster mode is not enabled" in str(error),
+        lambda error: _NO_CLUSTER in str(error),
         lambda _: "is no cluster",
         "leave out redis_type: redis_cluster under online_store in feature_store.yaml",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from feast_skew.core.types import declared_type
 from feast_skew.stores.redis import resp
 from feast_skew.stores.redis.columns import Values, column_of
 from feast_skew.stores.redis.raw import words
+from feast_skew.stores.value_messages import value_class
 
 NUMBERS = {
     "Int32": ("int32_val", st.integers(-(2**31), 2**31 - 1)),
@@ -28,9 +30,24 @@ NUMBERS = {
 }
 
 
+@cache
+def classes() -> tuple[Any, Any]:
+    """Give Feast's own class of values, and the one that is made of its description where Feast is not installed."""
+    from feast.protos.feast.types.Value_pb2 import DESCRIPTOR, Value
+
+    return Value, value_class(DESCRIPTOR.serialized_pb)
+
+
 def decoded(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[bool]]:
-    """Read values as they come out of replies, in two parts and in a shuffled order of rows."""
-    column = column_of(declared_type(name), len(raw))
+    """Read values as they come out of replies, by both classes of values, between which there must be no difference."""
+    ours, made = (read_by(value, raw, name) for value in classes())
+    assert ours == made
+    return ours
+
+
+def read_by(value: Any, raw: Sequence[bytes | None], name: str) -> tuple[list[Any], list[bool]]:
+    """Read values in two parts and in a shuffled order of rows."""
+    column = column_of(declared_type(name), len(raw), value)
     order = np.random.default_rng(len(raw)).permutation(len(raw))
     for rows in np.array_split(order, 2):
         text = b"".join(resp.reply([raw[row]]) for row in rows)
@@ -47,7 +64,7 @@ def by_the_library(raw: Sequence[bytes | None], name: str) -> tuple[list[Any], l
     from feast.protos.feast.types.Value_pb2 import Value
     from google.protobuf.message import DecodeError
 
-    from feast_skew.stores.feast_values import decode_column
+    from feast_skew.stores.value_messages import decode_column
 
     cells, broken = [], np.zeros(len(raw), dtype=bool)
     for i, one in enumerate(raw):
@@ -184,7 +201,7 @@ def test_garbage_is_no_moment(raw: bytes) -> None:
 
 def test_rows_that_never_came_are_null() -> None:
     for name in [*NUMBERS, "Array(Int64)", "Map"]:
-        values, corrupt = column_of(declared_type(name), 3).finish()
+        values, corrupt = column_of(declared_type(name), 3, classes()[0]).finish()
         assert values.to_pylist() == [None] * 3
         assert not corrupt.any()
         assert isinstance(values, pa.Array)

@@ -322,7 +322,7 @@ def test_memory_follows_the_chunk(world: Any) -> None:
     reader = world.online_reader()
     for _ in range(3):
         read(reader, world, "narrow")
-    (one,) = reader._hashes._channels.values()
+    (one,) = reader._rows._hashes._channels.values()
     assert len(one.buffer) <= bulk.UNLIMITED_PIPELINE_BYTES * 2
 
 
