@@ -117,7 +117,7 @@ def run(job: Job) -> SkewReport:
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
         features=tuple(results),
-        findings=(*gathered.findings, *job.online.findings),
+        findings=(*gathered.findings, *job.offline.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
         settings={
@@ -251,6 +251,7 @@ def _run_view(
     known = population.views[view.name]
     orphans = count_orphans(view, scan, known, job.online, job.progress)
     gathered.findings.extend(findings_of(parts, known, orphans))
+    gathered.findings.extend(job.offline.hazards([part.compared for part in parts]))
     for measured in parts:
         gathered.drafts.extend(_drafts(job, measured, sample))
     return parts

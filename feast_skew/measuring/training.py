@@ -61,9 +61,12 @@ def hold_against_training(
 
     Where a source has several rows at one instant and none is the newest, only the retrieval knows which one training
     takes. Of the other entities some are probed; when any answer differs, the retrieval's values are taken for all of
-    them. Earlier versions of a row are not taken over: the created timestamp decides, as Feast promises, and a store
+    them; a store that gives training all of several rows has no answer for these, and is not asked. Earlier versions of a
+    row are not taken over: the created timestamp decides, as Feast promises, and a store
     that does not heed it answers differently from one question to the next.
     """
+    if offline.gives_all_ties:
+        aligned = aligned & ~held.tied_and_differ
     tied = np.flatnonzero(held.tied_and_differ & aligned)[:_PROBED_TIES]
     usual = np.empty(0, dtype=np.int64)
     if question.source_rows <= _PROBE_ROWS:

@@ -22,7 +22,7 @@ from feast_skew.measuring.history import HeldRows, pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.training import Question, Training, hold_against_training
 from feast_skew.statistics.hashing import Hashes
-from feast_skew.stores.base import OfflineReader, OnlineReader, OnlineRows, check_held
+from feast_skew.stores.base import Compared, OfflineReader, OnlineReader, OnlineRows, check_held
 
 
 @dataclass
@@ -30,7 +30,7 @@ class ViewMeasurement:
     """What was read of one view, or of those of its features that align alike: row states, and pairs by feature.
 
     `moved` counts entities whose online row changed while the run looked, `ties` those with several offline rows at one
-    instant; `training` says how `get_historical_features` answers.
+    instant, `differing_ties` those of them whose rows differ; `training` says how `get_historical_features` answers.
     """
 
     view: ViewPlan
@@ -41,6 +41,7 @@ class ViewMeasurement:
     older: dict[str, pa.Array]
     moved: int = 0
     ties: int = 0
+    differing_ties: int = 0
     training: Training = field(default_factory=Training)
     source_rows: int = 0
     features: tuple[FeaturePlan, ...] = field(default=())
@@ -49,6 +50,14 @@ class ViewMeasurement:
     def order(self) -> Hashes:
         """A hash per entity, in which the statistics' sample takes them."""
         return entity_order(self.entities)
+
+    @property
+    def compared(self) -> Compared:
+        """The offline side of the comparison."""
+        columns = {name: pairs.offline for name, pairs in self.pairs.items()}
+        return Compared(
+            self.view, self.features, self.entities, self.rows.aligned, columns, self.ties, self.differing_ties
+        )
 
 
 def read_online(
@@ -180,9 +189,12 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
         held.older_positions,
         held.older,
         ties=int(held.tied.sum()),
+        differing_ties=int(held.tied_and_differ.sum()),
         source_rows=source_rows,
         features=features,
     )
+    if held.all_tied is not None:
+        held.all_tied.settle(held.columns, features, found.columns, rows.aligned != NO_INSTANT)
     _compare(measured, features, held, found)
     wrong = np.zeros(entities.num_rows, dtype=bool)
     for pairs in measured.pairs.values():
