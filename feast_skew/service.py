@@ -116,7 +116,7 @@ def run(job: Job) -> SkewReport:
         versions={"feast_skew": own_version(), **job.versions},
         sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
         features=tuple(results),
-        findings=(*gathered.findings, *job.engine.findings, *job.online.findings),
+        findings=(*gathered.findings, *job.engine.findings, *job.offline.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
         settings={
@@ -241,6 +241,7 @@ def _run_view(
         unknown = job.engine.unknown(view, scan.entities)
         orphans = count_orphans(view, scan, unknown, job.online, job.progress)
     gathered.findings.extend(findings_of(parts, null_rows, orphans))
+    gathered.findings.extend(job.engine.hazards(view))
     for measured in parts:
         gathered.drafts.extend(_drafts(job, measured, sample))
     return parts

@@ -66,6 +66,9 @@ class Engine(Protocol):
             When a store cannot be read.
         """
 
+    def hazards(self, view: ViewPlan) -> Sequence[Finding]:
+        """Give what users should know of training sets with the entities of the view that was measured last."""
+
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
         """Give the rows of a measured view that expectations are held against."""
 

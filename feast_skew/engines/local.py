@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 
-from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import ViewPlan
@@ -19,7 +17,7 @@ from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample, find_population
 from feast_skew.measuring.sampling import draw as draw_sample
 from feast_skew.measuring.tally import Tally
-from feast_skew.measuring.training import ask, probe, take_over
+from feast_skew.measuring.training import ask, askable, probe, take_over
 from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding
 from feast_skew.stores.base import OfflineReader, OnlineReader
@@ -88,14 +86,17 @@ class LocalEngine:
         found = probe(drawn, self._offline)
         answer = found.ties
         if found.everywhere:
-            everyone = np.flatnonzero(rows.rows.aligned != NO_INSTANT)
-            answer = ask(rows, everyone, self._offline)
+            answer = ask(rows, askable(rows, self._offline), self._offline)
         elif answer is not None:
             answer = answer.at(positions)
         if answer is None:
             return whole(rows, found.training, tally)
         take_over(rows, answer.taken())
         return whole(rows, found.training)
+
+    def hazards(self, view: ViewPlan) -> Sequence[Finding]:
+        """Ask the offline store; see `Engine.hazards`."""
+        return self._offline.hazards([rows.compared for rows in self._measured[view.name]])
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
         """Give all rows of the view that was measured last; see `Engine.ruled`."""

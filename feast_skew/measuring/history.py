@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, microseconds
 from feast_skew.core.arrays import Mask
+from feast_skew.core.columns import joined
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.measuring.ties import TiedRows
 from feast_skew.stores.base import OfflineBatch, OfflineReader
 
 
@@ -22,7 +24,8 @@ class HeldRows:
 
     `columns` have one value per entity, in the declared types, null where there is no row. `tied` marks entities with
     several rows at that instant of which none is the newest, `older` holds the earlier versions of a row that was
-    written again: positions of entities, and the columns of those versions.
+    written again: positions of entities, and the columns of those versions. `all_tied` has all rows that are tied and differ,
+    of stores of which training gets all.
     """
 
     columns: dict[str, pa.Array]
@@ -30,6 +33,7 @@ class HeldRows:
     tied_and_differ: np.ndarray
     older_positions: np.ndarray
     older: dict[str, pa.Array]
+    all_tied: TiedRows | None = None
 
 
 @dataclass
@@ -115,9 +119,26 @@ class RowPicker:
         for name, column in declared.items():
             same = _same(column, held.columns[name].take(pa.array(other_positions)))
             held.tied_and_differ[other_positions[tie & ~same]] = True
+        if offline.gives_all_ties:
+            held.all_tied = _all_tied(held, other_positions, tie, declared)
+            if held.all_tied is not None:
+                held.all_tied.settle(held.columns, features)
         older = pa.array(~tie)
         held.older_positions = other_positions[~tie]
         held.older = {name: column.filter(older) for name, column in declared.items()}
+
+
+def _all_tied(held: HeldRows, others: np.ndarray, tie: np.ndarray, declared: dict[str, pa.Array]) -> TiedRows | None:
+    """Put the tied rows that differ together: those that are held, and the others."""
+    first = np.flatnonzero(held.tied_and_differ)
+    if not len(first):
+        return None
+    wanted = np.flatnonzero(tie & held.tied_and_differ[others])
+    columns = {
+        name: joined(held.columns[name].take(pa.array(first)), column.take(pa.array(wanted)))
+        for name, column in declared.items()
+    }
+    return TiedRows(np.concatenate([first, others[wanted]]), columns)
 
 
 def _at(

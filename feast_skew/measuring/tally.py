@@ -83,8 +83,8 @@ class FeatureTally:
 class Tally:
     """Counts over all rows of a view, or of those of its features that align alike; parts that share no row add up.
 
-    `near` counts the unaligned entities with an offline row less than a second away; `tied` those with several offline rows at one
-    instant that differ; `ties` those with several; `moved` those whose online row changed while the run looked.
+    `near` counts the unaligned entities with an offline row less than a second away; `ties` those with several offline rows at one instant,
+    `differing_ties` those of them whose rows differ; `moved` those whose online row changed while the run looked.
     """
 
     features: Mapping[str, FeatureTally]
@@ -98,7 +98,7 @@ class Tally:
     unaligned: int = 0
     near: int = 0
     ties: int = 0
-    tied: int = 0
+    differing_ties: int = 0
     moved: int = 0
 
     @classmethod
@@ -112,7 +112,7 @@ class Tally:
             has_both=int(np.count_nonzero(rows.has_offline & rows.has_online)),
             near=_near(rows),
             ties=measured.ties,
-            tied=int(np.count_nonzero(measured.tied)),
+            differing_ties=measured.differing_ties,
             moved=measured.moved,
             **{name: int(np.count_nonzero(getattr(rows, name))) for name in masks},
         )

@@ -83,10 +83,12 @@ def probe(drawn: ViewMeasurement, offline: OfflineReader) -> Probe:
     """Ask the retrieval for some of the drawn rows: right ones, wrong ones, and those that contradict each other.
 
     Where a source has several rows at one instant and none is the newest, only the retrieval knows which one training
-    takes. Sources of very many rows are asked for these alone.
+    takes; a store that gives training all of them has no answer for these, and is not asked. Sources of very many rows are
+    asked for these alone.
     """
-    aligned = drawn.rows.aligned != NO_INSTANT
-    tied = np.flatnonzero(drawn.tied)[:MOST_TIES]
+    aligned = np.zeros(drawn.entities.num_rows, dtype=bool)
+    aligned[askable(drawn, offline)] = True
+    tied = np.flatnonzero(drawn.tied & aligned)[:MOST_TIES]
     usual = np.empty(0, dtype=np.int64)
     if drawn.source_rows <= _PROBE_ROWS:
         wrong = np.zeros(len(aligned), dtype=bool)
@@ -103,6 +105,12 @@ def probe(drawn: ViewMeasurement, offline: OfflineReader) -> Probe:
     training = Training(retrained, int(np.count_nonzero(first.outdated)))
     taken = first.taken()
     return Probe(training, taken if len(taken.positions) else None, bool(other.any()))
+
+
+def askable(rows: ViewMeasurement, offline: OfflineReader) -> Positions:
+    """Give the positions of the entities for whose value the retrieval has an answer."""
+    aligned = rows.rows.aligned != NO_INSTANT
+    return np.flatnonzero(aligned & ~rows.tied if offline.gives_all_ties else aligned)
 
 
 def ask(rows: ViewMeasurement, positions: Positions, offline: OfflineReader) -> Answer | None:

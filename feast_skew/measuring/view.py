@@ -21,7 +21,7 @@ from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.statistics.hashing import Hashes
-from feast_skew.stores.base import OfflineReader, OnlineRows, RowReader, check_held
+from feast_skew.stores.base import Compared, OfflineReader, OnlineRows, RowReader, check_held
 
 
 @dataclass
@@ -29,7 +29,7 @@ class ViewMeasurement:
     """What was read of one view, or of those of its features that align alike: row states, and pairs by feature.
 
     `moved` counts entities whose online row changed while the run looked, `ties` those with several offline rows at one
-    instant; `tied` marks the aligned ones among these whose rows differ.
+    instant, `differing_ties` those of them whose rows differ; `tied` marks the aligned ones among these.
     """
 
     view: ViewPlan
@@ -40,6 +40,7 @@ class ViewMeasurement:
     older: dict[str, pa.Array]
     moved: int = 0
     ties: int = 0
+    differing_ties: int = 0
     source_rows: int = 0
     features: tuple[FeaturePlan, ...] = field(default=())
     tied: Mask = field(default_factory=lambda: np.empty(0, dtype=bool))
@@ -52,6 +53,14 @@ class ViewMeasurement:
     def order(self) -> Hashes:
         """A hash per entity, in which the statistics' sample takes them."""
         return entity_order(self.entities)
+
+    @property
+    def compared(self) -> Compared:
+        """The offline side of the comparison."""
+        columns = {name: pairs.offline for name, pairs in self.pairs.items()}
+        return Compared(
+            self.view, self.features, self.entities, self.rows.aligned, columns, self.ties, self.differing_ties
+        )
 
 
 def read_online(
@@ -183,10 +192,13 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
         held.older_positions,
         held.older,
         ties=int(held.tied.sum()),
+        differing_ties=int(held.tied_and_differ.sum()),
         source_rows=source_rows,
         features=features,
         tied=held.tied_and_differ & (rows.aligned != NO_INSTANT),
     )
+    if held.all_tied is not None:
+        held.all_tied.settle(held.columns, features, found.columns, rows.aligned != NO_INSTANT)
     for feature in features:
         name = feature.name
         off, on = held.columns[name], found.columns[name]

@@ -74,7 +74,7 @@ class Profile:
         """Add the samples, drawn from pairs among which are those with the smallest hashes of all and of all that differ."""
         counts = self.states[Counts.key]
         assert isinstance(counts, Counts)  # noqa: S101  for the type checker
-        rows = {key: counts.rows for key in _SAMPLES} | {Confusion.key: counts.rows - counts.match - counts.null_both}
+        rows = dict.fromkeys(_SAMPLES, counts.rows) | {Confusion.key: counts.rows - counts.match - counts.null_both}
         kinds = {key: kind for key, kind in states().items() if key in _SAMPLES and kind.fits(drawn)}
         samples = {key: replace(kind.of(drawn, self.bins), rows=rows[key]) for key, kind in kinds.items()}
         return Profile(self.bins, dict(sorted({**self.states, **samples}.items())))

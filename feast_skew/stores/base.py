@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -128,6 +128,23 @@ class KeyScan:
     extra: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Some features of a view as they were compared: the offline side of every entity.
+
+    `instants` are those of the aligned offline rows, `NO_INSTANT` for entities that have none; `ties` counts entities with
+    several newest rows at one instant, `differing_ties` those whose rows are not all the same.
+    """
+
+    view: ViewPlan
+    features: Sequence[FeaturePlan]
+    entities: pa.Table
+    instants: Instants
+    columns: Mapping[str, pa.Array]
+    ties: int
+    differing_ties: int
+
+
 class RowReader(Protocol):
     """Reads rows of the online store."""
 
@@ -165,6 +182,17 @@ class OnlineReader(RowReader, Protocol):
 
 class OfflineReader(Protocol):
     """Reads rows of the offline store."""
+
+    @property
+    def gives_all_ties(self) -> bool:
+        """Tell that a training set gets all newest rows of one instant, so that none of them is its value."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What users should know of how training sets are made, whatever the view."""
+
+    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
+        """Give what users should know of training sets with the compared entities of one view."""
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield all rows of the view's source with the values of some features (none: keys and timestamps only).

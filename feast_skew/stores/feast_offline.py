@@ -23,8 +23,10 @@ from feast_skew.core.alignment import microseconds
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.types import Kind, to_declared
 from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
-from feast_skew.stores.base import OfflineBatch
+from feast_skew.report import Finding
+from feast_skew.stores.base import Compared, OfflineBatch
 from feast_skew.stores.excerpt import excerpted
+from feast_skew.stores.feast_spark import SparkSide, frames_without_collisions, is_spark, to_arrow
 from feast_skew.stores.feast_values import source_text
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
@@ -49,7 +51,30 @@ class FeastOfflineReader:
         self._pulled: tuple[Any, pa.Table] | None = None
         self._numbered = RememberedViews()
         self._finer: set[str] = set()
+        settings = store.config.offline_store
+        self._spark = SparkSide(settings) if is_spark(settings) else None
         self.name = str(getattr(store.config.offline_store, "type", "offline store"))
+
+    @property
+    def gives_all_ties(self) -> bool:
+        """Tell whether training gets all rows of one instant; see `OfflineReader.gives_all_ties`."""
+        return self._spark is not None
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Give what the configuration of the store does to training sets; see `OfflineReader.findings`."""
+        return self._spark.findings if self._spark is not None else ()
+
+    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
+        """Give what training sets of the compared entities get wrong; see `OfflineReader.hazards`."""
+        return self._spark.hazards(parts) if self._spark is not None else ()
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Make everything ready in which Feast reads the store rightly, and put it back."""
+        return self._spark.reading() if self._spark is not None else contextlib.nullcontext()
+
+    def _arrow(self, job: Any) -> pa.Table:
+        return to_arrow(job) if self._spark is not None else job.to_arrow()
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield all rows of the view's source; see `OfflineReader.scan`."""
@@ -100,8 +125,8 @@ class FeastOfflineReader:
         columns = source_columns(view, [feature.name for feature in view.features])
         provider: Any = self._store._get_provider()
         try:
-            with quiet():
-                table = provider.offline_store.pull_all_from_table_or_query(
+            with quiet(), self.reading():
+                job = provider.offline_store.pull_all_from_table_or_query(
                     config=self._store.config,
                     data_source=source,
                     join_key_columns=list(columns.keys.values()),
@@ -110,7 +135,8 @@ class FeastOfflineReader:
                     created_timestamp_column=columns.created,
                     start_date=_START,
                     end_date=_END,
-                ).to_arrow()
+                )
+                table = self._arrow(job)
         except SkewError:
             raise
         except Exception as error:
@@ -146,7 +172,8 @@ class FeastOfflineReader:
         """Ask `get_historical_features` for these entities at these instants; None when Feast cannot answer.
 
         Rows come back in any order and number (ties fan out, rows past the ttl vanish), so each carries an id of ours
-        and is put back by it; of several answers to one question the last is taken, as training would keep one.
+        and is put back by it; of several answers to one question the last is taken, as training would keep one. Entities
+        that a Spark store takes for one another are asked for in different frames.
         """
         frame = entities.to_pandas() if entities.num_columns else pd.DataFrame(index=range(len(instants)))
         for key in view.keys.keys:
@@ -157,10 +184,16 @@ class FeastOfflineReader:
         frame["event_timestamp"] = pd.to_datetime(microseconds(instants) + finer, utc=True)
         frame[ROW_ID] = np.arange(len(instants))
         refs = [feature.ref for feature in features]
+        whole = np.arange(len(instants))
+        parts = [whole] if self._spark is None else frames_without_collisions(view, entities, instants)
+        tables: list[pa.Table] = []
         try:
-            with quiet(), self._store_for(view, entities) as store:
-                job = store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
-                table: pa.Table = job.to_arrow()
+            with quiet(), self.reading(), self._store_for(view, entities) as store:
+                for part in parts:
+                    asked = frame if part is whole else frame.iloc[part].reset_index(drop=True)
+                    job = store.get_historical_features(entity_df=asked, features=refs, full_feature_names=True)
+                    tables.append(self._arrow(job))
+                table = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
         except Exception:  # noqa: BLE001  a retrieval that Feast cannot do leaves the pulled rows as they are
             return None
         position = np.full(len(instants), -1, dtype=np.int64)

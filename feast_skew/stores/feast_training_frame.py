@@ -95,7 +95,7 @@ class TrainingFrames:
                 frame[key.name] = frame[key.name].dt.tz_localize(None)
         frame[EVENT_TIMESTAMP] = pd.to_datetime(np.full(len(frame), as_of), utc=True)
         try:
-            with quiet():
+            with quiet(), self._offline.reading():
                 table = self._store.get_historical_features(entity_df=frame, features=references).to_arrow()
         except Exception:  # noqa: BLE001  it is asked for its types only
             return nothing

@@ -15,12 +15,15 @@ from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.numbering import number_entities
 from feast_skew.report import Finding
-from feast_skew.stores.base import KeyScan, Located, OfflineBatch, OnlineRows
+from feast_skew.stores.base import Compared, KeyScan, Located, OfflineBatch, OnlineRows
 from feast_skew.stores.table_rows import Resolved, TableRows, declare, resolve
 
 
 class TableOfflineReader:
     """Gives the rows of a table; `located` says where their entities stand in the table of all of them."""
+
+    gives_all_ties = False
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, table: TableRows, located: Located) -> None:
         self._table = table
@@ -45,6 +48,10 @@ class TableOfflineReader:
     ) -> dict[str, pa.Array] | None:
         """Give None: the table itself is all there is."""
         return None
+
+    def hazards(self, parts: Sequence[Compared]) -> tuple[Finding, ...]:
+        """Give none: a table is the training set."""
+        return ()
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give None: a table has no earlier definition."""

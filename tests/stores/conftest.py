@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,12 +42,13 @@ class Repository:
         self.project = f"p{next(_projects)}x"  # no project's name ends with another one's: "p1x", "p11x"
         self._entities: dict[tuple[str, str], Any] = {}
         directory.mkdir(parents=True, exist_ok=True)
+        offline_settings = settings.pop("offline_settings", {})
         content = {
             "project": self.project,
             "provider": "local",
             "registry": str(directory / "registry.db"),
             "online_store": dict(online),
-            "offline_store": {"type": offline},
+            "offline_store": {"type": offline, **offline_settings},
             "entity_key_serialization_version": 3,
             **settings,
         }
@@ -87,6 +89,16 @@ class Repository:
         options.setdefault("path", str(self.path(name)))
         options.setdefault("timestamp_field", "event_timestamp")
         return FileSource(name=name, created_timestamp_column=created, **options)
+
+    def spark_source(self, name: str, table: Any = None, *, created: str = "", **options: Any) -> Any:
+        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+        if table is not None:
+            self.write(name, table)
+        options.setdefault("timestamp_field", "event_timestamp")
+        if not options.keys() & {"query", "table"}:
+            options |= {"path": str(self.path(name)), "file_format": "parquet"}
+        return SparkSource(name=name, created_timestamp_column=created, **options)
 
     def entity(self, join_key: str, dtype: str) -> Any:
         from feast import Entity
@@ -174,6 +186,32 @@ def _naive(moment: datetime | str) -> np.datetime64:
     if isinstance(moment, datetime):
         moment = moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat()
     return np.datetime64(moment)
+
+
+SPARK = {
+    "spark.master": "local[2]",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.shuffle.partitions": "2",
+}
+"""A session that starts quickly, and looks up no name of a machine."""
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """The one Spark session of a worker, in UTC."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed: requirements-spark.lock has it")
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    session = SparkSession.builder.config(map={**SPARK, "spark.sql.session.timeZone": "UTC"}).getOrCreate()
+    yield session
+    session.stop()
 
 
 @pytest.fixture(scope="session")
