@@ -27,6 +27,7 @@ LAYERS = (
     ("measuring",),
     ("judging",),
     ("diagnosis",),
+    ("engines",),
     ("serving",),
     ("service",),
     ("expectations",),
@@ -47,6 +48,7 @@ FOREIGN = {
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},
+    "engines": {"numpy", "py4j", "pyarrow", "pyspark"},
     "serving": {"numpy", "pyarrow"},
     "service": {"numpy", "pyarrow"},
     "expectations": {"great_expectations", "numpy", "pandas", "pyarrow"},
@@ -56,7 +58,7 @@ FOREIGN = {
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
-HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "redis", "tqdm")
+HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "pyspark", "redis", "tqdm")
 
 
 @dataclass(frozen=True)

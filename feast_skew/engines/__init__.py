@@ -1,0 +1,1 @@
+"""Where the comparison runs, other than in this process alone."""
