@@ -63,6 +63,12 @@ class SourceUnreadable(StoreUnavailable):
     code = "source"
 
 
+class EngineUnavailable(SkewError):
+    """The engine did not start, or ended before the work was done."""
+
+    code = "engine"
+
+
 class UnwritableOutput(SkewError):
     """A report was made and could not be written where it was wanted."""
 

@@ -18,7 +18,7 @@ from feast_skew.core.columns import take_rows
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import COMPARED, FeaturePairs, PairClass, RowState
 from feast_skew.measuring.tally import Tally, bit_lengths, strata_of
-from feast_skew.measuring.training import MOST_TIES, Training
+from feast_skew.measuring.training import Training
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.statistics.profile import Profile
 
@@ -73,10 +73,9 @@ def compared_mask(pairs: FeaturePairs) -> Mask:
 
 
 def drawn_mask(measured: ViewMeasurement, tally: Tally) -> Mask:
-    """Tell which rows are drawn: those of any feature's evidence, and the first ties."""
+    """Tell which rows are drawn: those of any feature's evidence."""
     lengths = bit_lengths(measured.order)
     found = np.zeros(measured.entities.num_rows, dtype=bool)
-    found[np.flatnonzero(measured.tied)[:MOST_TIES]] = True
     for feature in measured.features:
         found |= _in_evidence(measured, feature, tally, lengths)
     return found

@@ -76,7 +76,10 @@ class Profile:
         assert isinstance(counts, Counts)  # noqa: S101  for the type checker
         rows = dict.fromkeys(_SAMPLES, counts.rows) | {Confusion.key: counts.rows - counts.match - counts.null_both}
         kinds = {key: kind for key, kind in states().items() if key in _SAMPLES and kind.fits(drawn)}
-        samples = {key: replace(kind.of(drawn, self.bins), rows=rows[key]) for key, kind in kinds.items()}
+        samples: dict[str, State] = {}
+        for key, kind in kinds.items():
+            sample: Any = kind.of(drawn, self.bins)
+            samples[key] = replace(sample, rows=rows[key])
         return Profile(self.bins, dict(sorted({**self.states, **samples}.items())))
 
     @classmethod

@@ -180,19 +180,12 @@ class OnlineReader(RowReader, Protocol):
         """Look through the keys that the store really holds for the view's entity keys."""
 
 
-class OfflineReader(Protocol):
-    """Reads rows of the offline store."""
+class RowSource(Protocol):
+    """Gives rows of offline sources."""
 
     @property
     def gives_all_ties(self) -> bool:
         """Tell that a training set gets all newest rows of one instant, so that none of them is its value."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What users should know of how training sets are made, whatever the view."""
-
-    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
-        """Give what users should know of training sets with the compared entities of one view."""
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield all rows of the view's source with the values of some features (none: keys and timestamps only).
@@ -209,10 +202,21 @@ class OfflineReader(Protocol):
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values as the source stores them into the feature's declared type."""
 
+    def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
+        """Give the view as it was defined earlier, readable through `scan`; None when that source is gone."""
+
+
+class OfflineReader(RowSource, Protocol):
+    """Reads rows of the offline store."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What users should know of how training sets are made, whatever the view."""
+
+    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
+        """Give what users should know of training sets with the compared entities of one view."""
+
     def training_values(
         self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray
     ) -> dict[str, pa.Array] | None:
         """Give what a training set would get for these entities at these instants; None when it cannot be asked."""
-
-    def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
-        """Give the view as it was defined earlier, readable through `scan`; None when that source is gone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -21,16 +20,15 @@ from google.protobuf import json_format
 
 from feast_skew.core.alignment import microseconds
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
-from feast_skew.core.types import Kind, to_declared
+from feast_skew.core.types import Kind
 from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
 from feast_skew.report import Finding
 from feast_skew.stores.base import Compared, OfflineBatch
 from feast_skew.stores.excerpt import excerpted
 from feast_skew.stores.feast_spark import SparkSide, frames_without_collisions, is_spark, to_arrow
-from feast_skew.stores.feast_values import source_text
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
-from feast_skew.stores.rows import SourceColumns, offline_batch
+from feast_skew.stores.rows import SourceColumns, declared_values, offline_batch
 
 _START = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _END = datetime(2200, 1, 1, tzinfo=timezone.utc)
@@ -156,15 +154,7 @@ class FeastOfflineReader:
 
     def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
         """Bring values of the source into the declared type; see `OfflineReader.declare`."""
-        try:
-            if feature.declared.kind is Kind.NESTED:
-                return source_text(values, feature.feast_type, feature.declared)
-            return to_declared(values, feature.declared)
-        except Exception as error:
-            raise SourceUnreadable(
-                f"offline values of {feature.ref} are {values.type}, declared {feature.declared.name}",
-                hint=_without_values(error) or "correct the schema of the view or the source",
-            ) from error
+        return declared_values(feature, values)
 
     def training_values(
         self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray
@@ -273,11 +263,6 @@ def source_columns(view: ViewPlan, features: Sequence[str]) -> SourceColumns:
         timestamp=mapped.get(source.timestamp_field, source.timestamp_field),
         created=mapped.get(created, created) if created else None,
     )
-
-
-def _without_values(error: Exception) -> str:
-    """Give the text of an error of Arrow or Feast, which may quote a feature's value, without that."""
-    return re.sub(r"'.*'|\bvalue -?\d\S*", "a value", " ".join(str(error).split()))[:200]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import pyarrow.compute as pc
 
 from feast_skew.core.columns import bare_rows, in_one_piece
 from feast_skew.core.keys import KeySet, cast_keys
+from feast_skew.core.model import FeaturePlan
+from feast_skew.core.types import Kind, to_declared
 from feast_skew.errors import SourceUnreadable
 from feast_skew.stores.base import OfflineBatch
 
@@ -79,6 +82,32 @@ def offline_batch(table: pa.Table, columns: SourceColumns, keys: KeySet, where: 
         result.filter(mask) if values else bare_rows(int(keep.sum())),
         null_keys,
     )
+
+
+def declared_values(feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
+    """Bring values as a source stores them into the feature's declared type.
+
+    Raises
+    ------
+    SourceUnreadable
+        When they do not fit; the values themselves are not named.
+    """
+    try:
+        if feature.declared.kind is Kind.NESTED:
+            from feast_skew.stores.feast_values import source_text  # only Feast can write nested values as Feast does
+
+            return source_text(values, feature.feast_type, feature.declared)
+        return to_declared(values, feature.declared)
+    except Exception as error:
+        raise SourceUnreadable(
+            f"offline values of {feature.ref} are {values.type}, declared {feature.declared.name}",
+            hint=_without_values(error) or "correct the schema of the view or the source",
+        ) from error
+
+
+def _without_values(error: Exception) -> str:
+    """Give the text of an error of Arrow or Feast, which may quote a feature's value, without that."""
+    return re.sub(r"'.*'|\bvalue -?\d\S*", "a value", " ".join(str(error).split()))[:200]
 
 
 def to_instants(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -47,7 +47,7 @@ FOREIGN = {
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},
-    "engines": {"numpy", "pyarrow", "pyspark"},
+    "engines": {"numpy", "py4j", "pyarrow", "pyspark"},
     "serving": {"numpy", "pyarrow"},
     "service": {"numpy", "pyarrow"},
     "expectations": {"great_expectations", "numpy", "pandas", "pyarrow"},
@@ -57,7 +57,7 @@ FOREIGN = {
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
-HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "redis", "tqdm")
+HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "pyspark", "redis", "tqdm")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,387 @@
+"""A Spark session for a run: the one that is there, else one of our own; in UTC, and ended by Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from feast_skew.embedded.java import use_java
+from feast_skew.engines.spark.zones import SESSION_ZONE, TimeZones, driver_in_utc
+from feast_skew.errors import ConfigError, EngineUnavailable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MASTER_VARIABLE = "SPARK_MASTER"
+_MASTER = "spark.master"
+_ARROW = "spark.sql.execution.arrow.pyspark.enabled"
+_LOOPBACK = "127.0.0.1"
+# Where nothing else is said. In local mode Spark gives up on a task that failed once, unless the master says otherwise.
+_TASK_FAILURES = 4
+_PLAIN_LOCAL = re.compile(r"local(?:\[\s*(\d+|\*)\s*\])?")
+_UNLESS_SET = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false", _ARROW: "true"}
+_UNLESS_SET_LOCALLY = {
+    "spark.driver.host": _LOOPBACK,
+    "spark.driver.bindAddress": _LOOPBACK,
+    "spark.ui.enabled": "false",
+}
+_ALWAYS = {SESSION_ZONE: "UTC", "spark.executorEnv.TZ": "UTC"}
+# What Spark itself hides in its logs must not stand on the command line of the JVM, where every user of the machine sees it.
+_SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
+_THROWN = re.compile(r"(?:Exception in thread \S+ |Caused by: |: |Error: )(?:[\w.$]+(?:Exception|Error): )?(.+)")
+_STOP_SECONDS = 10.0
+_ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session that can be worked with, whether it was there before, and the time zones that it would have had."""
+
+    session: SparkSession
+    found: bool
+    zones: TimeZones
+
+
+@contextlib.contextmanager
+def open_session(
+    app_name: str, *, master: str | None = None, settings: Mapping[str, str] | None = None, quiet: bool = True
+) -> Iterator[Opened]:
+    """Give a session in UTC: the active one, which is left running, else one of our own, which is stopped at the end.
+
+    Parameters
+    ----------
+    app_name : str
+        Under which Spark shows a session of our own.
+    master : str, optional
+        Of a session of our own; else SPARK_MASTER, `spark.master` of the settings, spark-submit's or spark-defaults.conf's
+        master, and `local[*]`, in this order.
+    settings : mapping, optional
+        Of a session of our own, over Spark's defaults; the time zone is UTC all the same.
+    quiet : bool
+        Whether what a JVM of our own writes is kept off standard error; the end of it is in the error when it does not start.
+
+    Raises
+    ------
+    ConfigError
+        When there is no pyspark or no Java for it.
+    EngineUnavailable
+        When Spark does not start.
+    KeyboardInterrupt
+        When an interruption came, whatever Spark made of it; its jobs are cancelled.
+    """
+    found = _running()
+    with driver_in_utc() as driver_zone, _environment():
+        if found is not None:
+            with _pinned(found) as before, _cancelled_when_interrupted(found, lambda: None):
+                yield Opened(found, True, TimeZones(before, driver_zone))
+            return
+        with (
+            _started(app_name, master, dict(settings or {}), quiet) as (session, before, stop),
+            _cancelled_when_interrupted(session, stop),
+        ):
+            yield Opened(session, False, TimeZones(before, driver_zone))
+
+
+def _running() -> SparkSession | None:
+    """Give the session of this process; one of another thread counts, as a new one would share and stop its context."""
+    try:
+        from pyspark import SparkContext
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pyspark", "py4j"):
+            raise
+        raise ConfigError("pyspark is not installed", hint="pip install 'feast-skew[spark]'") from error
+    try:
+        return SparkSession.active()
+    except PySparkException:
+        return None if SparkContext._active_spark_context is None else SparkSession.builder.getOrCreate()
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """Set the variables of this process back at the end."""
+    names = ("JAVA_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _pinned(session: SparkSession) -> Iterator[str | None]:
+    """Put a session of somebody else in UTC for a while; give the zone that it had."""
+    before: dict[str, str | None] = {}
+    for name, value in ((SESSION_ZONE, "UTC"), (_ARROW, "true")):
+        before[name] = session.conf.get(name, None)
+        try:
+            session.conf.set(name, value)
+        except Exception:
+            del before[name]
+            if name == SESSION_ZONE:
+                raise
+            # A serverless session has Arrow on, and refuses to be told so.
+    try:
+        yield before[SESSION_ZONE]
+    finally:
+        # The connection of this thread may be in the middle of an answer that an interruption cut short.
+        _in_another_thread(lambda: _set_back(session, before))
+
+
+def _set_back(session: SparkSession, before: Mapping[str, str | None]) -> None:
+    for name, value in before.items():
+        if value is None:
+            session.conf.unset(name)
+        else:
+            session.conf.set(name, value)
+
+
+@contextlib.contextmanager
+def _started(
+    app_name: str, master: str | None, settings: dict[str, str], quiet: bool
+) -> Iterator[tuple[SparkSession, str | None, Callable[[], None]]]:
+    """Start a session of our own; give it, the time zone it would have had, and how it is stopped in a hurry."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    if "SPARK_REMOTE" in os.environ:
+        raise ConfigError(
+            "SPARK_REMOTE asks for a session of Spark Connect", hint="open that session first, or unset the variable"
+        )
+    asked = master or os.environ.get(MASTER_VARIABLE) or settings.get(_MASTER)
+    with tempfile.TemporaryFile() as log, _gateway(asked, settings, log if quiet else None):
+        running = [True]
+        stopping = threading.Lock()
+
+        def stop() -> None:
+            with stopping:  # whoever comes second waits until it has stopped
+                if running:
+                    running.clear()
+                    session.stop()
+
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            conf = SparkConf()  # with what spark-submit and spark-defaults.conf say
+            zone = settings.get(SESSION_ZONE) or conf.get(SESSION_ZONE)
+            for name, value in _settings(conf, asked, settings).items():
+                conf.set(name, value)
+            conf.setAppName(app_name)
+            _use_this_python(conf.get(_MASTER) or "")
+            session = SparkSession(SparkContext(conf=conf))
+        except Exception as error:
+            raise _not_started(asked, error, log) from error
+        finally:
+            # Spark's own handler would talk to the JVM in the middle of another answer.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, before)
+        try:
+            yield session, zone, stop
+        except BaseException:
+            _in_another_thread(stop)
+            raise
+        else:
+            stop()
+
+
+def _settings(conf: Any, asked: str | None, settings: Mapping[str, str]) -> dict[str, str]:
+    """Give all that is to be set on Spark's own configuration."""
+    master = asked or conf.get(_MASTER) or "local[*]"
+    plain = _PLAIN_LOCAL.fullmatch(master.strip())
+    if plain is not None:
+        master = f"local[{plain.group(1) or 1},{_TASK_FAILURES}]"
+    defaults = {**_UNLESS_SET, **(_UNLESS_SET_LOCALLY if _is_local(master) else {})}
+    unset = {name: value for name, value in defaults.items() if not conf.contains(name)}
+    return {**unset, **settings, **_ALWAYS, _MASTER: master}
+
+
+def _is_local(master: str) -> bool:
+    """Tell whether drivers and executors are on this machine: `local-cluster[...]` counts."""
+    return master.startswith("local")
+
+
+def _use_this_python(master: str) -> None:
+    """Let local executors run this Python: the one on PATH need not have our libraries."""
+    if _is_local(master):
+        for name in ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+            os.environ.setdefault(name, sys.executable)
+
+
+@contextlib.contextmanager
+def _gateway(asked: str | None, settings: Mapping[str, str], log: IO[bytes] | None) -> Iterator[None]:
+    """Have a JVM: spark-submit's, one that is running already, or one of our own, which ends with the block."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    if "PYSPARK_GATEWAY_PORT" in os.environ or SparkContext._gateway is not None:
+        SparkContext._ensure_initialized()
+        yield
+        return
+    use_java()
+    if _is_local(asked or _announced_master() or "local"):
+        # Or Spark looks up the name of the machine, which containers often cannot resolve.
+        os.environ.setdefault("SPARK_LOCAL_IP", _LOOPBACK)
+    conf = SparkConf(loadDefaults=False)
+    for name, value in settings.items():
+        if not _SECRET.search(name):
+            conf.set(name, value)
+    if asked:
+        conf.set(_MASTER, asked)
+    output: Any = log if log is not None else sys.stderr.fileno()
+    try:
+        gateway = launch_gateway(conf, {"stdout": output, "stderr": output})
+    except BaseException as error:
+        _end_process(_launched(error), patience=0)
+        if not isinstance(error, Exception):
+            raise
+        raise _not_started(asked, error, log) from error
+    SparkContext._ensure_initialized(gateway=gateway)
+
+    try:
+        yield
+    finally:
+        # A later session of this process would inherit our settings from this JVM.
+        SparkContext._gateway = SparkContext._jvm = None
+        with contextlib.suppress(Exception):
+            gateway.shutdown()
+        _end_process(gateway.proc)
+
+
+def _launched(error: BaseException) -> subprocess.Popen[bytes] | None:
+    """Give the process that pyspark was starting when the error came; nothing else knows of it."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        process = frame.f_locals.get("proc")
+        if frame.f_code.co_name == "launch_gateway" and isinstance(process, subprocess.Popen):
+            return process
+    return None
+
+
+def _end_process(process: subprocess.Popen[bytes] | None, patience: float = _STOP_SECONDS) -> None:
+    """End the JVM, which goes by itself when its standard input is closed."""
+    if process is None:
+        return
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _announced_master() -> str | None:
+    """Give the master that Spark will find by itself, without a JVM to ask."""
+    from pyspark.find_spark_home import _find_spark_home
+
+    words = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    if "--master" in words[:-1]:
+        return words[words.index("--master") + 1]
+    folder = os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home()) / "conf"
+    with contextlib.suppress(OSError):
+        for line in (Path(folder) / "spark-defaults.conf").read_text().splitlines():
+            name, *rest = re.split(r"[\s=:]+", line.strip(), maxsplit=1)
+            if name == _MASTER and rest:
+                return rest[0]
+    return None
+
+
+def _not_started(asked: str | None, error: Exception, log: IO[bytes] | None) -> EngineUnavailable:
+    """Give an error with the line that says why: from the JVM's own words, else from the error."""
+    said = ""
+    if log is not None:
+        log.seek(0)
+        said = log.read().decode(errors="replace")
+    lines = [line.strip() for line in f"{said}\n{error}".splitlines() if line.strip()]
+    thrown = [match.group(1) for line in lines if (match := _THROWN.match(line))]
+    reason = thrown[-1] if thrown else lines[-1] if lines else type(error).__name__
+    return EngineUnavailable(f"Spark did not start{f' on {asked}' if asked else ''}", hint=reason[:300])
+
+
+@contextlib.contextmanager
+def _cancelled_when_interrupted(session: SparkSession, stop: Callable[[], None]) -> Iterator[None]:
+    """Cancel the jobs of this block when it is interrupted, before the interruption goes on its way."""
+    tag = f"feast-skew-{uuid.uuid4().hex}"
+
+    def cancel() -> None:
+        with contextlib.suppress(Exception):
+            session.interruptTag(tag)
+        stop()
+
+    session.addTag(tag)
+    with _at_an_interruption(cancel) as interrupted:
+        try:
+            yield
+        except Exception as error:
+            if interrupted.is_set():  # Spark says that the job was cancelled
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            if not interrupted.is_set():
+                with contextlib.suppress(Exception):  # of a session that is gone
+                    session.removeTag(tag)
+
+
+@contextlib.contextmanager
+def _at_an_interruption(call: Callable[[], None]) -> Iterator[threading.Event]:
+    """Make a call beside, at the first signal that interrupts this block; give what tells whether one came."""
+    interrupted = threading.Event()
+
+    def passing_on(before: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
+        def handler(number: int, frame: Any) -> None:
+            if not interrupted.is_set():
+                interrupted.set()
+                # This thread may be in the middle of an answer of the JVM, and may wait for the job on its way out.
+                threading.Thread(target=call, name="feast-skew-cancel", daemon=True).start()
+            before(number, frame)
+
+        return handler
+
+    def worth_telling(record: logging.LogRecord) -> bool:
+        # py4j tells the root logger, with a traceback, that a call was cut short.
+        return not (interrupted.is_set() and "py4j" in Path(record.pathname).parts)
+
+    handlers: dict[int, Any] = {}
+    root = logging.getLogger()
+    root.addFilter(worth_telling)
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in [getattr(signal, name) for name in _ENDINGS if hasattr(signal, name)]:
+                before = signal.getsignal(number)
+                if callable(before):
+                    handlers[number] = signal.signal(number, passing_on(before))
+        yield interrupted
+    finally:
+        root.removeFilter(worth_telling)
+        for number, before in handlers.items():
+            signal.signal(number, before)
+
+
+def _in_another_thread(call: Callable[[], None]) -> None:
+    """Talk to the JVM by a fresh connection, and not for ever."""
+
+    def quietly() -> None:
+        with contextlib.suppress(Exception):
+            call()
+
+    thread = threading.Thread(target=quietly, name="feast-skew-stop", daemon=True)
+    thread.start()
+    thread.join(_STOP_SECONDS)
