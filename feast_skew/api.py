@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from feast_skew.config import RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
+from feast_skew.engines.base import Engine
 from feast_skew.engines.local import LocalEngine
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
@@ -29,7 +30,12 @@ from feast_skew.stores.request_rows import request_key_sets, request_rows
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+    from feast_skew.measuring.sampling import ViewSample
+    from feast_skew.stores.base import OnlineReader
+    from feast_skew.stores.feast_offline import FeastOfflineReader
+
 CONFIG_NAME = "feast_skew.yaml"
+ENGINES = ("local", "spark")
 EXPECTATIONS = "expectations"
 
 
@@ -66,7 +72,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     sample : int, optional
         Entities per entity key set, 10,000 unless configured.
     engine : str
-        `local`; the `spark` engine is not part of this version.
+        `local`, in this process, or `spark`, on the executors of the active Spark session or of one that is started.
     entities : path or table, optional
         Join keys of the entities to compare instead of a sample, with the request data of on-demand views, a column each.
     detect : share or text, optional
@@ -102,8 +108,8 @@ def validate(  # noqa: PLR0913  the options of the contract
     StoreUnavailable
         When no view could be read.
     """
-    if engine != "local":
-        raise ConfigError(f"engine {engine!r} is not available", hint="use --engine local")
+    if engine not in ENGINES:
+        raise ConfigError(f"there is no engine {engine!r}", hint=f"use {' or '.join(ENGINES)}")
     from feast_skew.stores.feast_offline import FeastOfflineReader
     from feast_skew.stores.feast_on_demand import FeastOnDemand
     from feast_skew.stores.feast_online import FeastOnlineReader
@@ -134,24 +140,28 @@ def validate(  # noqa: PLR0913  the options of the contract
         earlier, trouble = _remembered(remembered, plan.project, names) if state else ({}, None)
         progress, until = progress or NoProgress(), _aware(as_of) if as_of else moment
         given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
-        report = run(
-            Job(
-                plan,
-                online,
-                offline,
-                LocalEngine(online, offline, to_nanoseconds(until), run_settings.seed, progress, given=given_ones),
-                run_settings,
-                moment,
-                until,
-                given=given_ones,
-                earlier=earlier,
-                scan=scan,
-                progress=progress,
-                versions={"feast": feast_version()},
-                rules=rules,
-                serving=Serving(FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given),
+        start = {"local": _local_engine, "spark": _spark_engine}[engine]
+        with start(online, offline, to_nanoseconds(until), run_settings, progress, given_ones) as started:
+            report = run(
+                Job(
+                    plan,
+                    online,
+                    offline,
+                    started,
+                    run_settings,
+                    moment,
+                    until,
+                    given=given_ones,
+                    earlier=earlier,
+                    scan=scan,
+                    progress=progress,
+                    versions={"feast": feast_version()},
+                    rules=rules,
+                    serving=Serving(
+                        FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given
+                    ),
+                )
             )
-        )
     if state and trouble is None:
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
         try:
@@ -159,6 +169,43 @@ def validate(  # noqa: PLR0913  the options of the contract
         except ConfigError as error:
             trouble = error
     return report if trouble is None else _with_finding(report, trouble)
+
+
+@contextmanager
+def _local_engine(
+    online: OnlineReader,
+    offline: FeastOfflineReader,
+    as_of: int,
+    settings: RunSettings,
+    progress: Progress,
+    given: dict[KeySet, ViewSample],
+) -> Iterator[Engine]:
+    yield LocalEngine(online, offline, as_of, settings.seed, progress, given=given)
+
+
+@contextmanager
+def _spark_engine(
+    online: OnlineReader,
+    offline: FeastOfflineReader,
+    as_of: int,
+    settings: RunSettings,
+    progress: Progress,
+    given: dict[KeySet, ViewSample],
+) -> Iterator[Engine]:
+    from feast_skew.engines.spark.session import open_session
+
+    with progress.stage("starting Spark", None, ""):
+        session = ExitStack()
+        opened = session.enter_context(open_session("feast-skew validate"))
+    with session:
+        from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
+
+        asked = SparkSettings(settings.spark_staging, settings.spark_partitions)
+        engine = SparkEngine(
+            opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
+        )
+        with closing(engine):
+            yield engine
 
 
 _Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]

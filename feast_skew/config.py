@@ -179,6 +179,8 @@ class RunSettings(_Strict):
     expectations: Folder = None
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"
+    spark_staging: str | None = None
+    spark_partitions: Whole | None = Field(None, ge=1, lt=2**20)
 
 
 _NESTED: dict[str, type[BaseModel]] = {

@@ -37,7 +37,7 @@ from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.serving.requests import Seen
 from feast_skew.serving.steps import Serving, run_serving
-from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader
+from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader, RowSource
 
 
 class RuleRunner(Protocol):
@@ -264,7 +264,7 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
     return drafts
 
 
-def _judge_unaligned(job: Job, measured: Measured, drafts: Sequence[Draft], offline: OfflineReader) -> None:
+def _judge_unaligned(job: Job, measured: Measured, drafts: Sequence[Draft], offline: RowSource) -> None:
     """Judge unaligned rows as populations: they come from another pipeline, for which the aligned ones do not speak.
 
     When they cannot decide and the aligned ones can, they stay a warning.

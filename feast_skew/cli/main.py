@@ -78,7 +78,11 @@ def cli() -> None:
 @click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]")
 @click.option("--as-of", metavar="TIME", help="Instant up to which offline rows are expected online.  [default: now]")
 @click.option(
-    "--engine", type=click.Choice(["local"]), default="local", show_default=True, help="Where the comparison runs."
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Where the comparison runs.",
 )
 @click.option("--max-ops", metavar="N", help="Most commands a second for Redis, or off.  [default: 100000]")
 @click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")

@@ -15,7 +15,7 @@ from feast_skew.errors import SkewError
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.view import ViewMeasurement
-from feast_skew.stores.base import OfflineReader
+from feast_skew.stores.base import RowSource
 
 
 class EarlierValues:
@@ -28,7 +28,7 @@ class EarlierValues:
         self,
         measured: ViewMeasurement,
         versions: Sequence[SourceVersion],
-        offline: OfflineReader,
+        offline: RowSource,
         progress: Progress,
     ) -> None:
         self._measured = measured

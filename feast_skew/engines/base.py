@@ -16,7 +16,7 @@ from feast_skew.measuring.drawing import Measured
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding
-from feast_skew.stores.base import OfflineReader
+from feast_skew.stores.base import RowSource
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Engine(Protocol):
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
         """Give the rows of a measured view that expectations are held against."""
 
-    def rows_of(self, view: ViewPlan) -> OfflineReader:
+    def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the offline rows of the drawn entities of a view."""
 
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:

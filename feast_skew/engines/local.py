@@ -20,7 +20,7 @@ from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.training import ask, askable, probe, take_over
 from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding
-from feast_skew.stores.base import OfflineReader, OnlineReader
+from feast_skew.stores.base import OfflineReader, OnlineReader, RowSource
 
 
 class LocalEngine:
@@ -103,7 +103,7 @@ class LocalEngine:
         del parts
         return self._measured[view.name]
 
-    def rows_of(self, view: ViewPlan) -> OfflineReader:
+    def rows_of(self, view: ViewPlan) -> RowSource:
         """Give the reader of the offline store; see `Engine.rows_of`."""
         del view
         return self._offline

@@ -15,7 +15,7 @@ from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.measuring.ties import TiedRows
-from feast_skew.stores.base import OfflineBatch, OfflineReader
+from feast_skew.stores.base import OfflineBatch, RowSource
 
 
 @dataclass
@@ -62,7 +62,7 @@ class RowPicker:
         created = batch.created[hit] if batch.created is not None else None
         self._parts.append(_Part(positions[hit], created, batch.values.filter(pa.array(hit))))
 
-    def rows(self, features: Sequence[FeaturePlan], offline: OfflineReader) -> HeldRows:
+    def rows(self, features: Sequence[FeaturePlan], offline: RowSource) -> HeldRows:
         """Give the newest row of each entity, and the others at the same instant."""
         size = len(self._wanted)
         if not self._parts:
@@ -103,7 +103,7 @@ class RowPicker:
         created: np.ndarray | None,
         values: pa.Table,
         features: Sequence[FeaturePlan],
-        offline: OfflineReader,
+        offline: RowSource,
     ) -> None:
         last_created = np.full(len(held.tied), NO_INSTANT, dtype=np.int64)
         if created is not None:
@@ -142,7 +142,7 @@ def _all_tied(held: HeldRows, others: np.ndarray, tie: np.ndarray, declared: dic
 
 
 def _at(
-    rows: np.ndarray, values: dict[str, pa.ChunkedArray], features: Sequence[FeaturePlan], offline: OfflineReader
+    rows: np.ndarray, values: dict[str, pa.ChunkedArray], features: Sequence[FeaturePlan], offline: RowSource
 ) -> dict[str, pa.Array]:
     """Take rows of some columns, which are used up: each is let go before the next one is copied."""
     take = pa.array(rows, mask=rows < 0)
@@ -166,7 +166,7 @@ def pick_rows(
     features: Sequence[FeaturePlan],
     index: KeyIndex,
     wanted: Mapping[str, np.ndarray],
-    offline: OfflineReader,
+    offline: RowSource,
     advance: object = None,
 ) -> dict[str, HeldRows]:
     """Give the offline rows at the wanted instants (by role, one per entity of an index) in one pass over the source."""

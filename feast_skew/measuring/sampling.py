@@ -15,7 +15,7 @@ from feast_skew.core.keys import KeyIndex, KeySet, key_hashes, smallest
 from feast_skew.core.model import ViewPlan
 from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
-from feast_skew.stores.base import Located, OfflineBatch, OfflineReader
+from feast_skew.stores.base import Located, OfflineBatch, RowSource
 
 
 @dataclass
@@ -33,17 +33,21 @@ class Known:
 
 @dataclass
 class Population:
-    """The entities of one entity key set: the union over its views, and each view's own."""
+    """The entities of one entity key set: the union over its views, and each view's own.
+
+    `whole` is how many there are where the tables hold only those with the smallest hashes.
+    """
 
     keys: KeySet
     entities: pa.Table
     views: dict[str, Known]
     errors: dict[str, SkewError] = field(default_factory=dict)
+    whole: int | None = None
 
     @property
     def size(self) -> int:
         """Number of distinct entities; 1 for a key set without keys that has any row."""
-        return int(self.entities.num_rows)
+        return int(self.entities.num_rows) if self.whole is None else self.whole
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def given_sample(entities: pa.Table, population: int | None = None, ambiguous: i
 
 
 def find_population(
-    keys: KeySet, views: list[ViewPlan], offline: OfflineReader, as_of: int, progress: Progress
+    keys: KeySet, views: list[ViewPlan], offline: RowSource, as_of: int, progress: Progress
 ) -> Population:
     """Find the entities that offline knows of a key set; a view whose source cannot be read is noted and left out."""
     known: dict[str, Known] = {}
@@ -115,7 +119,7 @@ def find_population(
     return Population(keys, union.table(), known, errors)
 
 
-def _known(view: ViewPlan, offline: OfflineReader, as_of: int, progress: Progress) -> Known:
+def _known(view: ViewPlan, offline: RowSource, as_of: int, progress: Progress) -> Known:
     met, later = _Met(view.keys), _Met(view.keys)
     rows = null_keys = 0
     any_row = any_later = False

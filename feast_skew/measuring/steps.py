@@ -15,7 +15,7 @@ from feast_skew.core.model import FeaturePlan
 from feast_skew.measuring.drawing import Measured
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
-from feast_skew.stores.base import OfflineReader
+from feast_skew.stores.base import RowSource
 
 MOST_ENTITIES = 20_000
 MOST_STEPS = 6
@@ -46,7 +46,7 @@ class Neighbours:
 
 
 def find_neighbours(
-    measured: Measured, features: Sequence[FeaturePlan], offline: OfflineReader, progress: Progress
+    measured: Measured, features: Sequence[FeaturePlan], offline: RowSource, progress: Progress
 ) -> Neighbours | None:
     """Find the neighbours of the unaligned entities that have an earlier offline row; None when there are none."""
     drawn = measured.drawn

@@ -21,7 +21,7 @@ from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress
 from feast_skew.statistics.hashing import Hashes
-from feast_skew.stores.base import Compared, OfflineReader, OnlineRows, RowReader, check_held
+from feast_skew.stores.base import Compared, OnlineRows, RowReader, RowSource, check_held
 
 
 @dataclass
@@ -96,7 +96,7 @@ def read_online(
 
 
 def measure_view(
-    view: ViewPlan, index: KeyIndex, online: RowReader, offline: OfflineReader, as_of: int, progress: Progress
+    view: ViewPlan, index: KeyIndex, online: RowReader, offline: RowSource, as_of: int, progress: Progress
 ) -> list[ViewMeasurement]:
     """Measure a view on the entities of an index: online first, then the offline rows at the same instants.
 
@@ -127,7 +127,7 @@ def measure_view(
 
 
 def _align(
-    view: ViewPlan, index: KeyIndex, found: OnlineRows, offline: OfflineReader, as_of: int, progress: Progress
+    view: ViewPlan, index: KeyIndex, found: OnlineRows, offline: RowSource, as_of: int, progress: Progress
 ) -> list[ViewMeasurement]:
     timeline = Timeline(found.instants, as_of)
     source_rows = 0
@@ -174,7 +174,7 @@ def _pair_up(  # noqa: PLR0913, PLR0917  one call site, each argument a thing of
     found: OnlineRows,
     timeline: Timeline,
     within: int,
-    offline: OfflineReader,
+    offline: RowSource,
     as_of: int,
     source_rows: int,
     progress: Progress,

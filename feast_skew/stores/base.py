@@ -156,10 +156,6 @@ class RowReader(Protocol):
     def chunk(self) -> int:
         """The number of entities that are best read in one call."""
 
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What users should know of how the rows were read, once they are."""
-
     def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         """Read one chunk of entities (a table of the view's join keys).
 
@@ -169,12 +165,16 @@ class RowReader(Protocol):
             When the store does not answer.
         """
 
-    def close(self) -> None:
-        """Close what was opened to read; a further read opens it anew."""
-
 
 class OnlineReader(RowReader, Protocol):
     """Reads rows of the online store, and looks for others than those that it is asked for."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What users should know of how the rows were read, once they are."""
+
+    def close(self) -> None:
+        """Close what was opened to read; a further read opens it anew."""
 
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Look through the keys that the store really holds for the view's entity keys."""

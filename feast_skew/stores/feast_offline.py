@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
@@ -119,22 +119,29 @@ class FeastOfflineReader:
         if self._pulled is not None and self._pulled[0] is view.handle:
             return self._pulled[1]
         self._pulled = None
-        source = _source(view)
         columns = source_columns(view, [feature.name for feature in view.features])
+        table = self._asked(view, columns, self._arrow)
+        self._pulled = (view.handle, table)
+        return table
+
+    def _asked(self, view: ViewPlan, columns: SourceColumns, take: Callable[[Any], Any]) -> Any:
+        """Let Feast pull all rows of a view, and take them out of its job."""
+        source = _source(view)
         provider: Any = self._store._get_provider()
         try:
             with quiet(), self.reading():
-                job = provider.offline_store.pull_all_from_table_or_query(
-                    config=self._store.config,
-                    data_source=source,
-                    join_key_columns=list(columns.keys.values()),
-                    feature_name_columns=list(columns.features.values()),
-                    timestamp_field=columns.timestamp,
-                    created_timestamp_column=columns.created,
-                    start_date=_START,
-                    end_date=_END,
+                return take(
+                    provider.offline_store.pull_all_from_table_or_query(
+                        config=self._store.config,
+                        data_source=source,
+                        join_key_columns=list(columns.keys.values()),
+                        feature_name_columns=list(columns.features.values()),
+                        timestamp_field=columns.timestamp,
+                        created_timestamp_column=columns.created,
+                        start_date=_START,
+                        end_date=_END,
+                    )
                 )
-                table = self._arrow(job)
         except SkewError:
             raise
         except Exception as error:
@@ -142,8 +149,26 @@ class FeastOfflineReader:
                 f"offline source {source.name} cannot be read: {type(error).__name__}",
                 hint=" ".join(str(error).split())[:300],
             ) from error
-        self._pulled = (view.handle, table)
-        return table
+
+    def spark_frame(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> tuple[Any, SourceColumns, str] | None:
+        """Give the source's rows as a frame of Spark, not read yet, how it names them, and what to call it in messages.
+
+        None where Feast reads the source without Spark.
+
+        Raises
+        ------
+        SourceUnreadable
+            When the source is missing or lacks a column.
+        """
+        if self._spark is None:
+            return None
+        columns = source_columns(view, [feature.name for feature in features])
+        frame = self._asked(view, columns, lambda job: job.to_spark_df() if hasattr(job, "to_spark_df") else None)
+        if frame is None:
+            return None
+        where = f"offline source {_source(view).name}"
+        columns.check(frame.columns, where)
+        return frame, columns, where
 
     def row_count(self, view: ViewPlan) -> int | None:
         """Give the number of rows from the files' own metadata; see `OfflineReader.row_count`."""

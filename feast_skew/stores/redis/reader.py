@@ -125,6 +125,10 @@ class RedisBulkReader:
             None if self._settings.max_ops is None else self._settings.max_ops / readers,
         )
 
+    def reads_in_bulk(self, view: ViewPlan) -> bool:
+        """Tell whether the rows of a view that has been read are those that Feast reads, so that a recipe gives them too."""
+        return view.name not in self._differs
+
     def _by_feast(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         step = self._generic.chunk
         parts = [

@@ -1,0 +1,316 @@
+"""The engine of many processes: tables stay on Spark, and the driver sees counts, drawn rows and profiles."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.arrays import Mask
+from feast_skew.core.keys import KeySet
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.engines.base import PopulationSize
+from feast_skew.engines.spark import tasks
+from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.jobs import Jobs
+from feast_skew.engines.spark.measured_rows import measurements_of
+from feast_skew.engines.spark.plans import DIGEST, OLDER, PAIR, measured_schema, online_schema, parts_of, sendable
+from feast_skew.engines.spark.population import Populations
+from feast_skew.engines.spark.rows import KeyedRows
+from feast_skew.engines.spark.sources import Sources
+from feast_skew.engines.spark.staging import Staging
+from feast_skew.judging.profiling import to_pairs
+from feast_skew.measuring.drawing import Measured, compared_mask
+from feast_skew.measuring.progress import Progress
+from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
+from feast_skew.measuring.tally import Tally
+from feast_skew.measuring.training import Probe, probe
+from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.report import Finding
+from feast_skew.statistics.pairs import Pairs
+from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
+from feast_skew.stores.base import OnlineReader, RowSource
+from feast_skew.stores.feast_offline import FeastOfflineReader
+from feast_skew.stores.redis.notes import Notes
+from feast_skew.stores.redis.reader import RedisBulkReader
+from feast_skew.stores.redis.remote import Recipe
+
+ENTITIES_A_TASK = 200_000
+_PROBED = 1_000
+_MERGED_BY = 8
+
+
+@dataclass(frozen=True)
+class SparkSettings:
+    """How the engine works: where it stages rows, in how many partitions it measures (None: by the number of entities)."""
+
+    staging: str | None = None
+    partitions: int | None = None
+
+
+class SparkEngine:
+    """Measures on executors; `given` are entities to take instead of a sample, by key set."""
+
+    name = "spark"
+
+    def __init__(
+        self,
+        session: Any,
+        online: OnlineReader,
+        offline: FeastOfflineReader,
+        as_of: int,
+        seed: int,
+        progress: Progress,
+        *,
+        settings: SparkSettings,
+        given: Mapping[KeySet, ViewSample] | None = None,
+    ) -> None:
+        self._session = session
+        self._online = online
+        self._offline = offline
+        self._as_of = as_of
+        self._progress = progress
+        self._settings = settings
+        self._jobs = Jobs(session, progress)
+        self._staging = Staging(session, settings.staging)
+        self._sources = Sources(session, offline, self._staging, progress)
+        self._populations = Populations(self._sources, self._staging, self._jobs, as_of, seed, given or {})
+        self._measured: dict[str, str] = {}
+        self._drawn: dict[str, list[ViewMeasurement]] = {}
+        self._notes: list[Notes] = []
+        self._secrets: list[Any] = []
+
+    def close(self) -> None:
+        """Remove what was staged."""
+        for secret in self._secrets:
+            secret.destroy()
+        self._staging.remove()
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds by what they went into: those of the driver's clock, and within `measure` those of all tasks together."""
+        return self._jobs.seconds
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What users should know of how the executors read; see `Engine.findings`."""
+        return Notes.together(self._notes).findings(None)
+
+    def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
+        """Find the entities of all sources in one job; see `Engine.find_population`."""
+        return self._populations.find(keys, views)
+
+    def draw(self, keys: KeySet, wanted: int, needed: Callable[[int], int] | None) -> Mapping[str, SampleSize]:
+        """Take the smallest hashes; see `Engine.draw`."""
+        return self._populations.draw(keys, wanted, needed)
+
+    def unknown(self, view: ViewPlan, entities: pa.Table) -> Mask:
+        """Look entities up on Spark; see `Engine.unknown`."""
+        return self._populations.unknown(view, entities)
+
+    def measure(self, view: ViewPlan) -> list[Measured]:
+        """Read, align and fold on the executors; see `Engine.measure`."""
+        place = self._staging.path("measured")
+        self._jobs.run(f"{view.name}: measuring", partial(self._write_measured, view, place), "measure")
+        digest = self._digest(view, place)
+        self._notes += digest.notes
+        for name, spent in digest.seconds.items():
+            self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
+        rows = self._populations.rows_of(view)
+        drawn = [
+            replace(part, source_rows=rows, ties=tally.ties, differing_ties=tally.differing_ties, moved=tally.moved)
+            for part, tally in zip(
+                self._collect_drawn(view, place, digest.tallies, digest.older), digest.tallies, strict=True
+            )
+        ]
+        found = [probe(part, self._offline) for part in drawn]
+        self._measured, self._drawn = {view.name: place}, {view.name: drawn}
+        return self._settled(view, place, digest.tallies, drawn, found)
+
+    def _settled(
+        self, view: ViewPlan, place: str, tallies: list[Tally], drawn: list[ViewMeasurement], found: list[Probe]
+    ) -> list[Measured]:
+        profiles = self._profiles(view, place, drawn)
+        return [
+            Measured(
+                view,
+                part.features,
+                tally,
+                part,
+                {name: profiles[name] for name in (f.name for f in part.features) if name in profiles},
+                one.training,
+            )
+            for part, tally, one in zip(drawn, tallies, found, strict=True)
+        ]
+
+    def _write_measured(self, view: ViewPlan, place: str) -> None:
+        sent = sendable(view)
+        entities, size = self._populations.sample(view)
+        partitions = self._partitions(size.entities)
+        secret, online = self._online_rows(view, sent, entities, partitions)
+        offline = self._sources.frame(view, view.features)
+        if size.entities < self._populations.size(view.keys):
+            offline = offline.join(self._small(entities, size), "key", "left_semi")
+        columns = list(dict.fromkeys([*online_schema(view).names, *self._sources.schema(view, view.features).names]))
+        both = online.unionByName(offline, allowMissingColumns=True).select(*columns)
+        measured = partial(
+            tasks.measured, view=sent, as_of=self._as_of, secret=secret, gives_all_ties=self._offline.gives_all_ties
+        )
+        frame = both.repartition(partitions, "key").sortWithinPartitions("seq")
+        self._sources.mapped(frame, measured, measured_schema(view)).write.parquet(place)
+
+    def _small(self, entities: Any, size: SampleSize) -> Any:
+        from pyspark.sql import functions as F  # noqa: N812  as everywhere
+
+        keys = entities.select("key")
+        return F.broadcast(keys) if size.entities <= ENTITIES_A_TASK else keys
+
+    def _partitions(self, entities: int) -> int:
+        if self._settings.partitions is not None:
+            return self._settings.partitions
+        return max(self._sources.parallelism, -(-entities // ENTITIES_A_TASK))
+
+    def _online_rows(
+        self, view: ViewPlan, sent: ViewPlan, entities: Any, partitions: int
+    ) -> tuple[Callable[[], Recipe] | None, Any]:
+        """Give the online rows of entities, and how executors read them; without a way to the store the driver reads."""
+        if isinstance(self._online, RedisBulkReader):
+            first = entities.orderBy("place").limit(_PROBED).toArrow()
+            # Feast reads some of them as well: what holds for them holds for those that executors read.
+            self._online.read(view, view.features, unpacked_keys(first, view.keys))
+            if self._online.reads_in_bulk(view):
+                secret = self._hidden(self._online.recipe([view], min(partitions, self._sources.parallelism)))
+                read = partial(tasks.online_rows, view=sent, secret=secret)
+                spread = entities.select("key", "place", *packed_names(view)).repartition(partitions)
+                return secret, self._sources.mapped(spread, read, online_schema(view))
+        place = self._staging.path("entities")
+        entities.select("key", "place", *packed_names(view)).write.parquet(place)
+        tables = self._read_here(view, place)
+        return None, self._staging.read(self._staging.write("online", tables, online_schema(view)))
+
+    def _read_here(self, view: ViewPlan, place: str) -> Iterator[pa.Table]:
+        schema = online_schema(view)
+        with self._progress.stage(f"{view.name}: online", None, "entities") as stage:
+            for batch in self._staging.batches(place):
+                for start in range(0, batch.num_rows, self._online.chunk):
+                    table = pa.Table.from_batches([batch.slice(start, self._online.chunk)])
+                    entities = unpacked_keys(table, view.keys)
+                    found = self._online.read(view, view.features, entities)
+                    yield pa.Table.from_batches([tasks.online_batch(view, schema, table, entities, found)])
+                    stage.advance(table.num_rows)
+
+    def _hidden(self, recipe: Recipe) -> Callable[[], Recipe]:
+        """Give what gives the recipe on executors: it goes by a broadcast, so that no plan and no log holds it."""
+        try:
+            context = self._session.sparkContext
+        except Exception:  # noqa: BLE001  Spark Connect has no broadcast of its own
+            return _Recipe(recipe)
+        broadcast = context.broadcast(recipe)
+        self._secrets.append(broadcast)
+        return _Broadcast(broadcast)
+
+    def _digest(self, view: ViewPlan, place: str) -> tasks.Digest:
+        frame = self._staging.read(place).where(f"kind = {DIGEST}").select("digest")
+        found = self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold")
+        nothing = tasks.Digest([Tally.zero(features) for features in parts_of(view)])
+        return reduce(lambda one, raw: one + tasks.Digest.from_bytes(raw), found.column(0).to_pylist(), nothing)
+
+    def _collect_drawn(self, view: ViewPlan, place: str, tallies: Sequence[Tally], older: int) -> list[ViewMeasurement]:
+        sent, schema = sendable(view), measured_schema(view)
+        frame = self._staging.read(place)
+        draw = partial(tasks.drawn, view=sent, tallies=tallies)
+        chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, schema)
+        rows = self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold").cast(schema)
+        rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
+        versions = None
+        if older:
+            places = self._session.createDataFrame(rows.select(["place"]))
+            wanted = frame.where(f"kind = {OLDER}").join(places, "place", "left_semi").select(*schema.names)
+            versions = self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold").cast(schema)
+        return measurements_of(rows, view, versions)
+
+    def _profiles(self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement]) -> dict[str, Profile]:
+        """Cut bins from the drawn pairs and fold all pairs into them, in one job whatever the number of features."""
+        pairs = {f.name: found for part in drawn for f in part.features if (found := _compared(part, f)) is not None}
+        tolerances = {feature.name: feature.tolerance for feature in view.features}
+        bins = {
+            name: cut_bins(draw_sample(both), tolerances[name].rtol, tolerances[name].atol)
+            for name, both in pairs.items()
+        }
+        if not bins:
+            return {}
+        frame = self._staging.read(place).where(f"kind = {PAIR}")
+        fold = partial(tasks.profiled, view=sendable(view), bins=bins)
+        schema = pa.schema([pa.field("profiles", pa.binary())])
+        folded = self._sources.mapped(frame, fold, schema).repartition(_MERGED_BY)
+        table = self._jobs.run(
+            f"{view.name}: profiles", self._sources.mapped(folded, tasks.merged, schema).toArrow, "fold"
+        )
+        total: dict[str, Profile] = {}
+        for raw in table.column(0).to_pylist():
+            total = tasks.added(total, raw)
+        return {name: profile.sampled(pairs[name]) for name, profile in total.items()}
+
+    def hazards(self, view: ViewPlan) -> Sequence[Finding]:
+        """Ask the offline store about the drawn rows; see `Engine.hazards`."""
+        return self._offline.hazards([rows.compared for rows in self._drawn[view.name]])
+
+    def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
+        """Give the drawn rows; see `Engine.ruled`."""
+        del parts
+        return self._drawn[view.name]
+
+    def rows_of(self, view: ViewPlan) -> RowSource:
+        """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
+        entities = self._drawn[view.name][0].entities
+        return KeyedRows(self._session, self._sources, self._offline, self._jobs, view.keys, entities)
+
+    def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
+        """Give the first of them as tables; see `Engine.served`."""
+        return self._populations.tables(keys)
+
+
+class _Broadcast:
+    """Gives a recipe out of a broadcast."""
+
+    def __init__(self, broadcast: Any) -> None:
+        self._broadcast = broadcast
+
+    def __call__(self) -> Recipe:
+        recipe: Recipe = self._broadcast.value
+        return recipe
+
+
+class _Recipe:
+    """Gives a recipe that travels with the task."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._packed = zlib.compress(pickle.dumps(recipe))
+
+    def __call__(self) -> Recipe:
+        recipe: Recipe = pickle.loads(zlib.decompress(self._packed))  # noqa: S301  our own driver wrote it
+        return recipe
+
+
+def packed_names(view: ViewPlan) -> list[str]:
+    """Name the columns that carry the join keys of a view."""
+    return [f"k{i}" for i in range(len(view.keys.keys))]
+
+
+def _compared(rows: ViewMeasurement, feature: FeaturePlan) -> Pairs | None:
+    """Give the drawn pairs of a feature that could be compared; None without any."""
+    pairs = rows.pairs[feature.name]
+    positions = np.flatnonzero(compared_mask(pairs))
+    if not len(positions):
+        return None
+    take = pa.array(positions)
+    same = pairs.classes[positions] == 0
+    return to_pairs(
+        feature.declared.kind, pairs.offline.take(take), pairs.online.take(take), same, rows.order[positions]
+    )

@@ -1,0 +1,116 @@
+"""Offline sources as frames of Spark, in whatever store they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.keys import value_bytes
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.engines.spark import tasks
+from feast_skew.engines.spark.columns import batch_of, packed, packed_keys
+from feast_skew.engines.spark.plans import SourceRows, sendable, source_schema
+from feast_skew.engines.spark.staging import Staging
+from feast_skew.measuring.progress import Progress
+from feast_skew.stores.feast_offline import FeastOfflineReader
+from feast_skew.stores.rows import SourceColumns
+
+_FIXED = ("key", "ts", "created", "seq")
+
+
+class Sources:
+    """Gives the offline rows of views: straight from Spark, or pulled once by the driver and staged."""
+
+    def __init__(self, session: Any, offline: FeastOfflineReader, staging: Staging, progress: Progress) -> None:
+        self._session = session
+        self._offline = offline
+        self._staging = staging
+        self._progress = progress
+        self._staged: list[tuple[Any, str]] = []
+
+    @property
+    def parallelism(self) -> int:
+        """How many tasks run at a time, as far as Spark tells."""
+        try:
+            return max(1, int(self._session.sparkContext.defaultParallelism))
+        except Exception:  # noqa: BLE001  Spark Connect does not tell
+            return 8
+
+    def schema(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> pa.Schema:
+        """Give the columns of the frames."""
+        return source_schema(view, features)
+
+    def frame(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Any:
+        """Give the offline rows of a view with the values of some features (none: keys and timestamps only).
+
+        Raises
+        ------
+        SourceUnreadable
+            When the source is missing or lacks a column.
+        """
+        found = self._offline.spark_frame(view, features)
+        schema = source_schema(view, features)
+        if found is None:
+            return self._staging.read(self._staged_at(view)).select(*schema.names)
+        frame, columns, where = found
+        from pyspark.sql import functions as F  # noqa: N812  as everywhere
+
+        needed = columns.needed()
+        # Feast's store lets backticked names of SQL texts be patterns; columns of a frame are safe from it.
+        named = frame.select(*(frame[name] for name in needed)).withColumn(
+            tasks.SEQUENCE, F.monotonically_increasing_id()
+        )
+        carried = {**columns.features, tasks.SEQUENCE: tasks.SEQUENCE}
+        sent = sendable(view)
+        wanted = {feature.name for feature in features}
+        rows = SourceRows(
+            sent,
+            tuple(feature for feature in sent.features if feature.name in wanted),
+            SourceColumns(columns.keys, carried, columns.timestamp, columns.created),
+            where,
+        )
+        return self.mapped(named, partial(tasks.offline_rows, source=rows), schema)
+
+    def mapped(
+        self, frame: Any, task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
+    ) -> Any:
+        """Let executors run a function from batches to batches, which gives the columns of a schema."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        return frame.mapInArrow(task, from_arrow_schema(schema))
+
+    def _staged_at(self, view: ViewPlan) -> str:
+        for handle, place in self._staged:
+            if handle is view.handle:
+                return place
+        schema = source_schema(view, view.features)
+        place = self._staging.write("source", self._pulled(view, schema), schema)
+        self._staged.append((view.handle, place))
+        return place
+
+    def _pulled(self, view: ViewPlan, schema: pa.Schema) -> Iterator[pa.Table]:
+        """Yield the rows as the driver reads them, and a row without a key for each one with a null in it."""
+        sequence = 0
+        with self._progress.stage(f"{view.name}: offline rows", self._offline.row_count(view), "rows") as stage:
+            for batch in self._offline.scan(view, view.features):
+                rows = len(batch.instants)
+                keys = batch.keys
+                columns: dict[str, Any] = {
+                    "key": value_bytes(keys, view.keys) if view.keys.keys else pa.array([b""] * rows, pa.binary()),
+                    "ts": batch.instants,
+                    "created": batch.created,
+                    "seq": np.arange(sequence, sequence + rows),
+                    **packed_keys(keys, view.keys),
+                }
+                for i, feature in enumerate(view.features):
+                    values = self._offline.declare(feature, batch.values.column(feature.name))
+                    columns |= packed(f"off{i}", values, feature.declared)
+                sequence += rows
+                yield pa.Table.from_batches([batch_of(columns, schema, rows)])
+                if batch.null_keys:
+                    yield pa.Table.from_batches([batch_of({}, schema, batch.null_keys)])
+                stage.advance(rows)

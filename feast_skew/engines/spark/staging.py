@@ -1,0 +1,85 @@
+"""The folder of one run, which the driver and all executors see: what one job writes, the next one reads."""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from feast_skew.errors import ConfigError
+
+_ROWS = 1 << 20
+
+
+class Staging:
+    """A folder, removed at the end; without a given place one of the driver's, for Spark in local mode."""
+
+    def __init__(self, session: Any, place: str | None) -> None:
+        self._session = session
+        if place is None:
+            if not str(session.conf.get("spark.master", "local")).startswith("local"):
+                raise ConfigError(
+                    "spark_staging: a cluster needs a folder that the driver and all executors see",
+                    hint="for example spark_staging: hdfs:///tmp/feast-skew",
+                )
+            self.root = Path(tempfile.mkdtemp(prefix="feast-skew-")).as_uri()
+        else:
+            self.root = posixpath.join(
+                place if "://" in place else Path(place).resolve().as_uri(), f"feast-skew-{uuid.uuid4().hex}"
+            )
+        self._count = 0
+
+    def path(self, name: str) -> str:
+        """Give a place for rows that was not given before."""
+        self._count += 1
+        return posixpath.join(self.root, f"{self._count:03d}-{name}")
+
+    def write(self, name: str, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
+        """Write tables from the driver, a file for about a million rows; give their place."""
+        place = self.path(name)
+        system, folder = pafs.FileSystem.from_uri(place)
+        system.create_dir(folder, recursive=True)
+        writer: pq.ParquetWriter | None = None
+        number = rows = 0
+        try:
+            for table in tables:
+                if writer is None:
+                    writer = pq.ParquetWriter(f"{folder}/part-{number:05d}.parquet", schema, filesystem=system)
+                    number, rows = number + 1, 0
+                writer.write_table(table)
+                rows += table.num_rows
+                if rows >= _ROWS:
+                    writer.close()
+                    writer = None
+            if not number:
+                pq.write_table(schema.empty_table(), f"{folder}/part-00000.parquet", filesystem=system)
+        finally:
+            if writer is not None:
+                writer.close()
+        return place
+
+    def read(self, place: str) -> Any:
+        """Give the rows at a place as a frame of Spark."""
+        return self._session.read.parquet(place)
+
+    def batches(self, place: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows at a place to the driver, batch by batch."""
+        system, folder = pafs.FileSystem.from_uri(place)
+        yield from ds.dataset(folder, format="parquet", filesystem=system).to_batches()
+
+    def remove(self) -> None:
+        """Remove all that was written."""
+        if self.root.startswith("file://"):
+            shutil.rmtree(self.root.removeprefix("file://"), ignore_errors=True)
+            return
+        system, folder = pafs.FileSystem.from_uri(self.root)
+        system.delete_dir(folder)
