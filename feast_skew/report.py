@@ -184,6 +184,7 @@ class SkewReport:
     scans: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     expectations: tuple[Mapping[str, Any], ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -212,6 +213,7 @@ class SkewReport:
             "skipped": [dict(entry) for entry in self.skipped],
             "scans": [dict(entry) for entry in self.scans],
             "expectations": [dict(entry) for entry in self.expectations],
+            "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
         }
 
 

@@ -119,6 +119,7 @@ def run(job: Job) -> SkewReport:
         findings=(*gathered.findings, *job.engine.findings, *job.offline.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
+        seconds=dict(job.engine.seconds),
         settings={
             "confidence": job.settings.confidence,
             "fail_on": job.settings.fail_on,

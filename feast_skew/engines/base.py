@@ -45,6 +45,10 @@ class Engine(Protocol):
         """The engine as reports name it."""
 
     @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds by what they went into; none where the engine does not tell."""
+
+    @property
     def findings(self) -> Sequence[Finding]:
         """What users should know of how it went, once all is measured."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -28,6 +29,7 @@ class LocalEngine:
 
     name = "local"
     findings: Sequence[Finding] = ()
+    seconds: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,

@@ -215,13 +215,26 @@ class FeastOfflineReader:
         ids = np.asarray(table.column(ROW_ID).cast(pa.int64()))
         position[ids] = np.arange(len(ids))
         take = pa.array(position, mask=position < 0)
-        return {f.name: self.declare(f, table.column(f"{f.view}__{f.name}").take(take)) for f in features}
+        return {f.name: self.declare(f, table.column(full_name(f)).take(take)) for f in features}
 
     def _store_for(self, view: ViewPlan, entities: pa.Table) -> AbstractContextManager[FeatureStore]:
         source = _source(view)
         if self._direct and self.name == "dask" and is_parquet(source):
             return excerpted(self._store, source, source_columns(view, []), view.keys, entities)
         return contextlib.nullcontext(self._store)
+
+    def spark_training(self, view: ViewPlan, features: Sequence[FeaturePlan], frame: Any, moment: str) -> Any:
+        """Give what a training set gets for a frame of Spark with the join keys and a moment, as another one.
+
+        None where Feast makes training sets without Spark. Other columns of the frame are carried along.
+        """
+        if self._spark is None:
+            return None
+        references = [feature.ref for feature in features]
+        with quiet(), self.reading():
+            asked = frame.withColumnRenamed(moment, "event_timestamp")
+            job = self._store.get_historical_features(entity_df=asked, features=references, full_feature_names=True)
+            return job.to_spark_df() if hasattr(job, "to_spark_df") else None
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give the view over the source that it had at an earlier time; None when that cannot be restored."""
@@ -242,6 +255,11 @@ class FeastOfflineReader:
             return earlier
         except Exception:  # noqa: BLE001  an earlier source may be gone in as many ways as there are stores
             return None
+
+
+def full_name(feature: FeaturePlan) -> str:
+    """Give the name of a feature's column in a training set that has full names."""
+    return f"{feature.view}__{feature.name}"
 
 
 def describe_source(store: FeatureStore, view: ViewPlan, *, shares_keys: bool = False) -> str:

@@ -15,11 +15,12 @@ import pyarrow as pa
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.types import Kind
 from feast_skew.engines.base import PopulationSize
 from feast_skew.engines.spark import tasks
 from feast_skew.engines.spark.columns import unpacked_keys
 from feast_skew.engines.spark.jobs import Jobs
-from feast_skew.engines.spark.measured_rows import measurements_of
+from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
 from feast_skew.engines.spark.plans import DIGEST, OLDER, PAIR, measured_schema, online_schema, parts_of, sendable
 from feast_skew.engines.spark.population import Populations
 from feast_skew.engines.spark.rows import KeyedRows
@@ -36,7 +37,7 @@ from feast_skew.report import Finding
 from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
-from feast_skew.stores.feast_offline import FeastOfflineReader
+from feast_skew.stores.feast_offline import FeastOfflineReader, full_name
 from feast_skew.stores.redis.notes import Notes
 from feast_skew.stores.redis.reader import RedisBulkReader
 from feast_skew.stores.redis.remote import Recipe
@@ -44,6 +45,7 @@ from feast_skew.stores.redis.remote import Recipe
 ENTITIES_A_TASK = 200_000
 _PROBED = 1_000
 _MERGED_BY = 8
+_MOMENT = "feast_skew_moment"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class SparkEngine:
         self._populations = Populations(self._sources, self._staging, self._jobs, as_of, seed, given or {})
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
+        self._drawn_places = np.empty(0, dtype=np.int64)
         self._notes: list[Notes] = []
         self._secrets: list[Any] = []
 
@@ -122,20 +125,14 @@ class SparkEngine:
         self._notes += digest.notes
         for name, spent in digest.seconds.items():
             self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
-        rows = self._populations.rows_of(view)
-        drawn = [
-            replace(part, source_rows=rows, ties=tally.ties, differing_ties=tally.differing_ties, moved=tally.moved)
-            for part, tally in zip(
-                self._collect_drawn(view, place, digest.tallies, digest.older), digest.tallies, strict=True
-            )
-        ]
+        drawn = self._drawn_rows(view, place, digest)
         found = [probe(part, self._offline) for part in drawn]
+        answers = self._taught(view, place, drawn, found)
+        if answers is not None:
+            place = self._retake(view, place, answers, found)
+            digest = self._digest(view, place).like(digest)
+            drawn = self._drawn_rows(view, place, digest)
         self._measured, self._drawn = {view.name: place}, {view.name: drawn}
-        return self._settled(view, place, digest.tallies, drawn, found)
-
-    def _settled(
-        self, view: ViewPlan, place: str, tallies: list[Tally], drawn: list[ViewMeasurement], found: list[Probe]
-    ) -> list[Measured]:
         profiles = self._profiles(view, place, drawn)
         return [
             Measured(
@@ -146,8 +143,76 @@ class SparkEngine:
                 {name: profiles[name] for name in (f.name for f in part.features) if name in profiles},
                 one.training,
             )
-            for part, tally, one in zip(drawn, tallies, found, strict=True)
+            for part, tally, one in zip(drawn, digest.tallies, found, strict=True)
         ]
+
+    def _drawn_rows(self, view: ViewPlan, place: str, digest: tasks.Digest) -> list[ViewMeasurement]:
+        rows = self._populations.rows_of(view)
+        collected = self._collect_drawn(view, place, digest.tallies, digest.older)
+        return [
+            replace(part, source_rows=rows, ties=tally.ties, differing_ties=tally.differing_ties, moved=tally.moved)
+            for part, tally in zip(collected, digest.tallies, strict=True)
+        ]
+
+    def _taught(
+        self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement], found: Sequence[Probe]
+    ) -> Any | None:
+        """Give what training sets get where it is to be taken over, as measured rows; None where the source's rows stand."""
+        schema, frames = measured_schema(view), []
+        for number, (part, one) in enumerate(zip(drawn, found, strict=True)):
+            if one.everywhere:
+                asked = self._staging.read(place).where(f"kind = {PAIR} and aligned{number} is not null")
+                if self._offline.gives_all_ties:
+                    asked = asked.where(f"not {is_tied(number)}")
+                frames.append(self._retrieved(view, part.features, asked, number))
+            elif one.ties is not None:
+                places = self._drawn_places[one.ties.positions]
+                table = taught_table(view, part.features, places, one.ties.columns)
+                frames.append(self._staging.read(self._staging.write("ties", [table], schema)))
+        return reduce(lambda one, other: one.unionByName(other), frames) if frames else None
+
+    def _retrieved(self, view: ViewPlan, features: Sequence[FeaturePlan], asked: Any, number: int) -> Any:
+        """Ask for the training values of measured rows: on Spark where Feast does, else from here, some at a time."""
+        from pyspark.sql import functions as F  # noqa: N812  as everywhere
+
+        schema, sent = measured_schema(view), sendable(view)
+        keys = [
+            (F.timestamp_seconds(f"k{i}") if key.declared.kind is Kind.TIMESTAMP else F.col(f"k{i}")).alias(key.name)
+            for i, key in enumerate(view.keys.keys)
+        ]
+        moment = F.timestamp_micros(F.expr(f"aligned{number} div 1000")).alias(_MOMENT)
+        frame = asked.select(*keys, moment, F.col("place").alias(tasks.SEQUENCE))
+        answered = self._offline.spark_training(view, features, frame, _MOMENT)
+        if answered is not None:
+            names = {feature.name: full_name(feature) for feature in features}
+            wanted = {feature.name for feature in features}
+            mine = tuple(feature for feature in sent.features if feature.name in wanted)
+            task = partial(tasks.taught, view=sent, features=mine, names=names)
+            return self._sources.mapped(answered.select(tasks.SEQUENCE, *names.values()), task, schema)
+        place = self._staging.path("asked")
+        asked.write.parquet(place)
+        tables = self._asked_here(view, features, place, number)
+        return self._staging.read(self._staging.write("taught", tables, schema))
+
+    def _asked_here(
+        self, view: ViewPlan, features: Sequence[FeaturePlan], place: str, number: int
+    ) -> Iterator[pa.Table]:
+        for table in tasks.blocks(self._staging.batches(place), ENTITIES_A_TASK):
+            entities, instants = unpacked_keys(table, view.keys), np.asarray(table.column(f"aligned{number}"))
+            found = self._offline.training_values(view, features, entities, instants)
+            if found is not None:
+                yield taught_table(view, features, np.asarray(table.column("place")), found)
+
+    def _retake(self, view: ViewPlan, place: str, answers: Any, found: Sequence[Probe]) -> str:
+        """Measure again with training's values in the place of the source's."""
+        taken = self._staging.path("retaken")
+        parts = [number for number, one in enumerate(found) if one.everywhere or one.ties is not None]
+        rows = self._staging.read(place).where(f"kind <> {DIGEST}").unionByName(answers)
+        partitions = self._partitions(self._populations.sample(view)[1].entities)
+        task = partial(tasks.retaken, view=sendable(view), parts=parts)
+        frame = self._sources.mapped(rows.repartition(partitions, "place"), task, measured_schema(view))
+        self._jobs.run(f"{view.name}: training's values", lambda: frame.write.parquet(taken), "offline")
+        return taken
 
     def _write_measured(self, view: ViewPlan, place: str) -> None:
         sent = sendable(view)
@@ -228,6 +293,7 @@ class SparkEngine:
         chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, schema)
         rows = self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold").cast(schema)
         rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
+        self._drawn_places = np.asarray(rows.column("place"))
         versions = None
         if older:
             places = self._session.createDataFrame(rows.select(["place"]))
@@ -248,10 +314,10 @@ class SparkEngine:
         frame = self._staging.read(place).where(f"kind = {PAIR}")
         fold = partial(tasks.profiled, view=sendable(view), bins=bins)
         schema = pa.schema([pa.field("profiles", pa.binary())])
-        folded = self._sources.mapped(frame, fold, schema).repartition(_MERGED_BY)
-        table = self._jobs.run(
-            f"{view.name}: profiles", self._sources.mapped(folded, tasks.merged, schema).toArrow, "fold"
-        )
+        folded = self._sources.mapped(frame, fold, schema)
+        if self._partitions(self._populations.sample(view)[1].entities) > _MERGED_BY:
+            folded = self._sources.mapped(folded.repartition(_MERGED_BY), tasks.merged, schema)
+        table = self._jobs.run(f"{view.name}: profiles", folded.toArrow, "fold")
         total: dict[str, Profile] = {}
         for raw in table.column(0).to_pylist():
             total = tasks.added(total, raw)

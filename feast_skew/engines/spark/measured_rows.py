@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.model import ViewPlan
+from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, RowState
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys, unpacked, unpacked_keys
-from feast_skew.engines.spark.plans import OLDER, PAIR, parts_of
+from feast_skew.engines.spark.plans import OLDER, PAIR, TAUGHT, measured_schema, parts_of
 from feast_skew.measuring.view import ViewMeasurement
 
 _INSTANTS = ("online", "latest", "before", "after")
@@ -91,6 +91,22 @@ def measurements_of(table: pa.Table, view: ViewPlan, older: pa.Table | None = No
             )
         )
     return parts
+
+
+def is_tied(part: int) -> str:
+    """Give the condition on measured rows that offline has several rows which differ at the instant of one."""
+    return f"(marks{part} & {_TIED}) > 0"
+
+
+def taught_table(
+    view: ViewPlan, features: Sequence[FeaturePlan], places: np.ndarray, found: Mapping[str, pa.Array]
+) -> pa.Table:
+    """Give what training sets get for the entities at some places as measured rows."""
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    columns: dict[str, Any] = {"kind": np.full(len(places), TAUGHT, dtype=np.int8), "place": places}
+    for feature in features:
+        columns |= packed(f"off{numbers[feature.name]}", found[feature.name], feature.declared)
+    return pa.Table.from_batches([batch_of(columns, measured_schema(view), len(places))])
 
 
 def _older(table: pa.Table, older: pa.Table | None, part: int) -> tuple[np.ndarray, pa.Table]:

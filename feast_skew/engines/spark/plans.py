@@ -12,8 +12,8 @@ from feast_skew.core.types import Kind
 from feast_skew.engines.spark.columns import carried, key_fields
 from feast_skew.stores.rows import SourceColumns
 
-PAIR, OLDER, DIGEST = 0, 1, 2
-"""Kinds of measured rows: an entity, an earlier version of an offline row, what a task counted."""
+PAIR, OLDER, DIGEST, TAUGHT = 0, 1, 2, 3
+"""Kinds of measured rows: an entity, an earlier version of an offline row, what a task counted, what a training set gets."""
 
 
 @dataclass(frozen=True)

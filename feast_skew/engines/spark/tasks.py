@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,23 @@ from feast_skew.engines.spark.columns import (
 )
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measured_batches, measurements_of
-from feast_skew.engines.spark.plans import SourceRows, measured_schema, online_schema, source_schema
+from feast_skew.engines.spark.plans import (
+    DIGEST,
+    OLDER,
+    PAIR,
+    TAUGHT,
+    SourceRows,
+    measured_schema,
+    online_schema,
+    source_schema,
+)
 from feast_skew.engines.spark.spool import SpooledRows
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.measuring.drawing import compared_mask, drawn_mask
 from feast_skew.measuring.progress import NoProgress
 from feast_skew.measuring.tally import Tally
-from feast_skew.measuring.view import measure_view
+from feast_skew.measuring.training import answered, take_over
+from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.states.base import Bins
 from feast_skew.stores.base import OnlineRows
@@ -73,6 +83,14 @@ class Digest:
             {**self.seconds, **seconds},
             self.older + other.older,
         )
+
+    def like(self, first: Digest) -> Digest:
+        """Give the same with what only the first measurement saw: ties, and rows that moved."""
+        tallies = [
+            replace(now, ties=then.ties, differing_ties=then.differing_ties, moved=then.moved)
+            for now, then in zip(self.tallies, first.tallies, strict=True)
+        ]
+        return replace(self, tallies=tallies)
 
     def to_bytes(self) -> bytes:
         """Write it, small: most of its counts are zero."""
@@ -249,14 +267,24 @@ def measured(batches: Batches, view: ViewPlan, as_of: int, secret: Secret | None
     finally:
         if spool is not None:
             spool.close()
-    digest = Digest([Tally.of(part) for part in parts], notes, spent, sum(len(part.older_positions) for part in parts))
     spent["align"] = time.perf_counter() - begun
+    yield from _rows(view, parts, place, notes, spent)
+
+
+def _rows(
+    view: ViewPlan,
+    parts: Sequence[ViewMeasurement],
+    place: np.ndarray,
+    notes: list[Notes],
+    spent: dict[str, float],
+) -> Batches:
+    """Give a measurement as rows, and last a digest of it."""
     schema = measured_schema(view)
-    if entities.num_rows:
+    digest = Digest([Tally.of(part) for part in parts], notes, spent, sum(len(part.older_positions) for part in parts))
+    if len(place):
         yield from measured_batches(view, parts, place, schema, _BLOCK)
-    yield batch_of(
-        {"kind": np.array([2], dtype=np.int8), "digest": pa.array([digest.to_bytes()], pa.binary())}, schema, 1
-    )
+    kind, content = np.array([DIGEST], dtype=np.int8), pa.array([digest.to_bytes()], pa.binary())
+    yield batch_of({"kind": kind, "digest": content}, schema, 1)
 
 
 def _entities(
@@ -276,6 +304,47 @@ def _entities(
         corrupt[feature.name] = np.array(rows.column(f"bad{i}"), dtype=bool)
     instants = np.asarray(pc.fill_null(rows.column("ts"), NO_INSTANT))
     return KeyIndex(rows), np.asarray(rows.column("place")), OnlineRows(instants, columns, corrupt), notes
+
+
+@telling
+def taught(batches: Batches, view: ViewPlan, features: Sequence[FeaturePlan], names: Mapping[str, str]) -> Batches:
+    """Bring what a retrieval gave into rows by the place of their entity; `names` are its columns by feature."""
+    schema = measured_schema(view)
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        columns: dict[str, Any] = {
+            "kind": np.full(table.num_rows, TAUGHT, dtype=np.int8),
+            "place": table.column(SEQUENCE),
+        }
+        for feature in features:
+            values = declared_values(feature, table.column(names[feature.name]))
+            columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
+        yield batch_of(columns, schema, table.num_rows)
+
+
+@telling
+def retaken(batches: Batches, view: ViewPlan, parts: Sequence[int]) -> Batches:
+    """Take over what training sets get into measured rows of one partition, for the features of some parts."""
+    schema = measured_schema(view)
+    table = whole_table(list(batches), schema)
+    kinds = {
+        kind: table.filter(pc.equal(table.column("kind"), kind)).combine_chunks() for kind in (PAIR, OLDER, TAUGHT)
+    }
+    rows, answers = kinds[PAIR], kinds[TAUGHT]
+    measurements = measurements_of(rows, view, kinds[OLDER])
+    place = np.asarray(rows.column("place"))
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    order = np.argsort(place, kind="stable")
+    positions = order[np.searchsorted(place, np.asarray(answers.column("place")), sorter=order)]
+    # Of several answers to one question the last is taken, as a training set would keep one.
+    unique, last = np.unique(positions[::-1], return_index=True)
+    answers = answers.take(pa.array(len(positions) - 1 - last))
+    for number in parts:
+        part = measurements[number]
+        found = {f.name: unpacked(f"off{numbers[f.name]}", answers, f.declared) for f in part.features}
+        take_over(part, answered(part, unique, found).taken())
+    yield from _rows(view, measurements, place, [], {})
 
 
 @telling
