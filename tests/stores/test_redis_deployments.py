@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import fleet
+from servers import executor, fleet
 from servers.deployments import DEPLOYMENTS, Deployment
 
 COUNT = 1_500
@@ -51,6 +52,23 @@ def test_the_reader_alone(world: World) -> None:
     ids = fleet.ids_to_ask(world.table)[:999]
     view = world.repo.view_plan(fleet.VIEW)
     fleet.check_rows(fleet.reader(world.repo).read(view, view.features, pa.table({"id": ids})), ids, world.table)
+
+
+def test_a_reader_without_feast(world: World) -> None:
+    """By a recipe that comes out of pickle as it went in, and shows no secret."""
+    import pyarrow as pa
+
+    from feast_skew.stores.redis.remote import RemoteReader
+
+    ids = fleet.ids_to_ask(world.table)[:999]
+    view = world.repo.view_plan(fleet.VIEW)
+    recipe = pickle.loads(pickle.dumps(world.repo.online_reader().recipe([view])))
+    reader, bare = RemoteReader(recipe), executor.bare(view)
+    fleet.check_rows(reader.read(bare, bare.features, pa.table({"id": ids})), ids, world.table)
+    reader.close()
+    for secret in world.deployment.secrets:
+        assert secret in repr(recipe.address.options)
+        assert secret not in repr(recipe) + str(recipe)
 
 
 def test_nothing_is_written(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_replicas_are_read_and_no_primary(world: World) -> None:
     world.check(reader)
     assert not reader.findings
     assert reads(world.replicas) >= 2 * COUNT
+    assert reads(world.primaries) == 0
+    reader.close()
+
+
+def test_a_reader_without_feast_reads_replicas_and_no_primary(world: World) -> None:
+    from feast_skew.stores.redis.remote import RemoteReader
+
+    recipe = world.repo.online_reader(replicas=True).recipe([world.repo.view_plan(fleet.VIEW)])
+    reader = RemoteReader(pickle.loads(pickle.dumps(recipe)))
+    world.check(reader)
+    assert reads(world.replicas) == 2 * COUNT
     assert reads(world.primaries) == 0
     reader.close()
 

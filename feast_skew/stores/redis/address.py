@@ -59,9 +59,10 @@ def connect(address: Address) -> Any:
     """
     if address.kind == CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]  # type: ignore[no-untyped-call]
-        cluster = redis.RedisCluster(**{**address.options, "startup_nodes": nodes})
+        cluster: Any = redis.RedisCluster(**{**address.options, "startup_nodes": nodes})
         if address.replicas:
             cluster.load_balancing_strategy = LoadBalancingStrategy.RANDOM_REPLICA
+        cluster.disconnect_connection_pools()  # many may read at a time: none keeps the one by which it learnt of the slots
         return cluster
     connected: Any
     if address.kind == SENTINEL:
