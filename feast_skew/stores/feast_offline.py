@@ -26,7 +26,13 @@ from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
 from feast_skew.report import Finding
 from feast_skew.stores.base import Compared, OfflineBatch
 from feast_skew.stores.excerpt import excerpted
-from feast_skew.stores.feast_spark import SparkSide, frames_without_collisions, is_spark, to_arrow
+from feast_skew.stores.feast_spark import (
+    SparkSide,
+    frames_without_collisions,
+    is_spark,
+    to_arrow,
+    with_own_names,
+)
 from feast_skew.stores.feast_values import source_text
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
@@ -137,6 +143,8 @@ class FeastOfflineReader:
                     end_date=_END,
                 )
                 table = self._arrow(job)
+            if self._spark is not None:
+                table = with_own_names(table, source)
         except SkewError:
             raise
         except Exception as error:

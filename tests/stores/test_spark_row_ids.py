@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feast_skew.stores.spark_row_ids import colliding, frames, key_texts
+from feast_skew.stores.spark_row_ids import colliding, frames
 
 MINUTE = 60 * 10**9
 
