@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import yaml
 
 pytest.importorskip("pyspark", reason="pyspark is not installed: requirements-spark.lock has it")
 
@@ -272,3 +274,15 @@ class TestSession:
         assert told.severity == "warn"
         assert "the Spark session has the time zone Asia/Tokyo" in told.detail
         assert finding(report, "FS201") is None
+
+    def test_a_store_configured_for_another_zone_is_told_from_its_settings(self, repo: Any, tmp_path: Path) -> None:
+        """A session that is there already keeps Feast from using the settings, which production does."""
+        content = yaml.safe_load((repo.directory / "feature_store.yaml").read_text())
+        other = repo.at(tmp_path, content["online_store"])
+        content["offline_store"]["spark_conf"] = {"spark.sql.session.timeZone": "America/New_York"}
+        (tmp_path / "feature_store.yaml").write_text(yaml.safe_dump(content))
+        report = other.validate(views=["apart"])
+        assert counts(report, "x") == {"match": 2}
+        [told] = report.findings
+        assert (told.code, told.severity) == ("FS232", "warn")
+        assert "offline_store.spark_conf sets spark.sql.session.timeZone to America/New_York" in told.detail

@@ -106,7 +106,7 @@ def in_zones(redis_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Any
             capture_output=True,
             text=True,
             env=environment,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -134,6 +134,7 @@ def test_a_process_in_tokyo(in_zones: Any) -> None:
     assert "the Spark session has the time zone Asia/Tokyo" in detail
 
 
+@pytest.mark.slow
 def test_a_store_configured_for_new_york(in_zones: Any) -> None:
     """Pulls of the latest rows come back empty."""
     found = in_zones("newyork", "UTC", "America/New_York")
