@@ -53,7 +53,7 @@ def _ranks(values: pa.Array) -> np.ndarray:
     """Give the rank of each value, nulls last."""
     if pa.types.is_list(values.type):  # Arrow has no order of lists; there are only those of a few rows
         values = pa.array([None if value is None else repr(value) for value in values.to_pylist()], pa.string())
-    order = np.asarray(pc.sort_indices(values, null_placement="at_end"))
+    order = np.asarray(pc.sort_indices(values))
     ranks = np.empty(len(values), dtype=np.int64)
     ranks[order] = np.arange(len(values))
     return ranks

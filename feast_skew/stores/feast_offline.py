@@ -25,7 +25,13 @@ from feast_skew.errors import SkewError, SourceUnreadable, StoreUnavailable
 from feast_skew.report import Finding
 from feast_skew.stores.base import Compared, OfflineBatch
 from feast_skew.stores.excerpt import excerpted
-from feast_skew.stores.feast_spark import SparkSide, frames_without_collisions, is_spark, to_arrow
+from feast_skew.stores.feast_spark import (
+    SparkSide,
+    frames_without_collisions,
+    is_spark,
+    own_names,
+    to_arrow,
+)
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
 from feast_skew.stores.rows import SourceColumns, declared_values, offline_batch
@@ -121,6 +127,8 @@ class FeastOfflineReader:
         self._pulled = None
         columns = source_columns(view, [feature.name for feature in view.features])
         table = self._asked(view, columns, self._arrow)
+        if self._spark is not None:
+            table = table.rename_columns(own_names(table.column_names, _source(view)))
         self._pulled = (view.handle, table)
         return table
 
@@ -166,7 +174,9 @@ class FeastOfflineReader:
         frame = self._asked(view, columns, lambda job: job.to_spark_df() if hasattr(job, "to_spark_df") else None)
         if frame is None:
             return None
-        where = f"offline source {_source(view).name}"
+        source = _source(view)
+        where = f"offline source {source.name}"
+        frame = frame.toDF(*own_names(frame.columns, source))
         columns.check(frame.columns, where)
         return frame, columns, where
 

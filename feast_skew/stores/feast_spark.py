@@ -107,6 +107,12 @@ def to_arrow(job: Any) -> pa.Table:
     return job.to_spark_df().toArrow() if hasattr(job, "to_spark_df") else job.to_arrow()
 
 
+def own_names(names: Sequence[str], source: Any) -> list[str]:
+    """Give the source's own names of pulled columns: the Spark store alone renames them by the source's field mapping."""
+    own = {new: old for old, new in (source.field_mapping or {}).items()}
+    return [own.get(name, name) for name in names]
+
+
 def key_order(view: ViewPlan) -> list[str]:
     """Give the join keys in the order in which the Spark store puts their texts together: that of the view's schema."""
     declared = [column.name for column in getattr(view.handle, "entity_columns", ())]

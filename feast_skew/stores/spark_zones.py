@@ -27,7 +27,7 @@ def is_utc(zone: str) -> bool:
         return not any(int(part or 0) for part in fixed.groups()[1:])
     try:
         named = ZoneInfo(zone)
-    except (OSError, ValueError):  # a file that is not there, or no name at all
+    except (KeyError, OSError, ValueError):  # no such zone, or no name at all
         return False
     return all(named.utcoffset(moment.replace(tzinfo=None)) == timedelta(0) for moment in _moments())
 

@@ -39,6 +39,7 @@ class Repository:
         import yaml
 
         self.directory = directory
+        self.offline = offline
         self.project = f"p{next(_projects)}x"  # no project's name ends with another one's: "p1x", "p11x"
         self._entities: dict[tuple[str, str], Any] = {}
         directory.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,9 @@ class Repository:
     def source(self, name: str, table: Any = None, *, created: str = "", **options: Any) -> Any:
         from feast import FileSource
 
+        if self.offline == "spark":
+            return self.spark_source(name, table, created=created, **options)
+
         if table is not None:
             self.write(name, table)
         options.setdefault("path", str(self.path(name)))
@@ -97,7 +101,7 @@ class Repository:
             self.write(name, table)
         options.setdefault("timestamp_field", "event_timestamp")
         if not options.keys() & {"query", "table"}:
-            options |= {"path": str(self.path(name)), "file_format": "parquet"}
+            options = {"path": str(self.path(name)), "file_format": "parquet", **options}
         return SparkSource(name=name, created_timestamp_column=created, **options)
 
     def entity(self, join_key: str, dtype: str) -> Any:
