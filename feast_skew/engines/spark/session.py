@@ -81,16 +81,38 @@ def open_session(
         When an interruption came, whatever Spark made of it; its jobs are cancelled.
     """
     found = _running()
+    around = next((block for block in _blocks if block.session is found), None)
+    if around is not None:
+        yield around
+        return
     with driver_in_utc() as driver_zone, _environment():
         if found is not None:
-            with _pinned(found) as before, cancelled_when_interrupted(found, lambda: None):
-                yield Opened(found, True, TimeZones(before, driver_zone))
+            with (
+                _pinned(found) as before,
+                cancelled_when_interrupted(found, lambda: None),
+                _remembered(Opened(found, True, TimeZones(before, driver_zone))) as opened,
+            ):
+                yield opened
             return
         with (
             _started(app_name, master, dict(settings or {}), quiet) as (session, before, stop),
             cancelled_when_interrupted(session, stop),
+            _remembered(Opened(session, False, TimeZones(before, driver_zone))) as opened,
         ):
-            yield Opened(session, False, TimeZones(before, driver_zone))
+            yield opened
+
+
+_blocks: list[Opened] = []
+
+
+@contextlib.contextmanager
+def _remembered(opened: Opened) -> Iterator[Opened]:
+    """Let blocks inside of this one have the session, its end and its first time zones from here."""
+    _blocks.append(opened)
+    try:
+        yield opened
+    finally:
+        _blocks.remove(opened)
 
 
 def _running() -> SparkSession | None:
