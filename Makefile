@@ -15,13 +15,16 @@ install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytec
 beside = $(BIN)/python -m uv pip install --python $(VENV)-bench/bin/python --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench bench-redis coverage lint format types docs check lock clean
+.PHONY: help demo demo-spark test slow bench bench-redis coverage lint format types docs check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo  ## the story on real flights and a real Redis-compatible server
 	@$(BIN)/feast-skew demo
+
+demo-spark: $(VENV)/.dev  ## the same story on Feast's Spark store, through spark-submit; Java comes along
+	@$(BIN)/feast-skew demo --engine spark
 
 test: $(VENV)/.dev  ## the tests, without the slow ones
 	@$(BIN)/python -m pytest -n $(WORKERS) -q
@@ -61,8 +64,7 @@ lock: $(VENV)/.dev  ## resolve the locked versions again
 	@set -e; lock() { out=$$1; shift; $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --no-emit-index-url \
 	    --custom-compile-command "make lock" pyproject.toml -o $$out "$$@"; }; \
 	lock requirements.lock --extra demo; \
-	lock requirements-dev.lock --extra dev -c requirements.lock; \
-	lock requirements-spark.lock --extra dev --extra spark -c requirements-dev.lock
+	lock requirements-dev.lock --extra dev -c requirements.lock
 
 clean:  ## remove the environment and all that was made
 	@rm -rf $(VENV) $(VENV)-bench $(VENV)-tfdv $(TOOLS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
@@ -89,7 +91,7 @@ $(VENV)/.demo: $(VENV)/.made requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements-dev.lock
-	@$(say) "installing what the tests and checks need"
+	@$(say) "installing what the tests and checks need, Spark and a JDK included (about 600 MB the first time)"
 	@$(install) -r requirements-dev.lock
 	@touch $@
 

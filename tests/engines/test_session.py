@@ -90,12 +90,8 @@ with open_session("ours", master="local[2]", settings=quick) as opened:
     assert b"hunter2" not in Path(f"/proc/{{jvm}}/cmdline").read_bytes()
     assert spark.range(10).mapInArrow(dies_once, "id long").toPandas()["id"].sum() == 45
     assert once.exists()
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Zurich")
-    with open_session("theirs") as inner:
-        assert inner.found and inner.session is spark and inner.zones.session == "Europe/Zurich"
-        assert inner.zones.driver.is_utc and spark.conf.get("spark.sql.session.timeZone") == "UTC"
-        assert spark.getTags()
-    assert spark.conf.get("spark.sql.session.timeZone") == "Europe/Zurich" and len(spark.getTags()) == 1
+    with open_session("inside") as inner:
+        assert inner is opened
     assert spark.range(3).count() == 3
 assert not Path(f"/proc/{{jvm}}").exists()
 after = {{name: value for name, value in os.environ.items() if name in before or name not in
@@ -107,6 +103,36 @@ assert "pandas" in sys.modules
     process = Process(code, here)
     assert process.end() == (0, "", "")
     assert not process.living()
+
+
+def test_a_session_that_was_there(here: Path) -> None:
+    """It gets UTC for the while, and is left as it was, running."""
+    code = """
+import time
+from pyspark.sql import SparkSession
+from feast_skew.embedded.java import use_java
+from feast_skew.engines.spark.session import open_session
+use_java()
+builder = SparkSession.builder.master("local[1]").config("spark.sql.session.timeZone", "Europe/Zurich")
+spark = builder.config("spark.driver.host", "127.0.0.1").config("spark.ui.enabled", "false").getOrCreate()
+zone = lambda: spark.conf.get("spark.sql.session.timeZone")
+for ends_by in (None, ValueError):
+    try:
+        with open_session("theirs", master="local[7]") as opened:
+            assert opened.found and opened.session is spark
+            assert (opened.zones.session, opened.zones.driver.name) == ("Europe/Zurich", "Asia/Tokyo")
+            assert zone() == "UTC" and time.tzname[0] == "UTC" and len(spark.getTags()) == 1
+            if ends_by is not None:
+                raise ends_by
+    except ValueError:
+        pass
+    assert zone() == "Europe/Zurich" and time.tzname[0] == "JST" and not spark.getTags()
+    assert spark.range(3).count() == 3
+spark.stop()
+"""
+    process = Process(code, here, SPARK_LOCAL_IP="127.0.0.1")
+    assert process.end()[:2] == (0, "")
+    wait_for(lambda: not process.living(), seconds=30)
 
 
 @pytest.mark.parametrize("how", ["collected", "counted"])

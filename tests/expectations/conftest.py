@@ -44,9 +44,11 @@ def plain() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
     """A local Spark session."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed: requirements-spark.lock has it")
     from pyspark.sql import SparkSession
 
+    from feast_skew.embedded.java import use_java
+
+    use_java()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     session = (

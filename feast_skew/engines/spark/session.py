@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import shlex
@@ -13,13 +12,13 @@ import sys
 import tempfile
 import threading
 import traceback
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from feast_skew.embedded.java import use_java
+from feast_skew.engines.spark.interrupting import STOP_SECONDS, cancelled_when_interrupted, in_another_thread
 from feast_skew.engines.spark.zones import SESSION_ZONE, TimeZones, driver_in_utc
 from feast_skew.errors import ConfigError, EngineUnavailable
 
@@ -43,8 +42,6 @@ _ALWAYS = {SESSION_ZONE: "UTC", "spark.executorEnv.TZ": "UTC"}
 # What Spark itself hides in its logs must not stand on the command line of the JVM, where every user of the machine sees it.
 _SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
 _THROWN = re.compile(r"(?:Exception in thread \S+ |Caused by: |: |Error: )(?:[\w.$]+(?:Exception|Error): )?(.+)")
-_STOP_SECONDS = 10.0
-_ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @dataclass(frozen=True)
@@ -84,16 +81,38 @@ def open_session(
         When an interruption came, whatever Spark made of it; its jobs are cancelled.
     """
     found = _running()
+    around = next((block for block in _blocks if block.session is found), None)
+    if around is not None:
+        yield around
+        return
     with driver_in_utc() as driver_zone, _environment():
         if found is not None:
-            with _pinned(found) as before, _cancelled_when_interrupted(found, lambda: None):
-                yield Opened(found, True, TimeZones(before, driver_zone))
+            with (
+                _pinned(found) as before,
+                cancelled_when_interrupted(found, lambda: None),
+                _remembered(Opened(found, True, TimeZones(before, driver_zone))) as opened,
+            ):
+                yield opened
             return
         with (
             _started(app_name, master, dict(settings or {}), quiet) as (session, before, stop),
-            _cancelled_when_interrupted(session, stop),
+            cancelled_when_interrupted(session, stop),
+            _remembered(Opened(session, False, TimeZones(before, driver_zone))) as opened,
         ):
-            yield Opened(session, False, TimeZones(before, driver_zone))
+            yield opened
+
+
+_blocks: list[Opened] = []
+
+
+@contextlib.contextmanager
+def _remembered(opened: Opened) -> Iterator[Opened]:
+    """Let blocks inside of this one have the session, its end and its first time zones from here."""
+    _blocks.append(opened)
+    try:
+        yield opened
+    finally:
+        _blocks.remove(opened)
 
 
 def _running() -> SparkSession | None:
@@ -144,7 +163,7 @@ def _pinned(session: SparkSession) -> Iterator[str | None]:
         yield before[SESSION_ZONE]
     finally:
         # The connection of this thread may be in the middle of an answer that an interruption cut short.
-        _in_another_thread(lambda: _set_back(session, before))
+        in_another_thread(lambda: _set_back(session, before))
 
 
 def _set_back(session: SparkSession, before: Mapping[str, str | None]) -> None:
@@ -196,7 +215,7 @@ def _started(
         try:
             yield session, zone, stop
         except BaseException:
-            _in_another_thread(stop)
+            in_another_thread(stop)
             raise
         else:
             stop()
@@ -274,7 +293,7 @@ def _launched(error: BaseException) -> subprocess.Popen[bytes] | None:
     return None
 
 
-def _end_process(process: subprocess.Popen[bytes] | None, patience: float = _STOP_SECONDS) -> None:
+def _end_process(process: subprocess.Popen[bytes] | None, patience: float = STOP_SECONDS) -> None:
     """End the JVM, which goes by itself when its standard input is closed."""
     if process is None:
         return
@@ -314,74 +333,3 @@ def _not_started(asked: str | None, error: Exception, log: IO[bytes] | None) -> 
     thrown = [match.group(1) for line in lines if (match := _THROWN.match(line))]
     reason = thrown[-1] if thrown else lines[-1] if lines else type(error).__name__
     return EngineUnavailable(f"Spark did not start{f' on {asked}' if asked else ''}", hint=reason[:300])
-
-
-@contextlib.contextmanager
-def _cancelled_when_interrupted(session: SparkSession, stop: Callable[[], None]) -> Iterator[None]:
-    """Cancel the jobs of this block when it is interrupted, before the interruption goes on its way."""
-    tag = f"feast-skew-{uuid.uuid4().hex}"
-
-    def cancel() -> None:
-        with contextlib.suppress(Exception):
-            session.interruptTag(tag)
-        stop()
-
-    session.addTag(tag)
-    with _at_an_interruption(cancel) as interrupted:
-        try:
-            yield
-        except Exception as error:
-            if interrupted.is_set():  # Spark says that the job was cancelled
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            if not interrupted.is_set():
-                with contextlib.suppress(Exception):  # of a session that is gone
-                    session.removeTag(tag)
-
-
-@contextlib.contextmanager
-def _at_an_interruption(call: Callable[[], None]) -> Iterator[threading.Event]:
-    """Make a call beside, at the first signal that interrupts this block; give what tells whether one came."""
-    interrupted = threading.Event()
-
-    def passing_on(before: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
-        def handler(number: int, frame: Any) -> None:
-            if not interrupted.is_set():
-                interrupted.set()
-                # This thread may be in the middle of an answer of the JVM, and may wait for the job on its way out.
-                threading.Thread(target=call, name="feast-skew-cancel", daemon=True).start()
-            before(number, frame)
-
-        return handler
-
-    def worth_telling(record: logging.LogRecord) -> bool:
-        # py4j tells the root logger, with a traceback, that a call was cut short.
-        return not (interrupted.is_set() and "py4j" in Path(record.pathname).parts)
-
-    handlers: dict[int, Any] = {}
-    root = logging.getLogger()
-    root.addFilter(worth_telling)
-    try:
-        if threading.current_thread() is threading.main_thread():
-            for number in [getattr(signal, name) for name in _ENDINGS if hasattr(signal, name)]:
-                before = signal.getsignal(number)
-                if callable(before):
-                    handlers[number] = signal.signal(number, passing_on(before))
-        yield interrupted
-    finally:
-        root.removeFilter(worth_telling)
-        for number, before in handlers.items():
-            signal.signal(number, before)
-
-
-def _in_another_thread(call: Callable[[], None]) -> None:
-    """Talk to the JVM by a fresh connection, and not for ever."""
-
-    def quietly() -> None:
-        with contextlib.suppress(Exception):
-            call()
-
-    thread = threading.Thread(target=quietly, name="feast-skew-stop", daemon=True)
-    thread.start()
-    thread.join(_STOP_SECONDS)

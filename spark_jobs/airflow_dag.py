@@ -1,0 +1,41 @@
+"""An Airflow DAG: every night, hold what the models are served against what they are trained on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+SUBMIT = os.environ.get("FEAST_SKEW_SUBMIT", "spark-submit --master yarn")
+REPOSITORY = os.environ.get("FEAST_SKEW_REPO", "/srv/feature_repo")
+REPORTS = os.environ.get("FEAST_SKEW_REPORTS", "/srv/skew_reports")
+
+
+def command(day: str) -> tuple[list[str], Path]:
+    """Give the command of one night, and the report that it writes."""
+    job, report = Path(__file__).with_name("validate_skew.py"), Path(REPORTS) / f"skew-{day}.json"
+    return [*shlex.split(SUBMIT), str(job), "--repo", REPOSITORY, "--as-of", day, "--output", f"json={report}"], report
+
+
+try:
+    from airflow.exceptions import AirflowFailException
+    from airflow.sdk import DAG, task
+except ModuleNotFoundError:  # the command can be had without Airflow
+    pass
+else:
+
+    @task(retries=2, retry_delay=timedelta(minutes=10))  # type: ignore[untyped-decorator]
+    def validate(ds: str = "") -> None:
+        """Fail at once when skew was found; whatever else ends the command is worth another try."""
+        words, report = command(ds)
+        code = subprocess.run(words, check=False).returncode
+        # spark-submit ends with 1 for troubles of its own, too, and then there is no report.
+        if code == 1 and report.is_file():
+            raise AirflowFailException(f"skew was found: {report}")
+        if code:
+            raise RuntimeError(f"{words[0]} ended with {code}")
+
+    with DAG("feast_skew", schedule="30 4 * * *", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False):
+        validate()
