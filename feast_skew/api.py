@@ -200,7 +200,9 @@ def _spark_engine(
     with session:
         from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
 
-        asked = SparkSettings(settings.spark_staging, settings.spark_partitions)
+        asked = SparkSettings(
+            settings.spark_staging, settings.spark_partitions, settings.wrong_rows, settings.wrong_rows_format
+        )
         engine = SparkEngine(
             opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
         )

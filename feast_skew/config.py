@@ -180,6 +180,8 @@ class RunSettings(_Strict):
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"
     spark_staging: str | None = None
+    wrong_rows: str | None = None
+    wrong_rows_format: str = "parquet"
     spark_partitions: Whole | None = Field(None, ge=1, lt=2**20)
 
 

@@ -20,7 +20,7 @@ from feast_skew.core.types import Kind
 from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
-from feast_skew.engines.base import Engine
+from feast_skew.engines.base import Engine, Wrong
 from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
@@ -126,7 +126,9 @@ def run(job: Job) -> SkewReport:
             "allow_inconclusive": job.settings.allow_inconclusive,
         },
     )
-    return report if job.rules is None else job.rules.finish(report)
+    report = report if job.rules is None else job.rules.finish(report)
+    job.engine.finish(report)
+    return report
 
 
 def own_version() -> str:
@@ -256,12 +258,16 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
     _judge_unaligned(job, measured, drafts, offline)
     earlier = _earlier_sources(job, view)
     ask_earlier = EarlierValues(measured.drawn, earlier, offline, job.progress)
+    wrong = []
     for draft in drafts:
-        if not draft.not_measured:
-            failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
-            draft.causes = explain(
-                case_of(measured, draft.feature, ask_earlier, apart=draft.apart, failed=failed, changed=earlier)
-            )
+        if draft.not_measured:
+            continue
+        failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
+        case = case_of(measured, draft.feature, ask_earlier, apart=draft.apart, failed=failed, changed=earlier)
+        explained = explain(case)
+        draft.causes = explained.causes
+        wrong.append(Wrong(draft.feature, case.positions, explained, failed))
+    job.engine.keep(measured, wrong)
     return drafts
 
 

@@ -48,7 +48,8 @@ class Earlier:
 class Case:
     """One feature with everything that rules may look at; arrays have one element per drawn entity.
 
-    Each of them stands for `weights` entities, for one where it is None: rules count by `total`.
+    Each of them stands for `weights` entities, for one where it is None: rules count by `total`. `positions` are their places
+    among the drawn rows of the view.
     `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too, and
     `apart` holds them where they are numbers.
     """
@@ -64,6 +65,7 @@ class Case:
     unaligned_failed: bool = False
     changed_versions: tuple[SourceVersion, ...] = field(default=())
     weights: Floats | None = None
+    positions: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @cached_property
     def wrong(self) -> Mask:

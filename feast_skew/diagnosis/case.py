@@ -47,4 +47,5 @@ def case_of(
         unaligned_failed=failed,
         changed_versions=tuple(changed),
         weights=evidence.weights,
+        positions=evidence.positions,
     )

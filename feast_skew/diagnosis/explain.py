@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feast_skew.core.arrays import Mask
 from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, load_rules
@@ -16,8 +17,19 @@ _REMAINDER = 0.02
 _SMALLEST_SHARE = 0.005
 
 
-def explain(case: Case) -> tuple[Cause, ...]:
-    """Give the causes of a feature's differences: largest share first, of equals the one with fewer parameters.
+@dataclass(frozen=True)
+class Explained:
+    """The causes of a feature's differences: largest share first, of equals the one with fewer parameters.
+
+    `codes` names for each drawn entity the first cause that explains it, `unknown` for a wrong one without any, else nothing.
+    """
+
+    causes: tuple[Cause, ...]
+    codes: NDArray[np.str_]
+
+
+def explain(case: Case) -> Explained:
+    """Give the causes of a feature's differences.
 
     What no rule explains is said as `unknown`, with its own share, unless a proven account of how the difference came
     about covers it.
@@ -31,11 +43,19 @@ def explain(case: Case) -> tuple[Cause, ...]:
     for entry in found:
         if entry.cause.kind == "what" or entry.cause.confidence >= _PROVEN:
             covered |= entry.explained
-    causes = [cause for entry in found if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE]
+    kept = [
+        (cause, entry.explained)
+        for entry in found
+        if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE
+    ]
     left = case.wrong & ~covered
     if left.any() and case.total(left) > _REMAINDER * case.total(case.wrong):
-        causes.append(unknown_cause(case, left))
-    return tuple(sorted(causes, key=_rank))
+        kept.append((unknown_cause(case, left), left))
+    kept.sort(key=lambda one: _rank(one[0]))
+    codes = np.where(case.wrong, "unknown", "").astype("<U32")
+    for cause, explained in reversed(kept):
+        codes[explained] = cause.code
+    return Explained(tuple(cause for cause, _ in kept), codes)
 
 
 def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:

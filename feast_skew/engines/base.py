@@ -8,14 +8,15 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from feast_skew.core.arrays import Mask
+from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.keys import KeySet
-from feast_skew.core.model import ViewPlan
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.diagnosis.explain import Explained
 from feast_skew.errors import SkewError
 from feast_skew.measuring.drawing import Measured
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
 from feast_skew.measuring.view import ViewMeasurement
-from feast_skew.report import Finding
+from feast_skew.report import Finding, SkewReport
 from feast_skew.stores.base import RowSource
 
 
@@ -35,6 +36,19 @@ class PopulationSize:
     size: int
     views: Mapping[str, KnownSize]
     errors: Mapping[str, SkewError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What was found out about one feature of a measurement: the causes of its drawn rows, at `positions` among those of the view.
+
+    `unaligned` tells that the feature failed by its unaligned rows, so that these are wrong ones too.
+    """
+
+    feature: FeaturePlan
+    positions: Positions
+    explained: Explained
+    unaligned: bool
 
 
 class Engine(Protocol):
@@ -78,6 +92,12 @@ class Engine(Protocol):
 
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the offline rows of the drawn entities of a view."""
+
+    def keep(self, measured: Measured, wrong: Sequence[Wrong]) -> None:
+        """Keep the wrong rows of the view that was measured last, with their causes, where they are wanted."""
+
+    def finish(self, report: SkewReport) -> None:
+        """Write what was kept, whole, once all is judged."""
 
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the population and the samples of a key set as tables, for what is asked of serving request by request."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import ViewPlan
-from feast_skew.engines.base import KnownSize, PopulationSize
+from feast_skew.engines.base import KnownSize, PopulationSize, Wrong
 from feast_skew.judging.whole import whole
 from feast_skew.measuring.drawing import Measured, draw
 from feast_skew.measuring.orphans import unknown_keys
@@ -20,7 +20,7 @@ from feast_skew.measuring.sampling import draw as draw_sample
 from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.training import ask, askable, probe, take_over
 from feast_skew.measuring.view import ViewMeasurement, measure_view
-from feast_skew.report import Finding
+from feast_skew.report import Finding, SkewReport
 from feast_skew.stores.base import OfflineReader, OnlineReader, RowSource
 
 
@@ -109,6 +109,12 @@ class LocalEngine:
         """Give the reader of the offline store; see `Engine.rows_of`."""
         del view
         return self._offline
+
+    def keep(self, measured: Measured, wrong: Sequence[Wrong]) -> None:
+        """Keep nothing: the report is all that one process gives; see `Engine.keep`."""
+
+    def finish(self, report: SkewReport) -> None:
+        """Write nothing; see `Engine.finish`."""
 
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the tables; see `Engine.served`."""

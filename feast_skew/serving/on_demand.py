@@ -184,5 +184,5 @@ def _draft(
         draft.reasons.append(
             f"training hands {', '.join(both.offline.widened)} over as floating point, as integers with nulls in a frame"
         )
-    draft.causes = explain(case_of(counted, feature))
+    draft.causes = explain(case_of(counted, feature)).causes
     return draft

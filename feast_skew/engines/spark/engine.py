@@ -16,8 +16,8 @@ from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.types import Kind
-from feast_skew.engines.base import PopulationSize
-from feast_skew.engines.spark import tasks
+from feast_skew.engines.base import PopulationSize, Wrong
+from feast_skew.engines.spark import tasks, wrong_rows
 from feast_skew.engines.spark.columns import unpacked_keys
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
@@ -33,7 +33,7 @@ from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
 from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.training import Probe, probe
 from feast_skew.measuring.view import ViewMeasurement
-from feast_skew.report import Finding
+from feast_skew.report import Finding, SkewReport
 from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
@@ -50,10 +50,15 @@ _MOMENT = "feast_skew_moment"
 
 @dataclass(frozen=True)
 class SparkSettings:
-    """How the engine works: where it stages rows, in how many partitions it measures (None: by the number of entities)."""
+    """How the engine works: where it stages rows, in how many partitions it measures (None: by the number of entities).
+
+    `wrong_rows` is the path or the name of the table that wrong rows are added to, None for none.
+    """
 
     staging: str | None = None
     partitions: int | None = None
+    wrong_rows: str | None = None
+    wrong_rows_format: str = "parquet"
 
 
 class SparkEngine:
@@ -87,6 +92,7 @@ class SparkEngine:
         self._drawn: dict[str, list[ViewMeasurement]] = {}
         self._drawn_places = np.empty(0, dtype=np.int64)
         self._notes: list[Notes] = []
+        self._wrong: list[str] = []
         self._secrets: list[Any] = []
 
     def close(self) -> None:
@@ -336,6 +342,35 @@ class SparkEngine:
         """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
         entities = self._drawn[view.name][0].entities
         return KeyedRows(self._session, self._sources, self._offline, self._jobs, view.keys, entities)
+
+    def keep(self, measured: Measured, wrong: Sequence[Wrong]) -> None:
+        """Stage the wrong rows with their causes; see `Engine.keep`."""
+        if self._settings.wrong_rows is None:
+            return
+        view, names = measured.view, [one.feature.name for one in wrong]
+        causes = wrong_rows.causes_of(wrong, self._drawn_places)
+        task = partial(
+            tasks.wrong,
+            view=sendable(view),
+            names=names,
+            unaligned=[one.feature.name for one in wrong if one.unaligned],
+        )
+        frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
+        rows = self._sources.mapped(frame, task, wrong_rows.SCHEMA)
+        known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
+        place = self._staging.path("wrong")
+        with_causes = rows.join(known, ["place", "feature"], "left")
+        self._jobs.run(f"{view.name}: wrong rows", lambda: with_causes.write.parquet(place), "wrong rows")
+        self._wrong.append(place)
+
+    def finish(self, report: SkewReport) -> None:
+        """Add the wrong rows of all views to the table at once; see `Engine.finish`."""
+        if not self._wrong or self._settings.wrong_rows is None:
+            return
+        frames = [self._staging.read(place) for place in self._wrong]
+        rows = wrong_rows.table_of(reduce(lambda one, other: one.unionByName(other), frames), report)
+        write = partial(wrong_rows.add, rows, self._settings.wrong_rows, self._settings.wrong_rows_format)
+        self._jobs.run("wrong rows", write, "wrong rows")
 
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first of them as tables; see `Engine.served`."""

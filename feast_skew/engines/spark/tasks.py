@@ -6,6 +6,7 @@ nothing is counted twice.
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
 import zlib
@@ -19,10 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Positions
 from feast_skew.core.columns import in_one_piece, take_rows
 from feast_skew.core.keys import KeyIndex, KeySet, key_hashes, value_bytes
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.core.pairs import PairClass
+from feast_skew.core.pairs import WRONG, PairClass
+from feast_skew.core.plain import plain, python_value
 from feast_skew.engines.spark.columns import (
     as_place,
     batch_of,
@@ -45,6 +48,7 @@ from feast_skew.engines.spark.plans import (
     source_schema,
 )
 from feast_skew.engines.spark.spool import SpooledRows
+from feast_skew.engines.spark.wrong_rows import SCHEMA
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.measuring.drawing import compared_mask, drawn_mask
 from feast_skew.measuring.progress import NoProgress
@@ -357,6 +361,58 @@ def drawn(batches: Batches, view: ViewPlan, tallies: Sequence[Tally]) -> Batches
         for part, tally in zip(measurements_of(table, view), tallies, strict=True):
             keep |= drawn_mask(part, tally)
         yield from table.filter(pa.array(keep)).to_batches()
+
+
+@telling
+def wrong(batches: Batches, view: ViewPlan, names: Sequence[str], unaligned: Sequence[str]) -> Batches:
+    """Give the wrong ones of measured entities, a row for each value; unaligned ones where the feature failed by them."""
+    for batch in batches:
+        for part in measurements_of(pa.Table.from_batches([batch]), view):
+            held = np.where(part.rows.aligned != NO_INSTANT, part.rows.aligned, part.rows.before)
+            held = np.where(held != NO_INSTANT, held, part.rows.latest)
+            for feature in part.features:
+                if feature.name not in names:
+                    continue
+                pairs, name = part.pairs[feature.name], feature.name
+                kinds = (*WRONG, PairClass.OFFLINE_ONLY, PairClass.ONLINE_ONLY)
+                which = pairs.mask(*kinds, PairClass.UNALIGNED) if name in unaligned else pairs.mask(*kinds)
+                rows = np.flatnonzero(which)
+                if len(rows):
+                    yield _wrong_batch(part, feature, rows, np.asarray(batch.column("place"))[rows], held[rows])
+
+
+def _wrong_batch(
+    part: ViewMeasurement, feature: FeaturePlan, rows: Positions, places: np.ndarray, held: np.ndarray
+) -> pa.RecordBatch:
+    pairs, take, count = part.pairs[feature.name], pa.array(rows), len(rows)
+    entities = take_rows(part.entities, rows)
+    keys = [
+        [
+            (name, str(plain(python_value(column[i]))))
+            for name, column in zip(entities.column_names, entities.columns, strict=True)
+        ]
+        for i in range(count)
+    ]
+    names = np.array([kind.key for kind in PairClass])
+    columns: dict[str, Any] = {
+        "place": places,
+        "view": pa.array([part.view.name] * count),
+        "feature": pa.array([feature.name] * count),
+        "entity": pa.array(keys, SCHEMA.field("entity").type),
+        "class": pa.array(names[pairs.classes[rows]].tolist()),
+        "offline": _json(pairs.offline.take(take)),
+        "online": _json(pairs.online.take(take)),
+        "offline_ns": pa.array(held, mask=held == NO_INSTANT),
+        "online_ns": pa.array(part.rows.online[rows], mask=part.rows.online[rows] == NO_INSTANT),
+    }
+    return batch_of(columns, SCHEMA, count)
+
+
+def _json(column: pa.Array) -> pa.Array:
+    """Write values as JSON, null where there is none; a nested one is JSON already."""
+    return pa.array(
+        [None if not value.is_valid else json.dumps(plain(python_value(value))) for value in column], pa.string()
+    )
 
 
 @telling
