@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,7 @@ from feast_skew.config import RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
-from feast_skew.engines.base import Engine
-from feast_skew.engines.local import LocalEngine
+from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
@@ -30,12 +29,8 @@ from feast_skew.stores.request_rows import request_key_sets, request_rows
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feast_skew.measuring.sampling import ViewSample
-    from feast_skew.stores.base import OnlineReader
-    from feast_skew.stores.feast_offline import FeastOfflineReader
 
 CONFIG_NAME = "feast_skew.yaml"
-ENGINES = ("local", "spark")
 EXPECTATIONS = "expectations"
 
 
@@ -108,8 +103,8 @@ def validate(  # noqa: PLR0913  the options of the contract
     StoreUnavailable
         When no view could be read.
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"there is no engine {engine!r}", hint=f"use {' or '.join(ENGINES)}")
+    if engine not in STARTS:
+        raise ConfigError(f"there is no engine {engine!r}", hint=f"use {' or '.join(STARTS)}")
     from feast_skew.stores.feast_offline import FeastOfflineReader
     from feast_skew.stores.feast_on_demand import FeastOnDemand
     from feast_skew.stores.feast_online import FeastOnlineReader
@@ -140,7 +135,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         earlier, trouble = _remembered(remembered, plan.project, names) if state else ({}, None)
         progress, until = progress or NoProgress(), _aware(as_of) if as_of else moment
         given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
-        start = {"local": _local_engine, "spark": _spark_engine}[engine]
+        start = STARTS[engine]
         with start(online, offline, to_nanoseconds(until), run_settings, progress, given_ones) as started:
             report = run(
                 Job(
@@ -169,45 +164,6 @@ def validate(  # noqa: PLR0913  the options of the contract
         except ConfigError as error:
             trouble = error
     return report if trouble is None else _with_finding(report, trouble)
-
-
-@contextmanager
-def _local_engine(
-    online: OnlineReader,
-    offline: FeastOfflineReader,
-    as_of: int,
-    settings: RunSettings,
-    progress: Progress,
-    given: dict[KeySet, ViewSample],
-) -> Iterator[Engine]:
-    yield LocalEngine(online, offline, as_of, settings.seed, progress, given=given)
-
-
-@contextmanager
-def _spark_engine(
-    online: OnlineReader,
-    offline: FeastOfflineReader,
-    as_of: int,
-    settings: RunSettings,
-    progress: Progress,
-    given: dict[KeySet, ViewSample],
-) -> Iterator[Engine]:
-    from feast_skew.engines.spark.session import open_session
-
-    with progress.stage("starting Spark", None, ""):
-        session = ExitStack()
-        opened = session.enter_context(open_session("feast-skew validate"))
-    with session:
-        from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
-
-        asked = SparkSettings(
-            settings.spark_staging, settings.spark_partitions, settings.wrong_rows, settings.wrong_rows_format
-        )
-        engine = SparkEngine(
-            opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
-        )
-        with closing(engine):
-            yield engine
 
 
 _Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]

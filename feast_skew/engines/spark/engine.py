@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
@@ -15,17 +13,28 @@ import pyarrow as pa
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.core.types import Kind
 from feast_skew.engines.base import PopulationSize, Wrong
-from feast_skew.engines.spark import tasks, wrong_rows
-from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark import wrong_rows
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
-from feast_skew.engines.spark.plans import DIGEST, OLDER, PAIR, measured_schema, online_schema, parts_of, sendable
+from feast_skew.engines.spark.online import OnlineFrames
+from feast_skew.engines.spark.plans import (
+    DIGEST,
+    OLDER,
+    PAIR,
+    WRONG_ROWS,
+    measured_schema,
+    online_schema,
+    parts_of,
+    sendable,
+)
 from feast_skew.engines.spark.population import Populations
+from feast_skew.engines.spark.retrieval import Retrieval
 from feast_skew.engines.spark.rows import KeyedRows
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
+from feast_skew.engines.spark.tasks import folding, measuring
+from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.measuring.drawing import Measured, compared_mask
 from feast_skew.measuring.progress import Progress
@@ -37,15 +46,11 @@ from feast_skew.report import Finding, SkewReport
 from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
-from feast_skew.stores.feast_offline import FeastOfflineReader, full_name
+from feast_skew.stores.feast_offline import FeastOfflineReader
 from feast_skew.stores.redis.notes import Notes
-from feast_skew.stores.redis.reader import RedisBulkReader
-from feast_skew.stores.redis.remote import Recipe
 
 ENTITIES_A_TASK = 200_000
-_PROBED = 1_000
 _MERGED_BY = 8
-_MOMENT = "feast_skew_moment"
 
 
 @dataclass(frozen=True)
@@ -79,26 +84,24 @@ class SparkEngine:
         given: Mapping[KeySet, ViewSample] | None = None,
     ) -> None:
         self._session = session
-        self._online = online
         self._offline = offline
         self._as_of = as_of
-        self._progress = progress
         self._settings = settings
         self._jobs = Jobs(session, progress)
         self._staging = Staging(session, settings.staging)
         self._sources = Sources(session, offline, self._staging, progress)
+        self._online = OnlineFrames(session, online, self._sources, self._staging, progress)
+        self._retrieval = Retrieval(offline, self._sources, self._staging)
         self._populations = Populations(self._sources, self._staging, self._jobs, as_of, seed, given or {})
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
         self._drawn_places = np.empty(0, dtype=np.int64)
         self._notes: list[Notes] = []
         self._wrong: list[str] = []
-        self._secrets: list[Any] = []
 
     def close(self) -> None:
         """Remove what was staged."""
-        for secret in self._secrets:
-            secret.destroy()
+        self._online.close()
         self._staging.remove()
 
     @property
@@ -152,7 +155,7 @@ class SparkEngine:
             for part, tally, one in zip(drawn, digest.tallies, found, strict=True)
         ]
 
-    def _drawn_rows(self, view: ViewPlan, place: str, digest: tasks.Digest) -> list[ViewMeasurement]:
+    def _drawn_rows(self, view: ViewPlan, place: str, digest: Digest) -> list[ViewMeasurement]:
         rows = self._populations.rows_of(view)
         collected = self._collect_drawn(view, place, digest.tallies, digest.older)
         return [
@@ -170,44 +173,12 @@ class SparkEngine:
                 asked = self._staging.read(place).where(f"kind = {PAIR} and aligned{number} is not null")
                 if self._offline.gives_all_ties:
                     asked = asked.where(f"not {is_tied(number)}")
-                frames.append(self._retrieved(view, part.features, asked, number))
+                frames.append(self._retrieval.frame(view, part.features, asked, number))
             elif one.ties is not None:
                 places = self._drawn_places[one.ties.positions]
                 table = taught_table(view, part.features, places, one.ties.columns)
                 frames.append(self._staging.read(self._staging.write("ties", [table], schema)))
         return reduce(lambda one, other: one.unionByName(other), frames) if frames else None
-
-    def _retrieved(self, view: ViewPlan, features: Sequence[FeaturePlan], asked: Any, number: int) -> Any:
-        """Ask for the training values of measured rows: on Spark where Feast does, else from here, some at a time."""
-        from pyspark.sql import functions as F  # noqa: N812  as everywhere
-
-        schema, sent = measured_schema(view), sendable(view)
-        keys = [
-            (F.timestamp_seconds(f"k{i}") if key.declared.kind is Kind.TIMESTAMP else F.col(f"k{i}")).alias(key.name)
-            for i, key in enumerate(view.keys.keys)
-        ]
-        moment = F.timestamp_micros(F.expr(f"aligned{number} div 1000")).alias(_MOMENT)
-        frame = asked.select(*keys, moment, F.col("place").alias(tasks.SEQUENCE))
-        answered = self._offline.spark_training(view, features, frame, _MOMENT)
-        if answered is not None:
-            names = {feature.name: full_name(feature) for feature in features}
-            wanted = {feature.name for feature in features}
-            mine = tuple(feature for feature in sent.features if feature.name in wanted)
-            task = partial(tasks.taught, view=sent, features=mine, names=names)
-            return self._sources.mapped(answered.select(tasks.SEQUENCE, *names.values()), task, schema)
-        place = self._staging.path("asked")
-        asked.write.parquet(place)
-        tables = self._asked_here(view, features, place, number)
-        return self._staging.read(self._staging.write("taught", tables, schema))
-
-    def _asked_here(
-        self, view: ViewPlan, features: Sequence[FeaturePlan], place: str, number: int
-    ) -> Iterator[pa.Table]:
-        for table in tasks.blocks(self._staging.batches(place), ENTITIES_A_TASK):
-            entities, instants = unpacked_keys(table, view.keys), np.asarray(table.column(f"aligned{number}"))
-            found = self._offline.training_values(view, features, entities, instants)
-            if found is not None:
-                yield taught_table(view, features, np.asarray(table.column("place")), found)
 
     def _retake(self, view: ViewPlan, place: str, answers: Any, found: Sequence[Probe]) -> str:
         """Measure again with training's values in the place of the source's."""
@@ -215,7 +186,7 @@ class SparkEngine:
         parts = [number for number, one in enumerate(found) if one.everywhere or one.ties is not None]
         rows = self._staging.read(place).where(f"kind <> {DIGEST}").unionByName(answers)
         partitions = self._partitions(self._populations.sample(view)[1].entities)
-        task = partial(tasks.retaken, view=sendable(view), parts=parts)
+        task = partial(measuring.retaken, view=sendable(view), parts=parts)
         frame = self._sources.mapped(rows.repartition(partitions, "place"), task, measured_schema(view))
         self._jobs.run(f"{view.name}: training's values", lambda: frame.write.parquet(taken), "offline")
         return taken
@@ -224,14 +195,14 @@ class SparkEngine:
         sent = sendable(view)
         entities, size = self._populations.sample(view)
         partitions = self._partitions(size.entities)
-        secret, online = self._online_rows(view, sent, entities, partitions)
+        secret, online = self._online.frame(view, sent, entities, partitions)
         offline = self._sources.frame(view, view.features)
         if size.entities < self._populations.size(view.keys):
             offline = offline.join(self._small(entities, size), "key", "left_semi")
         columns = list(dict.fromkeys([*online_schema(view).names, *self._sources.schema(view, view.features).names]))
         both = online.unionByName(offline, allowMissingColumns=True).select(*columns)
         measured = partial(
-            tasks.measured, view=sent, as_of=self._as_of, secret=secret, gives_all_ties=self._offline.gives_all_ties
+            measuring.measured, view=sent, as_of=self._as_of, secret=secret, gives_all_ties=self._offline.gives_all_ties
         )
         frame = both.repartition(partitions, "key").sortWithinPartitions("seq")
         self._sources.mapped(frame, measured, measured_schema(view)).write.parquet(place)
@@ -247,55 +218,16 @@ class SparkEngine:
             return self._settings.partitions
         return max(self._sources.parallelism, -(-entities // ENTITIES_A_TASK))
 
-    def _online_rows(
-        self, view: ViewPlan, sent: ViewPlan, entities: Any, partitions: int
-    ) -> tuple[Callable[[], Recipe] | None, Any]:
-        """Give the online rows of entities, and how executors read them; without a way to the store the driver reads."""
-        if isinstance(self._online, RedisBulkReader):
-            first = entities.orderBy("place").limit(_PROBED).toArrow()
-            # Feast reads some of them as well: what holds for them holds for those that executors read.
-            self._online.read(view, view.features, unpacked_keys(first, view.keys))
-            if self._online.reads_in_bulk(view):
-                secret = self._hidden(self._online.recipe([view], min(partitions, self._sources.parallelism)))
-                read = partial(tasks.online_rows, view=sent, secret=secret)
-                spread = entities.select("key", "place", *packed_names(view)).repartition(partitions)
-                return secret, self._sources.mapped(spread, read, online_schema(view))
-        place = self._staging.path("entities")
-        entities.select("key", "place", *packed_names(view)).write.parquet(place)
-        tables = self._read_here(view, place)
-        return None, self._staging.read(self._staging.write("online", tables, online_schema(view)))
-
-    def _read_here(self, view: ViewPlan, place: str) -> Iterator[pa.Table]:
-        schema = online_schema(view)
-        with self._progress.stage(f"{view.name}: online", None, "entities") as stage:
-            for batch in self._staging.batches(place):
-                for start in range(0, batch.num_rows, self._online.chunk):
-                    table = pa.Table.from_batches([batch.slice(start, self._online.chunk)])
-                    entities = unpacked_keys(table, view.keys)
-                    found = self._online.read(view, view.features, entities)
-                    yield pa.Table.from_batches([tasks.online_batch(view, schema, table, entities, found)])
-                    stage.advance(table.num_rows)
-
-    def _hidden(self, recipe: Recipe) -> Callable[[], Recipe]:
-        """Give what gives the recipe on executors: it goes by a broadcast, so that no plan and no log holds it."""
-        try:
-            context = self._session.sparkContext
-        except Exception:  # noqa: BLE001  Spark Connect has no broadcast of its own
-            return _Recipe(recipe)
-        broadcast = context.broadcast(recipe)
-        self._secrets.append(broadcast)
-        return _Broadcast(broadcast)
-
-    def _digest(self, view: ViewPlan, place: str) -> tasks.Digest:
+    def _digest(self, view: ViewPlan, place: str) -> Digest:
         frame = self._staging.read(place).where(f"kind = {DIGEST}").select("digest")
         found = self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold")
-        nothing = tasks.Digest([Tally.zero(features) for features in parts_of(view)])
-        return reduce(lambda one, raw: one + tasks.Digest.from_bytes(raw), found.column(0).to_pylist(), nothing)
+        nothing = Digest([Tally.zero(features) for features in parts_of(view)])
+        return reduce(lambda one, raw: one + Digest.from_bytes(raw), found.column(0).to_pylist(), nothing)
 
     def _collect_drawn(self, view: ViewPlan, place: str, tallies: Sequence[Tally], older: int) -> list[ViewMeasurement]:
         sent, schema = sendable(view), measured_schema(view)
         frame = self._staging.read(place)
-        draw = partial(tasks.drawn, view=sent, tallies=tallies)
+        draw = partial(folding.drawn, view=sent, tallies=tallies)
         chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, schema)
         rows = self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold").cast(schema)
         rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
@@ -318,15 +250,15 @@ class SparkEngine:
         if not bins:
             return {}
         frame = self._staging.read(place).where(f"kind = {PAIR}")
-        fold = partial(tasks.profiled, view=sendable(view), bins=bins)
+        fold = partial(folding.profiled, view=sendable(view), bins=bins)
         schema = pa.schema([pa.field("profiles", pa.binary())])
         folded = self._sources.mapped(frame, fold, schema)
         if self._partitions(self._populations.sample(view)[1].entities) > _MERGED_BY:
-            folded = self._sources.mapped(folded.repartition(_MERGED_BY), tasks.merged, schema)
+            folded = self._sources.mapped(folded.repartition(_MERGED_BY), folding.merged, schema)
         table = self._jobs.run(f"{view.name}: profiles", folded.toArrow, "fold")
         total: dict[str, Profile] = {}
         for raw in table.column(0).to_pylist():
-            total = tasks.added(total, raw)
+            total = folding.added(total, raw)
         return {name: profile.sampled(pairs[name]) for name, profile in total.items()}
 
     def hazards(self, view: ViewPlan) -> Sequence[Finding]:
@@ -350,13 +282,13 @@ class SparkEngine:
         view, names = measured.view, [one.feature.name for one in wrong]
         causes = wrong_rows.causes_of(wrong, self._drawn_places)
         task = partial(
-            tasks.wrong,
+            folding.wrong,
             view=sendable(view),
             names=names,
             unaligned=[one.feature.name for one in wrong if one.unaligned],
         )
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
-        rows = self._sources.mapped(frame, task, wrong_rows.SCHEMA)
+        rows = self._sources.mapped(frame, task, WRONG_ROWS)
         known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
         place = self._staging.path("wrong")
         with_causes = rows.join(known, ["place", "feature"], "left")
@@ -375,33 +307,6 @@ class SparkEngine:
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first of them as tables; see `Engine.served`."""
         return self._populations.tables(keys)
-
-
-class _Broadcast:
-    """Gives a recipe out of a broadcast."""
-
-    def __init__(self, broadcast: Any) -> None:
-        self._broadcast = broadcast
-
-    def __call__(self) -> Recipe:
-        recipe: Recipe = self._broadcast.value
-        return recipe
-
-
-class _Recipe:
-    """Gives a recipe that travels with the task."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._packed = zlib.compress(pickle.dumps(recipe))
-
-    def __call__(self) -> Recipe:
-        recipe: Recipe = pickle.loads(zlib.decompress(self._packed))  # noqa: S301  our own driver wrote it
-        return recipe
-
-
-def packed_names(view: ViewPlan) -> list[str]:
-    """Name the columns that carry the join keys of a view."""
-    return [f"k{i}" for i in range(len(view.keys.keys))]
 
 
 def _compared(rows: ViewMeasurement, feature: FeaturePlan) -> Pairs | None:

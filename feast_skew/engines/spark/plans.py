@@ -93,3 +93,19 @@ def sendable(view: ViewPlan) -> ViewPlan:
         for feature in view.features
     )
     return replace(view, features=features, handle=None)
+
+
+WRONG_ROWS = pa.schema(
+    [
+        pa.field("place", pa.int64()),
+        pa.field("view", pa.string()),
+        pa.field("feature", pa.string()),
+        pa.field("entity", pa.map_(pa.string(), pa.string())),
+        pa.field("class", pa.string()),
+        pa.field("offline", pa.string()),
+        pa.field("online", pa.string()),
+        pa.field("offline_ns", pa.int64()),
+        pa.field("online_ns", pa.int64()),
+    ]
+)
+"""Wrong rows as executors give them; values are JSON, instants nanoseconds."""

@@ -14,11 +14,11 @@ from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet, value_bytes
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import KnownSize, PopulationSize
-from feast_skew.engines.spark import tasks
 from feast_skew.engines.spark.columns import batch_of, key_fields, packed_keys, unpacked_keys
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
+from feast_skew.engines.spark.tasks import reading
 from feast_skew.errors import SkewError
 from feast_skew.measuring.sampling import Known, Population, SampleSize, ViewSample
 
@@ -106,7 +106,7 @@ class Populations:
         ]
         entities = rows.groupBy("key").agg(*(F.first(name).alias(name) for name in names), *counted)
         columns = [name for name in schema.names if name != "place"]
-        placed = partial(tasks.placed, keys=keys, seed=self._seed)
+        placed = partial(reading.placed, keys=keys, seed=self._seed)
         place = self._staging.path("population")
         whole = self._sources.mapped(entities.select(*columns), placed, schema)
         self._jobs.run(f"entities by {keys}", lambda: whole.write.parquet(place), "sampling")

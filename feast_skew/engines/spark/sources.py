@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from feast_skew.core.keys import value_bytes
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.engines.spark import tasks
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys
 from feast_skew.engines.spark.plans import SourceRows, sendable, source_schema
 from feast_skew.engines.spark.staging import Staging
+from feast_skew.engines.spark.tasks import reading
 from feast_skew.measuring.progress import Progress
 from feast_skew.stores.feast_offline import FeastOfflineReader
 from feast_skew.stores.rows import SourceColumns
@@ -62,9 +62,9 @@ class Sources:
         needed = columns.needed()
         # Feast's store lets backticked names of SQL texts be patterns; columns of a frame are safe from it.
         named = frame.select(*(frame[name] for name in needed)).withColumn(
-            tasks.SEQUENCE, F.monotonically_increasing_id()
+            reading.SEQUENCE, F.monotonically_increasing_id()
         )
-        carried = {**columns.features, tasks.SEQUENCE: tasks.SEQUENCE}
+        carried = {**columns.features, reading.SEQUENCE: reading.SEQUENCE}
         sent = sendable(view)
         wanted = {feature.name for feature in features}
         rows = SourceRows(
@@ -73,7 +73,7 @@ class Sources:
             SourceColumns(columns.keys, carried, columns.timestamp, columns.created),
             where,
         )
-        return self.mapped(named, partial(tasks.offline_rows, source=rows), schema)
+        return self.mapped(named, partial(reading.offline_rows, source=rows), schema)
 
     def mapped(
         self, frame: Any, task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema

@@ -11,21 +11,6 @@ import pyarrow as pa
 from feast_skew.engines.base import Wrong
 from feast_skew.report import SkewReport
 
-SCHEMA = pa.schema(
-    [
-        pa.field("place", pa.int64()),
-        pa.field("view", pa.string()),
-        pa.field("feature", pa.string()),
-        pa.field("entity", pa.map_(pa.string(), pa.string())),
-        pa.field("class", pa.string()),
-        pa.field("offline", pa.string()),
-        pa.field("online", pa.string()),
-        pa.field("offline_ns", pa.int64()),
-        pa.field("online_ns", pa.int64()),
-    ]
-)
-"""Wrong rows as executors give them; values are JSON, instants nanoseconds."""
-
 CAUSES = pa.schema([pa.field("place", pa.int64()), pa.field("feature", pa.string()), pa.field("cause", pa.string())])
 
 

@@ -1,0 +1,110 @@
+"""Online rows as a frame of Spark: read by executors where there is a way from them to the store, else by the driver."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from feast_skew.core.model import ViewPlan
+from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.plans import online_schema
+from feast_skew.engines.spark.sources import Sources
+from feast_skew.engines.spark.staging import Staging
+from feast_skew.engines.spark.tasks import reading
+from feast_skew.measuring.progress import Progress
+from feast_skew.stores.base import OnlineReader
+from feast_skew.stores.redis.reader import RedisBulkReader
+from feast_skew.stores.redis.remote import Recipe
+
+_PROBED = 1_000
+"""Entities whose rows the driver reads first: what holds for them, held against Feast's read, holds for those of executors."""
+
+
+class OnlineFrames:
+    """Gives the online rows of entities, and what lets executors have a second look."""
+
+    def __init__(
+        self, session: Any, online: OnlineReader, sources: Sources, staging: Staging, progress: Progress
+    ) -> None:
+        self._session = session
+        self._online = online
+        self._sources = sources
+        self._staging = staging
+        self._progress = progress
+        self._secrets: list[Any] = []
+
+    def close(self) -> None:
+        """Let executors forget how the store is reached."""
+        for secret in self._secrets:
+            secret.destroy()
+
+    def frame(
+        self, view: ViewPlan, sent: ViewPlan, entities: Any, partitions: int
+    ) -> tuple[Callable[[], Recipe] | None, Any]:
+        """Give how executors read more rows, None where they have no way to the store, and the rows of entities."""
+        if isinstance(self._online, RedisBulkReader):
+            first = entities.orderBy("place").limit(_PROBED).toArrow()
+            # Feast reads some of them as well: what holds for them holds for those that executors read.
+            self._online.read(view, view.features, unpacked_keys(first, view.keys))
+            if self._online.reads_in_bulk(view):
+                secret = self._hidden(self._online.recipe([view], min(partitions, self._sources.parallelism)))
+                read = partial(reading.online_rows, view=sent, secret=secret)
+                spread = entities.select("key", "place", *packed_names(view)).repartition(partitions)
+                return secret, self._sources.mapped(spread, read, online_schema(view))
+        place = self._staging.path("entities")
+        entities.select("key", "place", *packed_names(view)).write.parquet(place)
+        tables = self._read_here(view, place)
+        return None, self._staging.read(self._staging.write("online", tables, online_schema(view)))
+
+    def _read_here(self, view: ViewPlan, place: str) -> Iterator[pa.Table]:
+        schema = online_schema(view)
+        with self._progress.stage(f"{view.name}: online", None, "entities") as stage:
+            for batch in self._staging.batches(place):
+                for start in range(0, batch.num_rows, self._online.chunk):
+                    table = pa.Table.from_batches([batch.slice(start, self._online.chunk)])
+                    entities = unpacked_keys(table, view.keys)
+                    found = self._online.read(view, view.features, entities)
+                    yield pa.Table.from_batches([reading.online_batch(view, schema, table, entities, found)])
+                    stage.advance(table.num_rows)
+
+    def _hidden(self, recipe: Recipe) -> Callable[[], Recipe]:
+        """Give what gives the recipe on executors: it goes by a broadcast, so that no plan and no log holds it."""
+        try:
+            context = self._session.sparkContext
+        except Exception:  # noqa: BLE001  Spark Connect has no broadcast of its own
+            return _Recipe(recipe)
+        broadcast = context.broadcast(recipe)
+        self._secrets.append(broadcast)
+        return _Broadcast(broadcast)
+
+
+class _Broadcast:
+    """Gives a recipe out of a broadcast."""
+
+    def __init__(self, broadcast: Any) -> None:
+        self._broadcast = broadcast
+
+    def __call__(self) -> Recipe:
+        recipe: Recipe = self._broadcast.value
+        return recipe
+
+
+class _Recipe:
+    """Gives a recipe that travels with the task."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._packed = zlib.compress(pickle.dumps(recipe))
+
+    def __call__(self) -> Recipe:
+        recipe: Recipe = pickle.loads(zlib.decompress(self._packed))  # noqa: S301  our own driver wrote it
+        return recipe
+
+
+def packed_names(view: ViewPlan) -> list[str]:
+    """Name the columns that carry the join keys of a view."""
+    return [f"k{i}" for i in range(len(view.keys.keys))]

@@ -1,0 +1,141 @@
+"""Tasks that go over measured rows: the drawn ones, the profiles of all, the wrong ones."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Positions
+from feast_skew.core.columns import in_one_piece, take_rows
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.pairs import WRONG, PairClass
+from feast_skew.core.plain import plain, python_value
+from feast_skew.engines.spark.columns import (
+    batch_of,
+)
+from feast_skew.engines.spark.failures import telling
+from feast_skew.engines.spark.measured_rows import measurements_of
+from feast_skew.engines.spark.plans import (
+    WRONG_ROWS,
+    measured_schema,
+)
+from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks
+from feast_skew.judging.profiling import to_pairs
+from feast_skew.measuring.drawing import compared_mask, drawn_mask
+from feast_skew.measuring.tally import Tally
+from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.statistics.profile import Profile
+from feast_skew.statistics.states.base import Bins
+
+
+@telling
+def drawn(batches: Batches, view: ViewPlan, tallies: Sequence[Tally]) -> Batches:
+    """Give the drawn ones of measured entities."""
+    schema = measured_schema(view)
+    for batch in batches:
+        table = pa.Table.from_batches([batch.cast(schema)])
+        keep = np.zeros(table.num_rows, dtype=bool)
+        for part, tally in zip(measurements_of(table, view), tallies, strict=True):
+            keep |= drawn_mask(part, tally)
+        yield from table.filter(pa.array(keep)).to_batches()
+
+
+@telling
+def profiled(batches: Batches, view: ViewPlan, bins: Mapping[str, Bins]) -> Batches:
+    """Fold the pairs of measured entities into one profile for each feature that has bins."""
+    folded: dict[str, Profile] = {}
+    for table in blocks(batches, BLOCK):
+        for part in measurements_of(table, view):
+            for feature in part.features:
+                if feature.name not in bins:
+                    continue
+                pairs = part.pairs[feature.name]
+                rows = np.flatnonzero(compared_mask(pairs))
+                if not len(rows):
+                    continue
+                take, same = pa.array(rows), pairs.classes[rows] == PairClass.MATCH
+                both = to_pairs(
+                    feature.declared.kind, pairs.offline.take(take), pairs.online.take(take), same, part.order[rows]
+                )
+                one = Profile.counted(both, bins[feature.name])
+                folded[feature.name] = folded[feature.name] + one if feature.name in folded else one
+    if folded:
+        yield pa.record_batch({"profiles": pa.array([zlib.compress(pickle.dumps(folded))], pa.binary())})
+
+
+@telling
+def merged(batches: Batches) -> Batches:
+    """Add the profiles of several tasks up."""
+    total: dict[str, Profile] = {}
+    for batch in batches:
+        for raw in in_one_piece(batch.column(0)).to_pylist():
+            total = added(total, raw)
+    if total:
+        yield pa.record_batch({"profiles": pa.array([zlib.compress(pickle.dumps(total))], pa.binary())})
+
+
+def added(total: Mapping[str, Profile], raw: bytes) -> dict[str, Profile]:
+    """Add the profiles that a task wrote to others."""
+    found: dict[str, Profile] = pickle.loads(zlib.decompress(raw))  # noqa: S301  our own task wrote it
+    for name, profile in total.items():
+        found[name] = found[name] + profile if name in found else profile
+    return found
+
+
+@telling
+def wrong(batches: Batches, view: ViewPlan, names: Sequence[str], unaligned: Sequence[str]) -> Batches:
+    """Give the wrong ones of measured entities, a row for each value; unaligned ones where the feature failed by them."""
+    for batch in batches:
+        for part in measurements_of(pa.Table.from_batches([batch]), view):
+            held = np.where(part.rows.aligned != NO_INSTANT, part.rows.aligned, part.rows.before)
+            held = np.where(held != NO_INSTANT, held, part.rows.latest)
+            for feature in part.features:
+                if feature.name not in names:
+                    continue
+                pairs, name = part.pairs[feature.name], feature.name
+                kinds = (*WRONG, PairClass.OFFLINE_ONLY, PairClass.ONLINE_ONLY)
+                which = pairs.mask(*kinds, PairClass.UNALIGNED) if name in unaligned else pairs.mask(*kinds)
+                rows = np.flatnonzero(which)
+                if len(rows):
+                    yield _wrong_batch(part, feature, rows, np.asarray(batch.column("place"))[rows], held[rows])
+
+
+def _wrong_batch(
+    part: ViewMeasurement, feature: FeaturePlan, rows: Positions, places: np.ndarray, held: np.ndarray
+) -> pa.RecordBatch:
+    pairs, take, count = part.pairs[feature.name], pa.array(rows), len(rows)
+    entities = take_rows(part.entities, rows)
+    keys = [
+        [
+            (name, str(plain(python_value(column[i]))))
+            for name, column in zip(entities.column_names, entities.columns, strict=True)
+        ]
+        for i in range(count)
+    ]
+    names = np.array([kind.key for kind in PairClass])
+    columns: dict[str, Any] = {
+        "place": places,
+        "view": pa.array([part.view.name] * count),
+        "feature": pa.array([feature.name] * count),
+        "entity": pa.array(keys, WRONG_ROWS.field("entity").type),
+        "class": pa.array(names[pairs.classes[rows]].tolist()),
+        "offline": _json(pairs.offline.take(take)),
+        "online": _json(pairs.online.take(take)),
+        "offline_ns": pa.array(held, mask=held == NO_INSTANT),
+        "online_ns": pa.array(part.rows.online[rows], mask=part.rows.online[rows] == NO_INSTANT),
+    }
+    return batch_of(columns, WRONG_ROWS, count)
+
+
+def _json(column: pa.Array) -> pa.Array:
+    """Write values as JSON, null where there is none; a nested one is JSON already."""
+    return pa.array(
+        [None if not value.is_valid else json.dumps(plain(python_value(value))) for value in column], pa.string()
+    )

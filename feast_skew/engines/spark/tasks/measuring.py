@@ -1,0 +1,205 @@
+"""Tasks that measure: the code of one process, on the entities of one partition."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.columns import take_rows
+from feast_skew.core.keys import KeyIndex
+from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.engines.spark.columns import (
+    batch_of,
+    packed,
+    unpacked,
+    unpacked_keys,
+    whole_table,
+)
+from feast_skew.engines.spark.failures import telling
+from feast_skew.engines.spark.measured_rows import measured_batches, measurements_of
+from feast_skew.engines.spark.plans import (
+    DIGEST,
+    OLDER,
+    PAIR,
+    TAUGHT,
+    measured_schema,
+    online_schema,
+    source_schema,
+)
+from feast_skew.engines.spark.spool import SpooledRows
+from feast_skew.engines.spark.tasks.batches import BLOCK, Batches
+from feast_skew.engines.spark.tasks.digest import Digest
+from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret
+from feast_skew.measuring.progress import NoProgress
+from feast_skew.measuring.tally import Tally
+from feast_skew.measuring.training import answered, take_over
+from feast_skew.measuring.view import ViewMeasurement, measure_view
+from feast_skew.stores.base import OnlineRows
+from feast_skew.stores.redis.notes import Notes
+from feast_skew.stores.redis.remote import RemoteReader
+from feast_skew.stores.rows import declared_values
+
+
+class _Staged:
+    """Online rows that were read before; a second look goes to the store, where there is a way to it."""
+
+    chunk = 1 << 62
+
+    def __init__(self, rows: OnlineRows, secret: Secret | None) -> None:
+        self._rows: OnlineRows | None = rows
+        self._secret = secret
+        self._reader: RemoteReader | None = None
+        self.at_rest = secret is None
+
+    def read(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
+        """Give the rows of all entities, and from then on what the store has for some of them."""
+        if self._rows is not None:
+            rows, self._rows = self._rows, None
+            return rows
+        assert self._secret is not None  # noqa: S101  else the rows are at rest
+        if self._reader is None:
+            self._reader = RemoteReader(self._secret())
+        step = self._reader.chunk
+        parts = [
+            self._reader.read(view, features, take_rows(entities, np.arange(at, min(at + step, entities.num_rows))))
+            for at in range(0, entities.num_rows, step)
+        ]
+        return OnlineRows.concat(parts, features)
+
+    def close(self) -> list[Notes]:
+        """Close the connection; give what a second look met."""
+        if self._reader is None:
+            return []
+        self._reader.close()
+        return [self._reader.notes]
+
+
+@telling
+def measured(batches: Batches, view: ViewPlan, as_of: int, secret: Secret | None, *, gives_all_ties: bool) -> Batches:
+    """Measure the entities of one partition, whose online rows come before the offline ones (`seq` of -1).
+
+    The same code as in one process: this is a view with fewer entities. Gives measured rows, and last a digest of them.
+    """
+    both = pa.unify_schemas([online_schema(view), source_schema(view, view.features)])
+    begun, spent = time.perf_counter(), {"online": 0.0}
+    first: list[pa.RecordBatch] = []
+    notes: list[Notes] = []
+    place = np.empty(0, dtype=np.int64)
+    spool: SpooledRows | None = None
+    index: KeyIndex | None = None
+    found: OnlineRows | None = None
+    try:
+        for batch in batches:
+            rows = batch.cast(both)
+            seq = np.asarray(pc.fill_null(rows.column("seq"), -1))
+            until = int(np.searchsorted(seq, 0)) if spool is None else 0
+            if until:
+                first.append(rows.slice(0, until))
+            if until == rows.num_rows:
+                continue
+            if spool is None or index is None:
+                index, place, found, notes = _entities(first, both, view, spent)
+                spool = SpooledRows(unpacked_keys(index.entities, view.keys), both, gives_all_ties=gives_all_ties)
+                index = KeyIndex(index.entities.select(["key"]))
+            rest = pa.Table.from_batches([rows.slice(until)])
+            spool.add(rest, index.positions(rest.select(["key"])))
+        if spool is None:
+            index, place, found, notes = _entities(first, both, view, spent)
+            spool = SpooledRows(unpacked_keys(index.entities, view.keys), both, gives_all_ties=gives_all_ties)
+        assert found is not None  # noqa: S101  it comes with the spool
+        first.clear()
+        spent["spool"] = time.perf_counter() - begun
+        begun = time.perf_counter()
+        online = _Staged(found, secret)
+        del found
+        entities = spool.entities
+        parts = measure_view(view, KeyIndex(entities), online, spool, as_of, NoProgress())
+        notes += online.close()
+    finally:
+        if spool is not None:
+            spool.close()
+    spent["align"] = time.perf_counter() - begun
+    yield from _rows(view, parts, place, notes, spent)
+
+
+def _rows(
+    view: ViewPlan,
+    parts: Sequence[ViewMeasurement],
+    place: np.ndarray,
+    notes: list[Notes],
+    spent: dict[str, float],
+) -> Batches:
+    """Give a measurement as rows, and last a digest of it."""
+    schema = measured_schema(view)
+    digest = Digest([Tally.of(part) for part in parts], notes, spent, sum(len(part.older_positions) for part in parts))
+    if len(place):
+        yield from measured_batches(view, parts, place, schema, BLOCK)
+    kind, content = np.array([DIGEST], dtype=np.int8), pa.array([digest.to_bytes()], pa.binary())
+    yield batch_of({"kind": kind, "digest": content}, schema, 1)
+
+
+def _entities(
+    batches: list[pa.RecordBatch], schema: pa.Schema, view: ViewPlan, spent: dict[str, float]
+) -> tuple[KeyIndex, np.ndarray, OnlineRows, list[Notes]]:
+    """Give the entities of a partition, their places in the sample, and their online rows."""
+    table = whole_table(batches, schema)
+    notes = []
+    for raw in table.column("note").drop_null().to_pylist():
+        note, seconds = pickle.loads(raw)  # noqa: S301  our own task wrote it
+        notes.append(note)
+        spent["online"] += seconds
+    rows = table.filter(pc.is_valid(table.column("key"))).combine_chunks()
+    columns, corrupt = {}, {}
+    for i, feature in enumerate(view.features):
+        columns[feature.name] = unpacked(f"on{i}", rows, feature.declared)
+        corrupt[feature.name] = np.array(rows.column(f"bad{i}"), dtype=bool)
+    instants = np.asarray(pc.fill_null(rows.column("ts"), NO_INSTANT))
+    return KeyIndex(rows), np.asarray(rows.column("place")), OnlineRows(instants, columns, corrupt), notes
+
+
+@telling
+def taught(batches: Batches, view: ViewPlan, features: Sequence[FeaturePlan], names: Mapping[str, str]) -> Batches:
+    """Bring what a retrieval gave into rows by the place of their entity; `names` are its columns by feature."""
+    schema = measured_schema(view)
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        columns: dict[str, Any] = {
+            "kind": np.full(table.num_rows, TAUGHT, dtype=np.int8),
+            "place": table.column(SEQUENCE),
+        }
+        for feature in features:
+            values = declared_values(feature, table.column(names[feature.name]))
+            columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
+        yield batch_of(columns, schema, table.num_rows)
+
+
+@telling
+def retaken(batches: Batches, view: ViewPlan, parts: Sequence[int]) -> Batches:
+    """Take over what training sets get into measured rows of one partition, for the features of some parts."""
+    schema = measured_schema(view)
+    table = whole_table(list(batches), schema)
+    kinds = {
+        kind: table.filter(pc.equal(table.column("kind"), kind)).combine_chunks() for kind in (PAIR, OLDER, TAUGHT)
+    }
+    rows, answers = kinds[PAIR], kinds[TAUGHT]
+    measurements = measurements_of(rows, view, kinds[OLDER])
+    place = np.asarray(rows.column("place"))
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    order = np.argsort(place, kind="stable")
+    positions = order[np.searchsorted(place, np.asarray(answers.column("place")), sorter=order)]
+    # Of several answers to one question the last is taken, as a training set would keep one.
+    unique, last = np.unique(positions[::-1], return_index=True)
+    answers = answers.take(pa.array(len(positions) - 1 - last))
+    for number in parts:
+        part = measurements[number]
+        found = {f.name: unpacked(f"off{numbers[f.name]}", answers, f.declared) for f in part.features}
+        take_over(part, answered(part, unique, found).taken())
+    yield from _rows(view, measurements, place, [], {})

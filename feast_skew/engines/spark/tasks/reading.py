@@ -1,0 +1,110 @@
+"""Tasks that read: offline rows of a source, places of entities in a sample, online rows."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.keys import KeySet, key_hashes, value_bytes
+from feast_skew.core.model import ViewPlan
+from feast_skew.engines.spark.columns import (
+    as_place,
+    batch_of,
+    packed,
+    packed_keys,
+    unpacked_keys,
+)
+from feast_skew.engines.spark.failures import telling
+from feast_skew.engines.spark.plans import (
+    SourceRows,
+    online_schema,
+)
+from feast_skew.engines.spark.tasks.batches import Batches, blocks
+from feast_skew.stores.base import OnlineRows
+from feast_skew.stores.redis.remote import Recipe, RemoteReader
+from feast_skew.stores.rows import declared_values, offline_batch
+
+SEQUENCE = "feast_skew_sequence"
+"""The column that carries the order of rows, or the place of an entity, through what Feast does."""
+
+Secret = Callable[[], Recipe]
+"""Gives the recipe where it is needed; it holds passwords, so that nothing that is logged may hold it."""
+
+
+@telling
+def offline_rows(batches: Batches, source: SourceRows) -> Batches:
+    """Bring rows of a source into offline rows; of those with a null in the key only that they are there."""
+    view, schema = source.view, source.schema
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        found = offline_batch(table, source.columns, view.keys, source.where)
+        keys, rows = found.keys, len(found.instants)
+        columns: dict[str, Any] = {
+            "key": value_bytes(keys, view.keys) if view.keys.keys else pa.array([b""] * rows, pa.binary()),
+            "ts": found.instants,
+            "created": found.created,
+            "seq": found.values.column(SEQUENCE),
+            **packed_keys(keys, view.keys),
+        }
+        for feature in source.features:
+            values = declared_values(feature, found.values.column(feature.name))
+            columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
+        yield batch_of(columns, schema, rows)
+        if found.null_keys:
+            yield batch_of({}, schema, found.null_keys)
+
+
+@telling
+def placed(batches: Batches, keys: KeySet, seed: int) -> Batches:
+    """Give each entity the place of its seeded hash in a sample."""
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        known = table.filter(pc.is_valid(table.column("key")))
+        if not keys.keys:
+            place = pa.array(np.zeros(known.num_rows, dtype=np.int64))
+        else:
+            place = pa.array(as_place(key_hashes(unpacked_keys(known, keys), keys, seed)))
+        yield from known.append_column("place", place).to_batches()
+        without = table.filter(pc.is_null(table.column("key")))
+        yield from without.append_column("place", pa.nulls(without.num_rows, pa.int64())).to_batches()
+
+
+@telling
+def online_rows(batches: Batches, view: ViewPlan, secret: Secret) -> Batches:
+    """Read the online rows of entities: one reader a task, a chunk after the other; a last row tells what it met."""
+    schema = online_schema(view)
+    spent = 0.0
+    with closing(RemoteReader(secret())) as reader:
+        for table in blocks(batches, reader.chunk):
+            begun = time.perf_counter()
+            entities = unpacked_keys(table, view.keys)
+            found = reader.read(view, view.features, entities)
+            spent += time.perf_counter() - begun
+            yield online_batch(view, schema, table, entities, found)
+        note = pickle.dumps((reader.notes, spent))
+    yield batch_of({"note": pa.array([note], pa.binary())}, schema, 1)
+
+
+def online_batch(
+    view: ViewPlan, schema: pa.Schema, table: pa.Table, entities: pa.Table, found: OnlineRows
+) -> pa.RecordBatch:
+    """Give the online rows of some entities as a batch."""
+    columns: dict[str, Any] = {
+        "key": table.column("key"),
+        "place": table.column("place"),
+        "ts": pa.array(found.instants, mask=found.instants == NO_INSTANT),
+        **packed_keys(entities, view.keys),
+    }
+    for i, feature in enumerate(view.features):
+        columns |= packed(f"on{i}", found.columns[feature.name], feature.declared)
+        columns[f"bad{i}"] = pa.array(found.corrupt[feature.name])
+    return batch_of(columns, schema, table.num_rows)
