@@ -315,7 +315,8 @@ def test_the_public_functions_leave_no_connection_behind(world: Any, redis_serve
     assert world.validate(views=["narrow"]).verdict == "pass"
     table = read_online(world.store, ["narrow:x"], {"id": [3]})
     assert table.column("narrow__x").to_pylist() == [1.5]
-    assert _within_a_second(lambda: {one["id"] for one in client.client_list()} == before)
+    # Those of other tests' readers may end meanwhile.
+    assert _within_a_second(lambda: not {one["id"] for one in client.client_list()} - before)
 
 
 def test_memory_follows_the_chunk(world: Any) -> None:
