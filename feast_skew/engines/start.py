@@ -47,11 +47,14 @@ def spark_engine(
         session = ExitStack()
         opened = session.enter_context(open_session("feast-skew validate"))
     with session:
+        from feast_skew.engines.spark import wrong_rows
         from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
 
         asked = SparkSettings(
             settings.spark_staging, settings.spark_partitions, settings.wrong_rows, settings.wrong_rows_format
         )
+        if asked.wrong_rows is not None:
+            wrong_rows.check(opened.session, asked.wrong_rows, asked.wrong_rows_format)
         engine = SparkEngine(
             opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
         )
