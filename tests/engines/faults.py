@@ -136,3 +136,13 @@ def rows_of(folder: Path | str, run: str | None = None) -> pd.DataFrame:
 
 def without(names: Mapping[str, Any], *left: str) -> dict[str, Any]:
     return {name: value for name, value in names.items() if name not in left}
+
+
+def redis_key(repo: Repository, driver: int) -> bytes:
+    """Give the key under which the store holds the row of a driver."""
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    key = EntityKey(join_keys=["driver_id"], entity_values=[Value(int64_val=driver)])
+    return bytes(serialize_entity_key(key, entity_key_serialization_version=3)) + repo.project.encode()

@@ -168,3 +168,39 @@ def test_a_server_that_is_gone_for_good(world: World, through: tuple[Proxy, Repo
     assert re.match(r"driver_stats: measuring \(\d+ of \d+ tasks done\): the online store", line)
     assert "does not answer" in line
     assert not (tmp_path / "wrong").exists()
+
+
+def test_values_that_nobody_can_read_are_counted(world: World, tmp_path: Path) -> None:
+    """Garbage, a key of another type and a value of 33 MiB, each in a partition of its own or not: as in one process."""
+    from feast_skew import api
+    from feast_skew.stores.redis import layout
+
+    (field,) = layout.fields("driver_stats", ["rate"])[:1]
+    garbage, other_type, huge = (faults.redis_key(world.repo, number) for number in (3, 7, 11))
+    with world.server.client() as client:
+        before = {key: client.hgetall(key) for key in (garbage, other_type, huge)}
+        try:
+            client.hset(garbage, field, b"\xff\xff\xff")
+            client.delete(other_type)
+            client.set(other_type, "no hash")
+            client.hset(huge, field, b"\x12" + b"\x80" * (33 << 20))
+            ours = run(world.repo, tmp_path / "wrong")
+            theirs = api.validate(
+                world.repo.path, views=["driver_stats"], sample="all", as_of=datetime.fromisoformat(AS_OF), now=NOW,
+                state=False,
+            )  # fmt: skip
+        finally:
+            for key, fields in before.items():
+                client.delete(key)
+                client.hset(key, mapping=fields)
+    counts = {feature.feature: feature.counts["corrupt"] for feature in ours.report.features}
+    assert counts == {"rate": 3, "trips": 1, "city": 1}
+    assert "FS214" in {finding.code for finding in ours.report.findings}
+    assert {**faults.told(ours.report), "engine": "local"} == faults.told(theirs)
+    corrupt = ours.wrong[ours.wrong["class"] == "corrupt"]
+    assert sorted(zip(corrupt["feature"], corrupt["entity"], strict=True)) == sorted(
+        [(name, '{"driver_id": "7"}') for name in counts]
+        + [("rate", f'{{"driver_id": "{number}"}}') for number in (3, 11)]
+    )
+    assert set(corrupt["online"]) == {None}
+    assert set(corrupt["cause"]) == {"unknown"}

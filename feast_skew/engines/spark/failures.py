@@ -55,7 +55,7 @@ def told_by(error: BaseException, stage: str) -> SkewError:
 def reason_of(error: BaseException) -> str:
     """Give the one reason, out of all that Spark writes about an error, that says most."""
     text = str(error)
-    condition = _CONDITION.match(text)
+    condition = _CONDITION.search(text)
     if condition is not None:
         return condition.group(1).strip()[:300]
     reasons = _REASON.findall(text)
