@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.earlier import equal_to_earlier
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, RowState
-from feast_skew.diagnosis.base import equal_to_earlier
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys, unpacked, unpacked_keys
 from feast_skew.engines.spark.plans import OLDER, PAIR, TAUGHT, measured_schema, parts_of
 from feast_skew.measuring.view import ViewMeasurement
