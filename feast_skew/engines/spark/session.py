@@ -198,8 +198,8 @@ def _started(
                     session.stop()
 
         before = signal.getsignal(signal.SIGINT)
+        conf = SparkConf()  # with what spark-submit and spark-defaults.conf say
         try:
-            conf = SparkConf()  # with what spark-submit and spark-defaults.conf say
             zone = settings.get(SESSION_ZONE) or conf.get(SESSION_ZONE)
             for name, value in _settings(conf, asked, settings).items():
                 conf.set(name, value)
@@ -207,7 +207,7 @@ def _started(
             _use_this_python(conf.get(_MASTER) or "")
             session = SparkSession(SparkContext(conf=conf))
         except Exception as error:
-            raise _not_started(asked, error, log) from error
+            raise _not_started(conf.get(_MASTER), error, log) from error
         finally:
             # Spark's own handler would talk to the JVM in the middle of another answer.
             if threading.current_thread() is threading.main_thread():
