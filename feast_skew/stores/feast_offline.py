@@ -35,6 +35,7 @@ from feast_skew.stores.feast_spark import (
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
 from feast_skew.stores.rows import SourceColumns, declared_values, offline_batch
+from feast_skew.stores.spark_zones import TimeZones
 
 _START = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _END = datetime(2200, 1, 1, tzinfo=timezone.utc)
@@ -68,6 +69,11 @@ class FeastOfflineReader:
     def findings(self) -> Sequence[Finding]:
         """Give what the configuration of the store does to training sets; see `OfflineReader.findings`."""
         return self._spark.findings if self._spark is not None else ()
+
+    def found_in(self, zones: TimeZones) -> None:
+        """Take the time zones in which a session of somebody else's was found, before it was put in UTC."""
+        if self._spark is not None:
+            self._spark.zones = zones
 
     def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
         """Give what training sets of the compared entities get wrong; see `OfflineReader.hazards`."""
