@@ -29,6 +29,7 @@ from feast_skew.stores.feast_spark import (
     SparkSide,
     frames_without_collisions,
     is_spark,
+    key_order,
     own_names,
     to_arrow,
 )
@@ -75,9 +76,9 @@ class FeastOfflineReader:
         if self._spark is not None:
             self._spark.zones = zones
 
-    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
+    def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> Sequence[Finding]:
         """Give what training sets of the compared entities get wrong; see `OfflineReader.hazards`."""
-        return self._spark.hazards(parts) if self._spark is not None else ()
+        return self._spark.hazards(parts, collisions) if self._spark is not None else ()
 
     def reading(self) -> AbstractContextManager[None]:
         """Make everything ready in which Feast reads the store rightly, and put it back."""
@@ -238,6 +239,10 @@ class FeastOfflineReader:
         if self._direct and self.name == "dask" and is_parquet(source):
             return excerpted(self._store, source, source_columns(view, []), view.keys, entities)
         return contextlib.nullcontext(self._store)
+
+    def key_order(self, view: ViewPlan) -> list[str]:
+        """Give the join keys in the order in which the store puts their texts together."""
+        return key_order(view)
 
     def spark_training(self, view: ViewPlan, features: Sequence[FeaturePlan], frame: Any, moment: str) -> Any:
         """Give what a training set gets for a frame of Spark with the join keys and a moment, as another one.

@@ -68,7 +68,7 @@ class SparkSide:
         zones = self.zones or TimeZones(None, driver_zone())
         return zone_findings(self._settings.spark_conf, zones.session, zones.driver)
 
-    def hazards(self, parts: Sequence[Compared]) -> list[Finding]:
+    def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> list[Finding]:
         """Give what of the compared entities of one view comes out wrong in training sets."""
         view = parts[0].view
         order = key_order(view)
@@ -79,6 +79,7 @@ class SparkSide:
             always = max(always, int(np.count_nonzero(colliding(entities, None, order))))
             same_moment = max(same_moment, int(np.count_nonzero(colliding(entities, part.instants[known], order))))
             beyond = max([beyond, *(rounded(f, part.columns[f.name].take(pa.array(known))) for f in part.features)])
+        always, same_moment = collisions or (always, same_moment)
         found = [
             collision_finding(view.name, always, same_moment),
             tie_finding(view.name, max(part.ties for part in parts), max(part.differing_ties for part in parts)),

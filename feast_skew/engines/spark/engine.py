@@ -262,8 +262,24 @@ class SparkEngine:
         return {name: profile.sampled(pairs[name]) for name, profile in total.items()}
 
     def hazards(self, view: ViewPlan) -> Sequence[Finding]:
-        """Ask the offline store about the drawn rows; see `Engine.hazards`."""
-        return self._offline.hazards([rows.compared for rows in self._drawn[view.name]])
+        """Ask the offline store about the drawn rows, and count on Spark where there are more; see `Engine.hazards`."""
+        drawn = self._drawn[view.name]
+        everyone = drawn[0].entities.num_rows == self._populations.sample(view)[1].entities
+        asked = self._offline.gives_all_ties and len(view.keys.keys) > 1 and not everyone
+        return self._offline.hazards([rows.compared for rows in drawn], self._collisions(view) if asked else None)
+
+    def _collisions(self, view: ViewPlan) -> tuple[int, int]:
+        """Count the entities that Feast's Spark store takes for another one, at any moment, and at that of their rows."""
+        from pyspark.sql import functions as F  # noqa: N812  as everywhere
+
+        frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
+        task = partial(folding.texts, view=sendable(view), order=self._offline.key_order(view))
+        alike = self._sources.mapped(frame, task, KEY_TEXTS).groupBy("text", "instant").count()
+        apart = F.when(F.col("count") > 1, F.col("count")).otherwise(0)
+        by_text = alike.groupBy("text").agg(F.sum("count").alias("count"), F.sum(apart).alias("together"))
+        totals = by_text.agg(F.sum(apart).alias("always"), F.sum("together").alias("together"))
+        row = self._jobs.run(f"{view.name}: keys that read alike", totals.first, "fold")
+        return int(row["always"] or 0), int(row["together"] or 0)
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
         """Give the drawn rows; see `Engine.ruled`."""

@@ -95,6 +95,9 @@ def sendable(view: ViewPlan) -> ViewPlan:
     return replace(view, features=features, handle=None)
 
 
+KEY_TEXTS = pa.schema([pa.field("text", pa.binary()), pa.field("instant", pa.int64())])
+"""What Feast's Spark store knows entities by."""
+
 WRONG_ROWS = pa.schema(
     [
         pa.field("place", pa.int64()),

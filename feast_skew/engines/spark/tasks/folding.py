@@ -17,12 +17,11 @@ from feast_skew.core.columns import in_one_piece, take_rows
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import WRONG, PairClass
 from feast_skew.core.plain import plain, python_value
-from feast_skew.engines.spark.columns import (
-    batch_of,
-)
+from feast_skew.engines.spark.columns import batch_of, unpacked_keys
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measurements_of
 from feast_skew.engines.spark.plans import (
+    KEY_TEXTS,
     WRONG_ROWS,
     measured_schema,
 )
@@ -33,6 +32,7 @@ from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.states.base import Bins
+from feast_skew.stores.spark_row_ids import key_texts
 
 
 @telling
@@ -45,6 +45,16 @@ def drawn(batches: Batches, view: ViewPlan, tallies: Sequence[Tally]) -> Batches
         for part, tally in zip(measurements_of(table, view), tallies, strict=True):
             keep |= drawn_mask(part, tally)
         yield from table.filter(pa.array(keep)).to_batches()
+
+
+@telling
+def texts(batches: Batches, view: ViewPlan, order: Sequence[str]) -> Batches:
+    """Give the text by which Feast's Spark store knows each entity that has an aligned row, and the instant of that row."""
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        known = table.filter(pc.is_valid(table.column("aligned0"))).combine_chunks()
+        found = key_texts(unpacked_keys(known, view.keys), order).cast(pa.binary())
+        yield batch_of({"text": found, "instant": known.column("aligned0")}, KEY_TEXTS, known.num_rows)
 
 
 @telling
