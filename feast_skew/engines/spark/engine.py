@@ -20,6 +20,7 @@ from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, tau
 from feast_skew.engines.spark.online import OnlineFrames
 from feast_skew.engines.spark.plans import (
     DIGEST,
+    KEY_TEXTS,
     OLDER,
     PAIR,
     WRONG_ROWS,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Positions
