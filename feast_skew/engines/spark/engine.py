@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
@@ -37,10 +38,11 @@ from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import folding, measuring
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.judging.profiling import to_pairs
+from feast_skew.judging.whole import whole
 from feast_skew.measuring.drawing import Measured, compared_mask
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
-from feast_skew.measuring.tally import Tally
+from feast_skew.measuring.tally import MOST_DRAWN, Tally
 from feast_skew.measuring.training import Probe, probe
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport
@@ -51,6 +53,8 @@ from feast_skew.stores.feast_offline import FeastOfflineReader
 from feast_skew.stores.redis.notes import Notes
 
 ENTITIES_A_TASK = 200_000
+SMALL = MOST_DRAWN
+"""Entities of which the driver takes all rows at once, instead of having them counted, drawn and profiled by jobs."""
 _MERGED_BY = 8
 
 
@@ -131,18 +135,20 @@ class SparkEngine:
         """Read, align and fold on the executors; see `Engine.measure`."""
         place = self._staging.path("measured")
         self._jobs.run(f"{view.name}: measuring", partial(self._write_measured, view, place), "measure")
-        digest = self._digest(view, place)
+        digest, drawn = self._collected(view, place)
         self._notes += digest.notes
         for name, spent in digest.seconds.items():
             self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
-        drawn = self._drawn_rows(view, place, digest)
         found = [probe(part, self._offline) for part in drawn]
         answers = self._taught(view, place, drawn, found)
         if answers is not None:
             place = self._retake(view, place, answers, found)
-            digest = self._digest(view, place).like(digest)
-            drawn = self._drawn_rows(view, place, digest)
+            again, drawn = self._collected(view, place, digest)
+            digest = again.like(digest)
         self._measured, self._drawn = {view.name: place}, {view.name: drawn}
+        if self._is_small(view):
+            judged = zip(drawn, digest.tallies, found, strict=True)
+            return [whole(part, one.training, tally) for part, tally, one in judged]
         profiles = self._profiles(view, place, drawn)
         return [
             Measured(
@@ -156,13 +162,39 @@ class SparkEngine:
             for part, tally, one in zip(drawn, digest.tallies, found, strict=True)
         ]
 
-    def _drawn_rows(self, view: ViewPlan, place: str, digest: Digest) -> list[ViewMeasurement]:
+    def _is_small(self, view: ViewPlan) -> bool:
+        """Tell whether the driver may have all rows: no more than are drawn of one class of one feature."""
+        return self._populations.sample(view)[1].entities <= SMALL
+
+    def _collected(
+        self, view: ViewPlan, place: str, before: Digest | None = None
+    ) -> tuple[Digest, list[ViewMeasurement]]:
+        """Give what the tasks counted, and the drawn rows; of a small sample all of it in one job.
+
+        `before` is the digest of the same rows without training's values, which saw what the second one does not.
+        """
+        if self._is_small(view):
+            schema = measured_schema(view)
+            table = self._jobs.run(f"{view.name}: all rows", self._staging.read(place).toArrow, "fold").cast(schema)
+            kinds = {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in (PAIR, OLDER, DIGEST)}
+            digest = _together(view, kinds[DIGEST].column("digest"))
+            parts = self._measurements(view, kinds[PAIR], kinds[OLDER])
+        else:
+            frame = self._staging.read(place).where(f"kind = {DIGEST}").select("digest")
+            digest = _together(view, self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold").column(0))
+            parts = self._collect_drawn(view, place, digest.tallies, digest.older)
         rows = self._populations.rows_of(view)
-        collected = self._collect_drawn(view, place, digest.tallies, digest.older)
-        return [
+        tallies = (digest if before is None else digest.like(before)).tallies
+        return digest, [
             replace(part, source_rows=rows, ties=tally.ties, differing_ties=tally.differing_ties, moved=tally.moved)
-            for part, tally in zip(collected, digest.tallies, strict=True)
+            for part, tally in zip(parts, tallies, strict=True)
         ]
+
+    def _measurements(self, view: ViewPlan, rows: pa.Table, versions: pa.Table | None) -> list[ViewMeasurement]:
+        """Give measurements of rows in the order of the sample, whose places are kept."""
+        rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
+        self._drawn_places = np.asarray(rows.column("place"))
+        return measurements_of(rows, view, versions)
 
     def _taught(
         self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement], found: Sequence[Probe]
@@ -219,26 +251,18 @@ class SparkEngine:
             return self._settings.partitions
         return max(self._sources.parallelism, -(-entities // ENTITIES_A_TASK))
 
-    def _digest(self, view: ViewPlan, place: str) -> Digest:
-        frame = self._staging.read(place).where(f"kind = {DIGEST}").select("digest")
-        found = self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold")
-        nothing = Digest([Tally.zero(features) for features in parts_of(view)])
-        return reduce(lambda one, raw: one + Digest.from_bytes(raw), found.column(0).to_pylist(), nothing)
-
     def _collect_drawn(self, view: ViewPlan, place: str, tallies: Sequence[Tally], older: int) -> list[ViewMeasurement]:
         sent, schema = sendable(view), measured_schema(view)
         frame = self._staging.read(place)
         draw = partial(folding.drawn, view=sent, tallies=tallies)
         chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, schema)
         rows = self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold").cast(schema)
-        rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
-        self._drawn_places = np.asarray(rows.column("place"))
         versions = None
         if older:
             places = self._session.createDataFrame(rows.select(["place"]))
             wanted = frame.where(f"kind = {OLDER}").join(places, "place", "left_semi").select(*schema.names)
             versions = self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold").cast(schema)
-        return measurements_of(rows, view, versions)
+        return self._measurements(view, rows, versions)
 
     def _profiles(self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement]) -> dict[str, Profile]:
         """Cut bins from the drawn pairs and fold all pairs into them, in one job whatever the number of features."""
@@ -324,6 +348,12 @@ class SparkEngine:
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first of them as tables; see `Engine.served`."""
         return self._populations.tables(keys)
+
+
+def _together(view: ViewPlan, written: pa.ChunkedArray) -> Digest:
+    """Add the digests of all tasks up."""
+    nothing = Digest([Tally.zero(features) for features in parts_of(view)])
+    return reduce(lambda one, raw: one + Digest.from_bytes(raw), written.to_pylist(), nothing)
 
 
 def _compared(rows: ViewMeasurement, feature: FeaturePlan) -> Pairs | None:

@@ -48,7 +48,7 @@ class OnlineFrames:
     ) -> tuple[Callable[[], Recipe] | None, Any]:
         """Give how executors read more rows, None where they have no way to the store, and the rows of entities."""
         if isinstance(self._online, RedisBulkReader):
-            first = entities.orderBy("place").limit(_PROBED).toArrow()
+            first = entities.limit(_PROBED).toArrow()
             # Feast reads some of them as well: what holds for them holds for those that executors read.
             self._online.read(view, view.features, unpacked_keys(first, view.keys))
             if self._online.reads_in_bulk(view):
