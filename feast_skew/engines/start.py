@@ -45,7 +45,7 @@ def spark_engine(
 
     with progress.stage("starting Spark", None, ""):
         session = ExitStack()
-        opened = session.enter_context(open_session("feast-skew validate"))
+        opened = session.enter_context(open_session("feast-skew validate", settings=offline.spark_conf))
         offline.found_in(opened.zones)
     with session:
         from feast_skew.engines.spark.engine import SparkEngine, SparkSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
@@ -70,6 +70,11 @@ class FeastOfflineReader:
     def findings(self) -> Sequence[Finding]:
         """Give what the configuration of the store does to training sets; see `OfflineReader.findings`."""
         return self._spark.findings if self._spark is not None else ()
+
+    @property
+    def spark_conf(self) -> Mapping[str, str]:
+        """The settings of Spark in feature_store.yaml, which Feast itself heeds only where it starts the session."""
+        return (self._spark.settings.spark_conf or {}) if self._spark is not None else {}
 
     def found_in(self, zones: TimeZones) -> None:
         """Take the time zones in which a session of somebody else's was found, before it was put in UTC."""

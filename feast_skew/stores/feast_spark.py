@@ -46,7 +46,7 @@ class SparkSide:
     """
 
     def __init__(self, settings: Any) -> None:
-        self._settings = settings
+        self.settings = settings
         self.zones: TimeZones | None = None
 
     @contextlib.contextmanager
@@ -56,7 +56,7 @@ class SparkSide:
             get_spark_session_or_start_new_with_repoconfig,
         )
 
-        session = get_spark_session_or_start_new_with_repoconfig(self._settings)
+        session = get_spark_session_or_start_new_with_repoconfig(self.settings)
         if self.zones is None:
             self.zones = TimeZones(str(session.conf.get(SESSION_ZONE)), driver_zone())
         with in_utc(session):
@@ -66,7 +66,7 @@ class SparkSide:
     def findings(self) -> Sequence[Finding]:
         """What holds for all views."""
         zones = self.zones or TimeZones(None, driver_zone())
-        return zone_findings(self._settings.spark_conf, zones.session, zones.driver)
+        return zone_findings(self.settings.spark_conf, zones.session, zones.driver)
 
     def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> list[Finding]:
         """Give what of the compared entities of one view comes out wrong in training sets."""
