@@ -51,7 +51,11 @@ def spark_engine(
         from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
 
         asked = SparkSettings(
-            settings.spark_staging, settings.spark_partitions, settings.wrong_rows, settings.wrong_rows_format
+            settings.spark_staging,
+            settings.spark_partitions,
+            settings.max_ops,
+            settings.wrong_rows,
+            settings.wrong_rows_format,
         )
         engine = SparkEngine(
             opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given

@@ -62,11 +62,12 @@ _MERGED_BY = 8
 class SparkSettings:
     """How the engine works: where it stages rows, in how many partitions it measures (None: by the number of entities).
 
-    `wrong_rows` is the path or the name of the table that wrong rows are added to, None for none.
+    `max_ops` is the limit on commands that all readers share, as it was asked for. `wrong_rows` is the path or the name of the table that wrong rows are added to, None for none.
     """
 
     staging: str | None = None
     partitions: int | None = None
+    max_ops: float | None = None
     wrong_rows: str | None = None
     wrong_rows_format: str = "parquet"
 
@@ -117,7 +118,7 @@ class SparkEngine:
     @property
     def findings(self) -> Sequence[Finding]:
         """What users should know of how the executors read; see `Engine.findings`."""
-        return Notes.together(self._notes).findings(None)
+        return Notes.together(self._notes).findings(self._settings.max_ops)
 
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities of all sources in one job; see `Engine.find_population`."""

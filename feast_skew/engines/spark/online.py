@@ -52,9 +52,13 @@ class OnlineFrames:
             # Feast reads some of them as well: what holds for them holds for those that executors read.
             self._online.read(view, view.features, unpacked_keys(first, view.keys))
             if self._online.reads_in_bulk(view):
-                secret = self._hidden(self._online.recipe([view], min(partitions, self._sources.parallelism)))
+                # Those that read at a time share the limit. How many do is known of a cluster that grows only by giving it
+                # no more tasks; without a limit a task has no more entities than others have.
+                readers = min(partitions, self._sources.parallelism)
+                recipe = self._online.recipe([view], readers)
+                secret, tasks = self._hidden(recipe), partitions if recipe.max_ops is None else readers
                 read = partial(reading.online_rows, view=sent, secret=secret)
-                spread = entities.select("key", "place", *packed_names(view)).repartition(partitions)
+                spread = entities.select("key", "place", *packed_names(view)).repartition(tasks)
                 return secret, self._sources.mapped(spread, read, online_schema(view))
         place = self._staging.path("entities")
         entities.select("key", "place", *packed_names(view)).write.parquet(place)
