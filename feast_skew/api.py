@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.config import RunSettings, Settings, read_config_file
+from feast_skew.config import EVERYONE, RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
@@ -38,7 +38,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     repo: str | Path = ".",
     services: Sequence[str] | None = None,
     views: Sequence[str] | None = None,
-    sample: int | None = None,
+    sample: int | str | None = None,
     engine: str = "local",
     *,
     features: Sequence[str] | None = None,
@@ -55,6 +55,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     scan: bool = True,
     progress: Progress | None = None,
     now: datetime | None = None,
+    wrong_rows: str | Path | None = None,
 ) -> SkewReport:
     """Compare the offline with the online store of a Feast repository and judge every feature.
 
@@ -64,7 +65,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         Directory with feature_store.yaml.
     services, views, features : names, optional
         What to compare; everything that is online when none is given. Features as `view:feature`.
-    sample : int, optional
+    sample : int or `all`, optional
         Entities per entity key set, 10,000 unless configured.
     engine : str
         `local`, in this process, or `spark`, on the executors of the active Spark session or of one that is started.
@@ -91,6 +92,8 @@ def validate(  # noqa: PLR0913  the options of the contract
         Whether to remember the definitions of the views for later runs.
     scan : bool
         Whether to look through the keys that the online store holds for entities that offline does not know.
+    wrong_rows : path or name of a table, optional
+        To which the engine on Spark adds every wrong row; without a slash it is a table of the catalog.
 
     Returns
     -------
@@ -105,6 +108,11 @@ def validate(  # noqa: PLR0913  the options of the contract
     """
     if engine not in STARTS:
         raise ConfigError(f"there is no engine {engine!r}", hint=f"use {' or '.join(STARTS)}")
+    if wrong_rows is not None and engine != "spark":
+        raise ConfigError(
+            f"wrong_rows {str(wrong_rows)!r}: the {engine} engine keeps no wrong rows",
+            hint="it goes with --engine spark",
+        )
     from feast_skew.stores.feast_offline import FeastOfflineReader
     from feast_skew.stores.feast_on_demand import FeastOnDemand
     from feast_skew.stores.feast_online import FeastOnlineReader
@@ -115,13 +123,15 @@ def validate(  # noqa: PLR0913  the options of the contract
 
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
+    target = None if wrong_rows is None else str(wrong_rows)
+    flags = _flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from, wrong_rows=target)
     store, plan, run_settings = _prepare(
         path,
         services,
         views,
         features,
         config,
-        {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
+        {**(settings or {}), **flags},
     )
     plan, chosen, given, requests = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)
@@ -205,7 +215,7 @@ def _rules(store: FeatureStore, plan: Plan, path: Path, settings: RunSettings) -
 
 
 def _flags(
-    sample: int | None,
+    sample: int | str | None,
     detect: float | str | None,
     power: float | str | None,
     entities: str | Path | pa.Table | None,
@@ -252,7 +262,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     repo: str | Path = ".",
     services: Sequence[str] | None = None,
     views: Sequence[str] | None = None,
-    sample: int | None = None,
+    sample: int | str | None = None,
     *,
     features: Sequence[str] | None = None,
     entities: str | Path | pa.Table | None = None,
@@ -306,7 +316,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
                 f"wrong ones twice{_pace_of(online_type, most, run_settings)}"
             ),
         ]
-    lines += describe_serving(plan, requests, run_settings.sample)
+    lines += describe_serving(plan, requests, min(run_settings.sample, max(sizes.values(), default=UNLIMITED)))
     lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
     folder = _suite_folder(Path(repo), run_settings)
     if folder is not None:
@@ -324,7 +334,7 @@ def _pace_of(online_type: str, most: int, settings: RunSettings) -> str:
 
 def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySet, int]:
     """Give the most entities of each key set that are read."""
-    if settings.detect is None:
+    if settings.detect is None and settings.sample != EVERYONE:
         return dict.fromkeys(plan.key_sets(), settings.sample)
     from feast_skew.stores.feast_offline import FeastOfflineReader
 
@@ -333,6 +343,9 @@ def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySe
     for keys, views in plan.key_sets().items():
         rows = [offline.row_count(view) for view in views]
         known = sum(count or 0 for count in rows) if None not in rows else UNLIMITED
+        if settings.detect is None:
+            sizes[keys] = known
+            continue
         unlimited = sizer(plan, views, settings.detect, settings.power, settings.confidence)(UNLIMITED)
         sizes[keys] = min(unlimited, known)
     return sizes

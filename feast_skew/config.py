@@ -32,6 +32,11 @@ _LONGEST = 200 * 365 * _UNITS["d"]
 
 TAG_PREFIX = "skew."
 
+EVERYONE = 2**62
+"""The size of a sample without an end: what `all` stands for."""
+
+_LARGEST_SAMPLE = 2**31
+
 MAX_OPS = 100_000.0
 """Commands a second that an online store is asked for unless told otherwise."""
 
@@ -71,6 +76,14 @@ def _rate(value: object) -> object:
     except InvalidOperation:
         raise ValueError("write a share, such as 0.2% or 0.002") from None
     return float(number / 100 if value.strip().endswith("%") else number)
+
+
+def _sample(value: object) -> object:
+    if value == "all":
+        return EVERYONE
+    if isinstance(value, int) and not isinstance(value, bool) and (1 <= value < _LARGEST_SAMPLE or value == EVERYONE):
+        return value
+    raise ValueError(f"write a number of entities from 1 to {_LARGEST_SAMPLE - 1:,}, or all")
 
 
 def _ops(value: object) -> object:
@@ -114,6 +127,7 @@ Rate = Annotated[float, BeforeValidator(_rate), Field(gt=0.0, le=1.0)]
 Power = Annotated[float, BeforeValidator(_rate), Field(ge=0.5, lt=1.0)]
 Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
 Ops = Annotated[float | None, BeforeValidator(_ops)]
+Sample = Annotated[int, BeforeValidator(_sample)]
 Folder = Annotated[str | Literal[False] | None, BeforeValidator(_folder)]
 
 
@@ -167,7 +181,7 @@ class FeatureSettings(_Strict):
 class RunSettings(_Strict):
     """What is asked of a run."""
 
-    sample: Whole = Field(10_000, ge=1, lt=2**31)
+    sample: Sample = 10_000
     detect: Rate | None = None
     power: Power = 0.95
     seed: Whole = Field(0, ge=-(2**63), lt=2**63)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from feast_skew.config import RunSettings
+from feast_skew.config import EVERYONE, RunSettings
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
@@ -114,7 +114,11 @@ def run(job: Job) -> SkewReport:
         as_of=iso(job.as_of),
         seed=job.settings.seed,
         versions={"feast_skew": own_version(), **job.versions},
-        sample={"requested": gathered.requested or job.settings.sample, **totals, "key_sets": gathered.key_sets},
+        sample={
+            "requested": gathered.requested or _requested(job.settings, totals["population"]),
+            **totals,
+            "key_sets": gathered.key_sets,
+        },
         features=tuple(results),
         findings=(*gathered.findings, *job.engine.findings, *job.offline.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
@@ -129,6 +133,11 @@ def run(job: Job) -> SkewReport:
     report = report if job.rules is None else job.rules.finish(report)
     job.engine.finish(report)
     return report
+
+
+def _requested(settings: RunSettings, population: int) -> int:
+    """Give the size of the sample that was asked for; everyone is as many as there are."""
+    return population if settings.sample == EVERYONE else settings.sample
 
 
 def own_version() -> str:

@@ -48,6 +48,11 @@ class _Commands(click.Group):
             sys.exit(EXIT_INTERRUPTED)
 
 
+def _size(value: str) -> int | str:
+    """Read a number of entities, or all of them."""
+    return "all" if value == "all" else int(click.IntRange(min=1)(value))
+
+
 @click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.option(
     "--version",
@@ -70,9 +75,7 @@ def cli() -> None:
 )
 @click.option("--view", "views", multiple=True, metavar="NAME", help="All features of this view; repeatable.")
 @click.option("--feature", "features", multiple=True, metavar="VIEW:FEATURE", help="Just this feature; repeatable.")
-@click.option(
-    "--sample", type=click.IntRange(min=1), metavar="N", help="Entities per entity key set.  [default: 10000]"
-)
+@click.option("--sample", type=_size, metavar="N|all", help="Entities per entity key set.  [default: 10000]")
 @click.option("--detect", metavar="RATE", help="Sample as many as detect this share of wrong entities, such as 0.2%.")
 @click.option("--power", metavar="P", help="How surely --detect fails at that share.  [default: 0.95]")
 @click.option("--entities", metavar="FILE", help="Compare these entities (.parquet or .csv with the join keys).")
@@ -84,6 +87,9 @@ def cli() -> None:
     default="local",
     show_default=True,
     help="Where the comparison runs.",
+)
+@click.option(
+    "--wrong-rows", metavar="TARGET", help="Add every wrong row to this folder or table; with --engine spark."
 )
 @click.option("--max-ops", metavar="N", help="Most commands a second for Redis, or off.  [default: 100000]")
 @click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")

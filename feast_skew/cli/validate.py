@@ -65,7 +65,9 @@ def run_validate(options: Mapping[str, Any]) -> int:
     if options["dry_run"]:
         say(api.dry_run(**common))
         return 0
-    report = api.validate(engine=options["engine"], as_of=as_of, progress=progress, **common)
+    report = api.validate(
+        engine=options["engine"], as_of=as_of, progress=progress, wrong_rows=options["wrong_rows"], **common
+    )
     deliver(report, outputs, quiet=options["quiet"])
     return exit_code(
         report, fail_on=str(report.settings["fail_on"]), allow_inconclusive=bool(report.settings["allow_inconclusive"])

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 
-_LONGEST = 200
+_LONGEST, _MOST = 200, 20
 
 
 def python_value(scalar: pa.Scalar) -> Any:
@@ -26,8 +26,8 @@ def python_value(scalar: pa.Scalar) -> Any:
         return str(scalar)
 
 
-def plain(value: Any) -> Any:
-    """Give a value as plain JSON: times and bytes as text, non-finite numbers by name, long texts cut."""
+def plain(value: Any, *, whole: bool = False) -> Any:
+    """Give a value as plain JSON: times and bytes as text, non-finite numbers by name; long texts and lists cut or whole."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
@@ -37,9 +37,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         value = decimal_text(value)
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value[:20]]
+        return [plain(item, whole=whole) for item in (value if whole else value[:_MOST])]
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    return text if whole or len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def decimal_text(value: Decimal) -> str:

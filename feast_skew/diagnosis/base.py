@@ -51,7 +51,8 @@ class Case:
     Each of them stands for `weights` entities, for one where it is None: rules count by `total`. `positions` are their places
     among the drawn rows of the view.
     `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too, and
-    `apart` holds them where they are numbers.
+    `apart` holds them where they are numbers. `was_earlier` tells of which the online value equals an earlier version of the offline
+    row; without it `older` tells.
     """
 
     view: ViewPlan
@@ -66,6 +67,7 @@ class Case:
     changed_versions: tuple[SourceVersion, ...] = field(default=())
     weights: Floats | None = None
     positions: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    was_earlier: Mask | None = None
 
     @cached_property
     def wrong(self) -> Mask:
@@ -97,7 +99,9 @@ class Case:
     @cached_property
     def numbers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions of the finite mismatching pairs, with their offline and online numbers."""
-        positions = np.flatnonzero(self.mismatch)
+        return self._finite(np.flatnonzero(self.mismatch))
+
+    def _finite(self, positions: Positions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         take = pa.array(positions)
         off, known_off = floats(self.pairs.offline.take(take))
         on, known_on = floats(self.pairs.online.take(take))
@@ -106,9 +110,20 @@ class Case:
 
     def online_equals(self, values: pa.Array, positions: Positions) -> Mask:
         """Tell for some entities whether the online value equals another one; two nulls are equal."""
-        online = self.pairs.online.take(pa.array(positions))
-        both_null: Mask = np.asarray(online.is_null()) & np.asarray(values.is_null())
-        return equal(values, online, self.feature.tolerance, self.feature.declared.kind) | both_null
+        return same_or_null(self.feature, values, self.pairs.online.take(pa.array(positions)))
+
+    @cached_property
+    def equal_to_earlier_version(self) -> Mask:
+        """Entities whose online value is one that offline had at the same instant before it was corrected."""
+        if self.was_earlier is not None:
+            return self.was_earlier
+        return equal_to_earlier(self.feature, self.pairs, self.older_positions, self.older)
+
+    @cached_property
+    def numbers_apart(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions of the unaligned entities with finite numbers online and in the row before, with these numbers."""
+        positions = np.flatnonzero(self.rows.unaligned & (self.rows.before != NO_INSTANT))
+        return self._finite(positions)
 
 
 @dataclass(frozen=True)
@@ -119,29 +134,50 @@ class Explanation:
     explained: np.ndarray
 
 
+def same_or_null(feature: FeaturePlan, values: pa.Array, online: pa.Array) -> Mask:
+    """Tell where online values equal other ones, in pairs; two nulls are equal."""
+    both_null: Mask = np.asarray(online.is_null()) & np.asarray(values.is_null())
+    return equal(values, online, feature.tolerance, feature.declared.kind) | both_null
+
+
+def equal_to_earlier(feature: FeaturePlan, pairs: FeaturePairs, positions: Positions, older: pa.Array | None) -> Mask:
+    """Tell of which entities the online value equals one of some earlier versions; `positions` are those of their entities."""
+    found = np.zeros(len(pairs.classes), dtype=bool)
+    if older is not None and len(positions):
+        found[positions[same_or_null(feature, older, pairs.online.take(pa.array(positions)))]] = True
+    return found
+
+
 Explain = Callable[[Case], Explanation | None]
+
+Covers = Callable[[Case, Cause], Mask]
+"""Tells which entities of a case a cause explains that was found on others, from what the cause says of itself."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A named rule; `parameters` counts what it fits to the data."""
+    """A named rule; `parameters` counts what it fits to the data.
+
+    Without `covers` its cause says nothing of entities beyond those that the rule has looked at.
+    """
 
     code: str
     kind: str
     parameters: int
     explain: Explain
+    covers: Covers | None = None
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(code: str, *, kind: str, parameters: int = 0) -> Callable[[Explain], Explain]:
+def rule(code: str, *, kind: str, parameters: int = 0, covers: Covers | None = None) -> Callable[[Explain], Explain]:
     """Register a function as the rule of a cause code; `kind` is `what` or `how`."""
 
     def register(explain: Explain) -> Explain:
         if code in RULES:
             raise ValueError(f"two rules for cause {code}")
-        RULES[code] = Rule(code, kind, parameters, explain)
+        RULES[code] = Rule(code, kind, parameters, explain, covers)
         return explain
 
     return register

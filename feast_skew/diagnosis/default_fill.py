@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.arrays import Mask
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
@@ -19,7 +20,18 @@ _TIMES_USUAL = 3.0
 _TIMES_SECOND = 3
 
 
-@rule("default_fill", kind="what", parameters=1)
+def _covers(case: Case, cause: Cause) -> Mask:
+    positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
+    # The cause has its value as plain JSON.
+    values = case.pairs.online.take(pa.array(positions)).dictionary_encode()
+    filled = [plain(python_value(value)) == cause.evidence["value"] for value in values.dictionary]
+    hit = pc.fill_null(pa.array(filled, pa.bool_()).take(values.indices), False)
+    covered = np.zeros(len(case.wrong), dtype=bool)
+    covered[positions[np.asarray(hit)]] = True
+    return covered
+
+
+@rule("default_fill", kind="what", parameters=1, covers=_covers)
 def default_fill(case: Case) -> Explanation | None:
     """Claim wrong pairs whose online value is the same one, far more often than that value is found offline.
 

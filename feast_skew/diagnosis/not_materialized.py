@@ -7,7 +7,7 @@ from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
 
-@rule("not_materialized", kind="how")
+@rule("not_materialized", kind="how", covers=lambda case, _: case.pairs.mask(PairClass.OFFLINE_ONLY))
 def not_materialized(case: Case) -> Explanation | None:
     """Claim entities that offline knows and online does not."""
     missing = case.pairs.mask(PairClass.OFFLINE_ONLY)

@@ -7,7 +7,7 @@ from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
 
-@rule("null_fill", kind="what")
+@rule("null_fill", kind="what", covers=lambda case, _: case.pairs.mask(PairClass.NULL_ONLINE))
 def null_fill(case: Case) -> Explanation | None:
     """Claim pairs that are null online only; all of them null means that the feature was never written."""
     nulls = case.pairs.mask(PairClass.NULL_ONLINE)

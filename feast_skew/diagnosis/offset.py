@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from feast_skew.core.arrays import Floats, Mask
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.scale import FEWEST_APART, LEAST_SHARE, SMALL, by_chance, outstanding
@@ -15,7 +16,31 @@ _ROUNDING = 2.0**-23
 """Of the values: what a detour through float32 leaves behind."""
 
 
-@rule("offset", kind="what", parameters=1)
+def _room(kind: Kind, off: Floats, on: Floats) -> Floats:
+    """Give what the subtraction itself can be off by, in the precision of the declared type."""
+    relative = 1e-6 if kind is Kind.FLOAT32 else _RELATIVE
+    room: Floats = relative * np.maximum(np.abs(on), np.abs(off))
+    return room
+
+
+def _fits(kind: Kind, off: Floats, on: Floats, constant: float) -> Mask:
+    with np.errstate(over="ignore", invalid="ignore"):
+        room = np.maximum(_room(kind, off, on), 1e-9 * abs(constant))
+        found: Mask = np.isfinite(constant) & (np.abs(on - off - constant) <= room)
+    return found
+
+
+def _covers(case: Case, cause: Cause) -> Mask:
+    covered = np.zeros(len(case.wrong), dtype=bool)
+    if cause.evidence.get("exact") is False:
+        covered[case.numbers_apart[0]] = True
+        return covered
+    positions, off, on = case.numbers
+    covered[positions[_fits(case.feature.declared.kind, off, on, float(cause.evidence["offset"]))]] = True
+    return covered
+
+
+@rule("offset", kind="what", parameters=1, covers=_covers)
 def offset(case: Case) -> Explanation | None:
     """Claim pairs whose difference, online minus offline, is one and the same number; seconds for timestamps."""
     kind = case.feature.declared.kind
@@ -28,9 +53,7 @@ def offset(case: Case) -> Explanation | None:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         difference = on - off
-        # What the subtraction itself can be off by, in the precision of the declared type.
-        relative = 1e-6 if kind is Kind.FLOAT32 else _RELATIVE
-        room = relative * np.maximum(np.abs(on), np.abs(off))
+        room = _room(kind, off, on)
     sane = np.isfinite(difference)
     ordered = np.sort(difference[sane])
     if not len(ordered):
@@ -45,8 +68,7 @@ def offset(case: Case) -> Explanation | None:
     rounded = float(f"{constant:.9g}")
     if abs(constant - rounded) <= 1e-9 * abs(constant):
         constant = rounded
-    with np.errstate(over="ignore", invalid="ignore"):
-        fits = np.isfinite(constant) & (np.abs(difference - constant) <= np.maximum(room, 1e-9 * abs(constant)))
+    fits = _fits(kind, off, on, constant)
     count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES or constant == 0:
         return None

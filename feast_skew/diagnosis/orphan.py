@@ -11,7 +11,7 @@ from feast_skew.report import Cause
 _REMEDY = "delete these keys online, or restore the offline rows; Feast never deletes online rows by itself"
 
 
-@rule("orphan", kind="how")
+@rule("orphan", kind="how", covers=lambda case, _: case.pairs.mask(PairClass.ONLINE_ONLY))
 def orphan(case: Case) -> Explanation | None:
     """Claim entities of the sample that online knows and offline does not; what a key scan found is a finding."""
     found = case.pairs.mask(PairClass.ONLINE_ONLY)

@@ -13,18 +13,27 @@ from feast_skew.report import Cause
 _EXPLAINED_BY_HISTORY = 0.5
 
 
-@rule("restated", kind="how")
+def _suspects(case: Case) -> Mask:
+    return case.pairs.wrong & ~case.pairs.mask(PairClass.CORRUPT)
+
+
+def _covers(case: Case, cause: Cause) -> Mask:
+    proven = cause.evidence["equal_to_earlier_version"] is not None
+    return _suspects(case) & case.equal_to_earlier_version if proven else _suspects(case)
+
+
+@rule("restated", kind="how", covers=_covers)
 def restated(case: Case) -> Explanation | None:
     """Claim wrong pairs that equal an earlier version of the offline row; without versions, name the possibility.
 
     Proof needs a created timestamp: then the source still has the version that was written online. Without one, the
     pattern alone (same timestamp, other value, a store that keeps what is not older) is said as a possibility.
     """
-    suspects = case.pairs.wrong & ~case.pairs.mask(PairClass.CORRUPT)
+    suspects = _suspects(case)
     wrong = case.total(suspects)
     if not wrong:
         return None
-    proven = _equal_to_earlier_version(case, suspects)
+    proven = suspects & case.equal_to_earlier_version
     count = case.total(proven)
     remedy = _remedy(case)
     if count:
@@ -43,7 +52,7 @@ def restated(case: Case) -> Explanation | None:
         )
     if not case.view.keeps_newer:
         return None
-    if any(_covers(case, earlier.values) for earlier in case.ask_earlier()):
+    if any(_gives_most(case, earlier.values) for earlier in case.ask_earlier()):
         return None  # definition_not_landed has the proof
     changed = [version.source_name for version in case.changed_versions]
     if changed:
@@ -72,16 +81,7 @@ def restated(case: Case) -> Explanation | None:
     )
 
 
-def _equal_to_earlier_version(case: Case, suspects: Mask) -> Mask:
-    proven = np.zeros(len(case.wrong), dtype=bool)
-    if case.older is None or not len(case.older_positions):
-        return proven
-    same = case.online_equals(case.older, case.older_positions) & suspects[case.older_positions]
-    proven[case.older_positions[same]] = True
-    return proven
-
-
-def _covers(case: Case, values: pa.Array) -> bool:
+def _gives_most(case: Case, values: pa.Array) -> bool:
     positions = np.flatnonzero(case.pairs.wrong)
     same = case.online_equals(values.take(pa.array(positions)), positions)
     return bool(same.mean() >= _EXPLAINED_BY_HISTORY)

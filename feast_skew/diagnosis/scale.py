@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from feast_skew.core.arrays import Floats
+from feast_skew.core.arrays import Floats, Mask
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
@@ -44,7 +44,27 @@ _UNITS = {
 }
 
 
-@rule("scale", kind="what", parameters=1)
+def _fits(off: Floats, on: Floats, factor: float) -> Mask:
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: Mask = np.abs(on - factor * off) <= _WIDTH * np.abs(on)
+    return found
+
+
+def _one_sign(off: Floats, on: Floats) -> Mask:
+    return (off != 0) & (on != 0) & (np.sign(off) == np.sign(on))
+
+
+def _covers(case: Case, cause: Cause) -> Mask:
+    covered = np.zeros(len(case.wrong), dtype=bool)
+    if "median_ratio" in cause.evidence:
+        covered[case.numbers_apart[0]] = True
+        return covered
+    positions, off, on = case.numbers
+    covered[positions[_one_sign(off, on) & _fits(off, on, float(cause.evidence["factor"]))]] = True
+    return covered
+
+
+@rule("scale", kind="what", parameters=1, covers=_covers)
 def scale(case: Case) -> Explanation | None:
     """Claim pairs whose ratio, online over offline, is one and the same positive number."""
     if not case.feature.declared.kind.is_number:
@@ -52,7 +72,7 @@ def scale(case: Case) -> Explanation | None:
     if case.apart is not None:
         return _scale_apart(case, case.apart)
     positions, off, on = case.numbers
-    usable = (off != 0) & (on != 0) & (np.sign(off) == np.sign(on))
+    usable = _one_sign(off, on)
     positions, off, on = positions[usable], off[usable], on[usable]
     if len(positions) < FEWEST_ROWS:
         return None
@@ -67,8 +87,7 @@ def scale(case: Case) -> Explanation | None:
         factor = snapped(float(np.exp(np.median(ordered[slice(*peak)]))))
     if abs(factor - 1.0) <= _ROUNDING:
         return None  # the last digits differ: no unit, but a narrower type on the way
-    with np.errstate(over="ignore", invalid="ignore"):
-        fits = np.abs(on - factor * off) <= _WIDTH * np.abs(on)
+    fits = _fits(off, on, factor)
     count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:
         return None
@@ -101,7 +120,7 @@ def by_chance(off: np.ndarray, on: np.ndarray, explained: int) -> bool:
 
 def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     """Claim rows that never align when dividing by one factor brings them within offline's own movement."""
-    usable = (apart.before != 0) & (apart.online != 0) & (np.sign(apart.before) == np.sign(apart.online))
+    usable = _one_sign(apart.before, apart.online)
     if np.count_nonzero(usable) < FEWEST_APART:
         return None
     middle, spread = _typical_ratio(apart.online, apart.before)
@@ -135,7 +154,7 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
 
 def _typical_ratio(one: Floats, other: Floats) -> tuple[float, float]:
     """Give the logarithm of the median ratio of numbers of one sign, and how far around it four of five lie."""
-    usable = (one != 0) & (other != 0) & (np.sign(one) == np.sign(other))
+    usable = _one_sign(one, other)
     if not usable.any():
         return 0.0, 0.0
     ratios = np.log(np.abs(one[usable])) - np.log(np.abs(other[usable]))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from feast_skew.core.arrays import Mask
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import Case, Explanation, duration_text, known_rows, rule, share_text
 from feast_skew.report import Cause
 
 
-@rule("stale", kind="how")
+def _sound(case: Case) -> Mask:
+    return case.rows.stale & case.pairs.mask(PairClass.MATCH, PairClass.NULL_BOTH)
+
+
+@rule("stale", kind="how", covers=lambda case, _: _sound(case))
 def stale(case: Case) -> Explanation | None:
     """Claim entities whose online row is older than the latest offline row and not wrong for its own time."""
-    sound = case.rows.stale & case.pairs.mask(PairClass.MATCH, PairClass.NULL_BOTH)
+    sound = _sound(case)
     count = case.total(sound)
     if not count:
         return None

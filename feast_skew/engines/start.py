@@ -48,6 +48,7 @@ def spark_engine(
         opened = session.enter_context(open_session("feast-skew validate", settings=offline.spark_conf))
         offline.found_in(opened.zones)
     with session:
+        from feast_skew.engines.spark import wrong_rows
         from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
 
         asked = SparkSettings(
@@ -57,6 +58,8 @@ def spark_engine(
             settings.wrong_rows,
             settings.wrong_rows_format,
         )
+        if asked.wrong_rows is not None:
+            wrong_rows.check(opened.session, asked.wrong_rows, asked.wrong_rows_format)
         engine = SparkEngine(
             opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
         )

@@ -328,6 +328,7 @@ class SparkEngine:
             view=sendable(view),
             names=names,
             unaligned=[one.feature.name for one in wrong if one.unaligned],
+            causes={one.feature.name: one.explained.causes for one in wrong},
         )
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
         rows = self._sources.mapped(frame, task, WRONG_ROWS)

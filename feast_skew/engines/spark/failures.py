@@ -15,6 +15,7 @@ from feast_skew.errors import EngineUnavailable, SkewError
 _MARK = "feast-skew-told:"
 _TOLD = re.compile(re.escape(_MARK) + r"([A-Za-z0-9+/=]+);")
 _REASON = re.compile(r"(?:Caused by: |: )?([\w.$]*(?:Error|Exception)): ([^\n]+)")
+_CONDITION = re.compile(r"\[[A-Z_.]+\] ([^\n]+)")
 
 Task = TypeVar("Task", bound=Callable[..., Iterator[Any]])
 
@@ -48,8 +49,17 @@ def told_by(error: BaseException, stage: str) -> SkewError:
         name, message, hint = json.loads(base64.b64decode(found.group(1)))
         kind = getattr(errors, name, errors.StoreUnavailable)
         return kind(f"{stage}: {message}", hint=hint)
+    return EngineUnavailable(f"{stage}: Spark failed", hint=reason_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """Give the one reason, out of all that Spark writes about an error, that says most."""
+    text = str(error)
+    condition = _CONDITION.search(text)
+    if condition is not None:
+        return condition.group(1).strip()[:300]
     reasons = _REASON.findall(text)
     # Python's own error stands last, before Java's frames; else the first one says what it is.
     python = [f"{kind}: {said}" for kind, said in reasons if "." not in kind]
     first = python[-1] if python else next((f"{kind}: {said}" for kind, said in reasons), type(error).__name__)
-    return EngineUnavailable(f"{stage}: Spark failed", hint=" ".join(first.split())[:300])
+    return " ".join(first.split())[:300]

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, RowState
+from feast_skew.diagnosis.base import equal_to_earlier
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys, unpacked, unpacked_keys
 from feast_skew.engines.spark.plans import OLDER, PAIR, TAUGHT, measured_schema, parts_of
 from feast_skew.measuring.view import ViewMeasurement
@@ -43,6 +44,7 @@ def measured_batches(
             columns |= packed(f"off{i}", pairs.offline, feature.declared)
             columns |= packed(f"on{i}", pairs.online, feature.declared)
             columns[f"class{i}"] = pairs.classes.astype(np.int8)
+            columns[f"was{i}"] = equal_to_earlier(feature, pairs, part.older_positions, part.older.get(feature.name))
     whole = batch_of(columns, schema, len(place))
     yield from (whole.slice(start, size) for start in range(0, whole.num_rows, size))
     for number, part in enumerate(parts):

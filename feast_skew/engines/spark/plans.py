@@ -53,6 +53,7 @@ def online_schema(view: ViewPlan) -> pa.Schema:
 def measured_schema(view: ViewPlan) -> pa.Schema:
     """Give the columns of measured rows, of whatever kind.
 
+    `was<feature>` tells that the online value is one of an earlier version of the offline row.
     `part` is the group of features that align alike, for rows of kind `OLDER`; `aligned<part>` and `marks<part>` are of that group,
     the others of the row.
     """
@@ -72,6 +73,7 @@ def measured_schema(view: ViewPlan) -> pa.Schema:
             *carried(f"off{i}", feature.declared),
             *carried(f"on{i}", feature.declared),
             pa.field(f"class{i}", pa.int8()),
+            pa.field(f"was{i}", pa.bool_()),
         )
     ]
     head_fields = [pa.field(*one) for one in head]
@@ -109,6 +111,7 @@ WRONG_ROWS = pa.schema(
         pa.field("online", pa.string()),
         pa.field("offline_ns", pa.int64()),
         pa.field("online_ns", pa.int64()),
+        pa.field("covered", pa.string()),
     ]
 )
-"""Wrong rows as executors give them; values are JSON, instants nanoseconds."""
+"""Wrong rows as executors give them; values are JSON, instants nanoseconds, `covered` is the cause as far as a row tells."""

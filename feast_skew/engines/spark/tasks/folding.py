@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Positions
+from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.columns import in_one_piece, take_rows
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import WRONG, PairClass
 from feast_skew.core.plain import plain, python_value
+from feast_skew.core.types import Kind
+from feast_skew.diagnosis.base import Case
+from feast_skew.diagnosis.covering import covered_codes
 from feast_skew.engines.spark.columns import batch_of, unpacked_keys
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measurements_of
@@ -31,6 +35,7 @@ from feast_skew.judging.profiling import to_pairs
 from feast_skew.measuring.drawing import compared_mask, drawn_mask
 from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.view import ViewMeasurement
+from feast_skew.report import Cause
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.states.base import Bins
 from feast_skew.stores.spark_row_ids import key_texts
@@ -101,8 +106,15 @@ def added(total: Mapping[str, Profile], raw: bytes) -> dict[str, Profile]:
 
 
 @telling
-def wrong(batches: Batches, view: ViewPlan, names: Sequence[str], unaligned: Sequence[str]) -> Batches:
+def wrong(
+    batches: Batches,
+    view: ViewPlan,
+    names: Sequence[str],
+    unaligned: Sequence[str],
+    causes: Mapping[str, Sequence[Cause]],
+) -> Batches:
     """Give the wrong ones of measured entities, a row for each value; unaligned ones where the feature failed by them."""
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
     for batch in batches:
         for part in measurements_of(pa.Table.from_batches([batch]), view):
             held = np.where(part.rows.aligned != NO_INSTANT, part.rows.aligned, part.rows.before)
@@ -114,18 +126,34 @@ def wrong(batches: Batches, view: ViewPlan, names: Sequence[str], unaligned: Seq
                 kinds = (*WRONG, PairClass.OFFLINE_ONLY, PairClass.ONLINE_ONLY)
                 which = pairs.mask(*kinds, PairClass.UNALIGNED) if name in unaligned else pairs.mask(*kinds)
                 rows = np.flatnonzero(which)
-                if len(rows):
-                    yield _wrong_batch(part, feature, rows, np.asarray(batch.column("place"))[rows], held[rows])
+                if not len(rows):
+                    continue
+                was = np.array(batch.column(f"was{numbers[name]}"), dtype=bool)
+                case = _case(part, feature, was, failed=name in unaligned)
+                codes = covered_codes(case, causes.get(name, ()))[rows]
+                yield _wrong_batch(part, feature, rows, np.asarray(batch.column("place"))[rows], held[rows], codes)
+
+
+def _case(part: ViewMeasurement, feature: FeaturePlan, was: Mask, *, failed: bool) -> Case:
+    """Give a case of what one row tells by itself: neither earlier versions nor earlier definitions are there."""
+    none = np.empty(0, dtype=np.int64)
+    pairs = part.pairs[feature.name]
+    return Case(part.view, feature, pairs, part.rows, none, None, list, unaligned_failed=failed, was_earlier=was)
 
 
 def _wrong_batch(
-    part: ViewMeasurement, feature: FeaturePlan, rows: Positions, places: np.ndarray, held: np.ndarray
+    part: ViewMeasurement,
+    feature: FeaturePlan,
+    rows: Positions,
+    places: np.ndarray,
+    held: np.ndarray,
+    codes: NDArray[np.str_],
 ) -> pa.RecordBatch:
     pairs, take, count = part.pairs[feature.name], pa.array(rows), len(rows)
     entities = take_rows(part.entities, rows)
     keys = [
         [
-            (name, str(plain(python_value(column[i]))))
+            (name, str(plain(python_value(column[i]), whole=True)))
             for name, column in zip(entities.column_names, entities.columns, strict=True)
         ]
         for i in range(count)
@@ -137,16 +165,18 @@ def _wrong_batch(
         "feature": pa.array([feature.name] * count),
         "entity": pa.array(keys, WRONG_ROWS.field("entity").type),
         "class": pa.array(names[pairs.classes[rows]].tolist()),
-        "offline": _json(pairs.offline.take(take)),
-        "online": _json(pairs.online.take(take)),
+        "offline": _json(pairs.offline.take(take), feature),
+        "online": _json(pairs.online.take(take), feature),
         "offline_ns": pa.array(held, mask=held == NO_INSTANT),
         "online_ns": pa.array(part.rows.online[rows], mask=part.rows.online[rows] == NO_INSTANT),
+        "covered": pa.array([code or None for code in codes.tolist()], pa.string()),
     }
     return batch_of(columns, WRONG_ROWS, count)
 
 
-def _json(column: pa.Array) -> pa.Array:
-    """Write values as JSON, null where there is none; a nested one is JSON already."""
-    return pa.array(
-        [None if not value.is_valid else json.dumps(plain(python_value(value))) for value in column], pa.string()
-    )
+def _json(column: pa.Array, feature: FeaturePlan) -> pa.Array:
+    """Write values as JSON, in full, null where there is none; a nested one is JSON already."""
+    if feature.declared.kind is Kind.NESTED:
+        return column.cast(pa.string())
+    written = [None if not value.is_valid else json.dumps(plain(python_value(value), whole=True)) for value in column]
+    return pa.array(written, pa.string())

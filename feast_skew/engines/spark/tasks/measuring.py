@@ -36,7 +36,7 @@ from feast_skew.engines.spark.plans import (
 from feast_skew.engines.spark.spool import SpooledRows
 from feast_skew.engines.spark.tasks.batches import BLOCK, Batches
 from feast_skew.engines.spark.tasks.digest import Digest
-from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret
+from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret, reader_of
 from feast_skew.measuring.progress import NoProgress
 from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.training import answered, take_over
@@ -65,7 +65,7 @@ class _Staged:
             return rows
         assert self._secret is not None  # noqa: S101  else the rows are at rest
         if self._reader is None:
-            self._reader = RemoteReader(self._secret())
+            self._reader = reader_of(self._secret)
         step = self._reader.chunk
         parts = [
             self._reader.read(view, features, take_rows(entities, np.arange(at, min(at + step, entities.num_rows))))

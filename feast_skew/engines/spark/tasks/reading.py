@@ -29,7 +29,7 @@ from feast_skew.engines.spark.plans import (
 )
 from feast_skew.engines.spark.tasks.batches import Batches, blocks
 from feast_skew.stores.base import OnlineRows
-from feast_skew.stores.redis.remote import Recipe, RemoteReader
+from feast_skew.stores.redis.remote import PATIENCE, Recipe, RemoteReader
 from feast_skew.stores.rows import declared_values, offline_batch
 
 SEQUENCE = "feast_skew_sequence"
@@ -37,6 +37,20 @@ SEQUENCE = "feast_skew_sequence"
 
 Secret = Callable[[], Recipe]
 """Gives the recipe where it is needed; it holds passwords, so that nothing that is logged may hold it."""
+
+_AGAIN = 5.0
+"""Seconds for which a task that failed before waits for a lost server."""
+
+
+def reader_of(secret: Secret) -> RemoteReader:
+    """Give the reader of a task, which is the less patient the more often the task was tried.
+
+    Spark repeats a task whatever it failed of: a server that is gone would be waited for in full each time.
+    """
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return RemoteReader(secret(), patience=_AGAIN if context is not None and context.attemptNumber() else PATIENCE)
 
 
 @telling
@@ -83,7 +97,7 @@ def online_rows(batches: Batches, view: ViewPlan, secret: Secret) -> Batches:
     """Read the online rows of entities: one reader a task, a chunk after the other; a last row tells what it met."""
     schema = online_schema(view)
     spent = 0.0
-    with closing(RemoteReader(secret())) as reader:
+    with closing(reader_of(secret)) as reader:
         for table in blocks(batches, reader.chunk):
             begun = time.perf_counter()
             entities = unpacked_keys(table, view.keys)
