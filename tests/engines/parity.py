@@ -32,7 +32,8 @@ def differences(one: Any, two: Any, path: str = "") -> Iterator[str]:
         return
     if isinstance(one, list) and isinstance(two, list):
         if len(one) != len(two):
-            yield f"{path}: {len(one)} entries and {len(two)}"
+            names = [[_name(entry, i) for i, entry in enumerate(side)] for side in (one, two)]
+            yield f"{path}: {len(one)} entries and {len(two)}, {names[0]!r:.300} and {names[1]!r:.300}"
         for i, (first, second) in enumerate(zip(one, two, strict=False)):
             yield from differences(first, second, f"{path}[{_name(first, i)}]")
         return

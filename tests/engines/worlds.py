@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from feast_skew.core.types import declared_type
 from tests.stores.conftest import NOW, Repository
 from tests.stores.test_every_type import BAD, COLUMNS, GARBAGE, feast_type
 from tests.stores.test_online_contract import VALUES
@@ -32,7 +33,8 @@ class World:
     options: dict[str, Any] = field(default_factory=dict)
 
     def report(self, engine: str, partitions: int | None = None, **changed: Any) -> Any:
-        options = {"state": False, **self.options, **changed}
+        # How fast the machine is at the moment is in no report without a limit of commands a second.
+        options = {"state": False, "max_ops": "off", **self.options, **changed}
         settings = {**options.pop("settings", {})}
         if partitions is not None:
             settings["spark_partitions"] = partitions
@@ -72,32 +74,39 @@ def corrupt(repo: Repository, server: Any, view: str, features: Sequence[str], i
         client.hset(key, mapping=dict.fromkeys(hashed, raw))
 
 
-def every_type(repo: Repository, server: Any) -> list[World]:
-    """Every type that Feast writes: each of its values, and null, offline beside each online; then bytes that are no value."""
+def _of_every_type(repo: Repository) -> list[str]:
+    """Fill a view with each value of every type, and null, offline beside each online; give the names of its features."""
     from feast import Field
 
-    names = {f"{name}_": (dtype, column) for name, (dtype, column, _) in VALUES.items()}
-    names |= dict(COLUMNS)
-    fields, kept = {}, {}
-    for name, (dtype, column) in names.items():
+    columns = {f"{name}_": (dtype, column) for name, (dtype, column, _) in VALUES.items()} | COLUMNS
+    fields = {}
+    for name, (dtype, _) in columns.items():
         spelled = "Struct({x: Int64, y: String})" if dtype == "STRUCT" else dtype
         fields[name] = Field(name=name, dtype=feast_type(spelled))
-        kept[name] = column
-    size = 180
-    row = np.arange(size)
-    sides = {"offline": row % 3, "online": (row // 3) % 3}
-    tables = {
-        side: table(row, **{name: column.take(pa.array(take)) for name, column in kept.items()})
-        for side, take in sides.items()
-    }
-    view = repo.view("types", repo.source("types", tables["online"]), {"id": "Int64"}, fields)
-    repo.apply(view)
+    row = np.arange(180)
+    online, offline = (
+        table(row, **{name: column.take(pa.array(take)) for name, (_, column) in columns.items()})
+        for take in ((row // 3) % 3, row % 3)
+    )
+    repo.apply(repo.view("types", repo.source("types", online), {"id": "Int64"}, fields))
     repo.materialize()
-    repo.write("types", tables["offline"])
-    if server is not None:
-        for i, raw in enumerate(GARBAGE):
-            corrupt(repo, server, "types", list(fields), row[9 * i : 9 * i + 3], raw)
+    repo.write("types", offline)
+    return list(fields)
+
+
+def every_type(repo: Repository, server: Any) -> list[World]:
+    """Every type that Feast materializes."""
+    del server
+    _of_every_type(repo)
     return [World(repo, {"settings": {"show_entities": True}})]
+
+
+def garbage(repo: Repository, server: Any) -> list[World]:
+    """Bytes that are no value in the place of values of every type; Feast's own read takes some of them for values."""
+    names = _of_every_type(repo)
+    for i, raw in enumerate(GARBAGE):
+        corrupt(repo, server, "types", names, np.arange(9 * i, 9 * i + 3), raw)
+    return [World(repo)]
 
 
 def bad_values(repo: Repository, server: Any) -> list[World]:
@@ -108,7 +117,7 @@ def bad_values(repo: Repository, server: Any) -> list[World]:
     row = np.arange(40)
     names = {f"f{i}": name for i, (name, _, _) in enumerate(BAD)}
     fields = {feature: Field(name=feature, dtype=feast_type(name)) for feature, name in names.items()}
-    nothing = table(row, **{feature: pa.nulls(len(row), pa.string()) for feature in names})
+    nothing = table(row, **{feature: pa.nulls(len(row), declared_type(name).arrow) for feature, name in names.items()})
     repo.apply(repo.view("bad", repo.source("bad", nothing), {"id": "Int64"}, fields))
     lay_online(repo, "bad", nothing.to_pandas())
     for feature, (_, value, _) in zip(names, BAD, strict=True):
@@ -157,7 +166,10 @@ def numbers(repo: Repository, server: Any) -> list[World]:
     for name in types:
         repo.write(name, table(ids, x=offline[name]))
     views = {name: {"psi": 0.05, "null_rate": 0.1} for name in types}
-    views |= {"fractions": {"psi": "auto", "mean": "auto", "variance": "auto"}, "specials": {"mean": 0.1, "variance": 0.2}}
+    views |= {
+        "fractions": {"psi": "auto", "mean": "auto", "variance": "auto"},
+        "specials": {"mean": 0.1, "variance": 0.2},
+    }
     views["partly"] = {"mean": 1.0, "tolerance": {"atol": 1.0}}
     return [World(repo, {"settings": {"views": views, "confidence": 0.9}})]
 
@@ -166,7 +178,9 @@ def causes(repo: Repository, server: Any) -> list[World]:
     """Every cause but the one that needs an earlier run, and mixtures of them."""
     random = np.random.default_rng(1)
     ids = np.arange(SIZE)
-    values = {name: random.lognormal(3, 1, SIZE) for name in ("scale", "offset", "filled", "nulls", "noise", "same", "two")}
+    values = {
+        name: random.lognormal(3, 1, SIZE) for name in ("scale", "offset", "filled", "nulls", "noise", "same", "two")
+    }
     hit = random.random(SIZE) < 0.2
     online: dict[str, Any] = {
         "scale": np.where(hit, values["scale"] * 60, values["scale"]),
@@ -193,7 +207,9 @@ def causes(repo: Repository, server: Any) -> list[World]:
     repo.materialize(["what", "late", "missing", "orphans", "restated"])
     repo.write("what", table(ids, **values))
     few = ids[hit]
-    repo.write("late", pa.concat_tables([table(ids, x=values["same"]), table(few, NOON + 4 * HOUR, x=values["two"][few])]))
+    repo.write(
+        "late", pa.concat_tables([table(ids, x=values["same"]), table(few, NOON + 4 * HOUR, x=values["two"][few])])
+    )
     repo.write("missing", table(ids, x=values["same"]))
     repo.write("orphans", table(ids[40:], x=values["same"][40:]))
     again = table(few, x=values["two"][few], created=at(NOON + DAY, len(few)))
@@ -224,7 +240,9 @@ def definition(repo: Repository, server: Any) -> list[World]:
     ids = np.arange(SIZE)
     for name in ("first", "second"):
         repo.write(name, table(ids, x=random.normal(size=SIZE), y=random.normal(size=SIZE)))
-        source = repo.source("src", path=str(repo.path(name)), **({"file_format": "parquet"} if repo.offline == "spark" else {}))
+        source = repo.source(
+            "src", path=str(repo.path(name)), **({"file_format": "parquet"} if repo.offline == "spark" else {})
+        )
         repo.apply(repo.view("v", source, {"id": "Int64"}, {"x": "Float64", "y": "Float64"}))
         if name == "first":
             repo.materialize()
@@ -243,15 +261,30 @@ def unaligned(repo: Repository, server: Any) -> list[World]:
     walk = 50 + np.cumsum(random.normal(0, 1, (days, SIZE)), axis=0)
     words = np.array(["a", "b", "c"])[(walk.astype(int) % 3)]
     parts = [
-        table(ids, NOON + i * DAY, walk=walk[i], scaled=walk[i], shifted=walk[i], near=walk[i], hour=walk[i], word=words[i])
+        table(
+            ids,
+            NOON + i * DAY,
+            walk=walk[i],
+            scaled=walk[i],
+            shifted=walk[i],
+            near=walk[i],
+            hour=walk[i],
+            word=words[i],
+        )
         for i in range(days)
     ]
-    types = {name: "Float64" for name in ("walk", "scaled", "shifted", "near", "hour")} | {"word": "String"}
+    types = dict.fromkeys(("walk", "scaled", "shifted", "near", "hour"), "Float64") | {"word": "String"}
     repo.apply(repo.view("moves", repo.source("moves", pa.concat_tables(parts)), {"id": "Int64"}, types))
     last = walk[-1] + random.normal(0, 0.3, SIZE)
     gap = np.array([timedelta(0), timedelta(milliseconds=400), timedelta(minutes=30), timedelta(hours=5)])[ids % 4]
     moments = [NOON + (days - 1) * DAY + one for one in gap]
-    online = {"walk": last, "scaled": last * 60, "shifted": last + 30, "near": walk[-1], "hour": walk[-1] + (ids % 10 == 0)}
+    online = {
+        "walk": last,
+        "scaled": last * 60,
+        "shifted": last + 30,
+        "near": walk[-1],
+        "hour": walk[-1] + (ids % 10 == 0),
+    }
     frame = pd.DataFrame({"id": ids, "event_timestamp": moments, **online, "word": words[-1]})
     lay_online(repo, "moves", frame)
     within = {"moves:near": {"align_within": "1s"}, "moves:hour": {"align_within": "1h"}}
@@ -266,10 +299,10 @@ def ties(repo: Repository, server: Any) -> list[World]:
     values, other = random.normal(size=SIZE), random.normal(size=SIZE)
     tied = pa.concat_tables([table(ids, x=values, y=values), table(ids[::5], x=other[::5], y=values[::5])])
     whole = pa.array([None if i % 4 == 0 else 2**53 + 2 * i + 1 for i in ids], pa.int64())
-    versions = pa.concat_tables(
-        [table(ids, x=values, created=at(NOON, SIZE)), table(ids[::3], x=other[::3], created=at(NOON + HOUR, len(ids[::3])))]
-        + [table(ids[::6], x=values[::6], created=at(NOON + HOUR, len(ids[::6])))]
-    )
+    first = table(ids, x=values, created=at(NOON, SIZE))
+    again = table(ids[::3], x=other[::3], created=at(NOON + HOUR, len(ids[::3])))
+    back = table(ids[::6], x=values[::6], created=at(NOON + HOUR, len(ids[::6])))
+    versions = pa.concat_tables([first, again, back])
     views = {
         "tied": (tied, {"x": "Float64", "y": "Float64"}, ""),
         "rounded": (table(ids, big=whole, small=ids), {"big": "Int64", "small": "Int64"}, ""),
@@ -359,6 +392,38 @@ def populations(repo: Repository, server: Any) -> list[World]:
     ]
 
 
+def large_values(repo: Repository, server: Any) -> list[World]:
+    """Values that are too large to be read."""
+    ids = np.arange(90)
+    words = [f"w{i}" for i in ids]
+    source = repo.source("v", table(ids, word=words, x=ids / 7))
+    repo.apply(repo.view("v", source, {"id": "Int64"}, {"word": "String", "x": "Float64"}))
+    repo.materialize()
+    corrupt(repo, server, "v", ["word"], ids[40:42], b"x" * (33 << 20))
+    return [World(repo)]
+
+
+def on_demand(repo: Repository, server: Any) -> list[World]:
+    """An on-demand view whose code treats nulls differently one row at a time, and a service of it."""
+    from feast import FeatureService, Field, types
+    from feast.on_demand_feature_view import on_demand_feature_view
+
+    del server
+    ids = np.arange(SIZE)
+    x = pa.array([None if i % 10 == 0 else i / 7 for i in ids])
+    view = repo.view("v", repo.source("v", table(ids, x=x)), {"id": "Int64"}, {"x": "Float64"})
+    repo.apply(view)
+
+    def ranked(inputs: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"rank": inputs["x"].rank(), "double": inputs["x"] * 2})
+
+    schema = [Field(name=name, dtype=types.Float64) for name in ("rank", "double")]
+    made = on_demand_feature_view(sources=[view], schema=schema, mode="pandas")(ranked)
+    repo.apply(view, made, FeatureService(name="s", features=[view, made]))
+    repo.materialize(["v"])
+    return [World(repo), World(repo, {"sample": 100})]
+
+
 def errors(repo: Repository, server: Any) -> list[World]:
     """A source that is missing and one that lacks a column, beside a sound one."""
     del server
@@ -388,8 +453,14 @@ def suites(repo: Repository, server: Any) -> list[World]:
     folder.mkdir()
     rules = [
         {"type": "expect_column_values_to_be_between", "kwargs": {"column": "rate", "min_value": -2, "max_value": 2}},
-        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "city", "value_set": ["Basel", "Bern", "Genf"]}},
-        {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "rate", "min_value": -0.01, "max_value": 0.01}},
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": "city", "value_set": ["Basel", "Bern", "Genf"]},
+        },
+        {
+            "type": "expect_column_mean_to_be_between",
+            "kwargs": {"column": "rate", "min_value": -0.01, "max_value": 0.01},
+        },
     ]
     suite = {"name": "stats", "meta": {"feast_skew": {"table": "values", "view": "stats"}}, "expectations": rules}
     (folder / "stats.json").write_text(json.dumps(suite))
@@ -411,7 +482,13 @@ def thinned(repo: Repository, server: Any) -> list[World]:
     repo.apply(repo.view("v", repo.source("v", pa.concat_tables([first, table(ids, x=x, n=n, y=x)])), {"id": "Int64"}, {"x": "Float64", "n": "Int64", "y": "Float64"}))  # fmt: skip
     apart = np.where(ids % 3 == 0, 3600 * 10**6, 0).astype("timedelta64[us]")
     moments = np.datetime64(NOON.replace(tzinfo=None), "us") + apart
-    online = {"id": ids, "event_timestamp": pd.to_datetime(moments, utc=True), "x": x, "n": n + (ids % 1000 == 0), "y": y}
+    online = {
+        "id": ids,
+        "event_timestamp": pd.to_datetime(moments, utc=True),
+        "x": x,
+        "n": n + (ids % 1000 == 0),
+        "y": y,
+    }
     lay_online(repo, "v", pd.DataFrame(online))
     return [World(repo, {"sample": 100_000, "settings": {"features": {"v:n": {"align_within": "2h"}}}})]
 
@@ -419,14 +496,16 @@ def thinned(repo: Repository, server: Any) -> list[World]:
 WORLDS: dict[str, Callable[[Repository, Any], list[World]]] = {
     made.__name__: made
     for made in (
-        every_type, bad_values, numbers, causes, unknown_entities, definition, unaligned, ties, keys, populations, errors,
-        suites, thinned,
+        every_type, garbage, bad_values, large_values, numbers, causes, unknown_entities, definition, unaligned, ties, keys,
+        populations, on_demand, errors, suites, thinned,
     )
 }  # fmt: skip
 """By name: what fills a repository, and gives the runs on it. It is handed the Redis server, None where there is none."""
 
 
-def build(name: str, make: Make, directory: Path, server: Any, online: str = "redis", offline: str = "dask") -> list[World]:
+def build(
+    name: str, make: Make, directory: Path, server: Any, online: str = "redis", offline: str = "dask"
+) -> list[World]:
     """Build a world on some stores."""
     repo = make(directory, online=online, offline=offline)
     return WORLDS[name](repo, server if online == "redis" else None)
