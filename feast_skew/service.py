@@ -120,7 +120,7 @@ def run(job: Job) -> SkewReport:
             "key_sets": gathered.key_sets,
         },
         features=tuple(results),
-        findings=(*gathered.findings, *job.engine.findings, *job.offline.findings, *job.online.findings),
+        findings=(*gathered.findings, *job.offline.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
         seconds=dict(job.engine.seconds),

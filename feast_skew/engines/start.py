@@ -54,7 +54,6 @@ def spark_engine(
         asked = SparkSettings(
             settings.spark_staging,
             settings.spark_partitions,
-            settings.max_ops,
             settings.wrong_rows,
             settings.wrong_rows_format,
         )

@@ -39,7 +39,7 @@ from feast_skew.engines.spark.tasks import folding, measuring
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.judging.whole import whole
-from feast_skew.measuring.drawing import Measured, compared_mask
+from feast_skew.measuring.drawing import Measured, compared_mask, fair
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
 from feast_skew.measuring.tally import MOST_DRAWN, Tally
@@ -50,7 +50,6 @@ from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
 from feast_skew.stores.feast_offline import FeastOfflineReader
-from feast_skew.stores.redis.notes import Notes
 
 ENTITIES_A_TASK = 200_000
 SMALL = MOST_DRAWN
@@ -62,12 +61,11 @@ _MERGED_BY = 8
 class SparkSettings:
     """How the engine works: where it stages rows, in how many partitions it measures (None: by the number of entities).
 
-    `max_ops` is the limit on commands that all readers share, as it was asked for. `wrong_rows` is the path or the name of the table that wrong rows are added to, None for none.
+    `wrong_rows` is the path or the name of the table that wrong rows are added to, None for none.
     """
 
     staging: str | None = None
     partitions: int | None = None
-    max_ops: float | None = None
     wrong_rows: str | None = None
     wrong_rows_format: str = "parquet"
 
@@ -102,7 +100,6 @@ class SparkEngine:
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
         self._drawn_places = np.empty(0, dtype=np.int64)
-        self._notes: list[Notes] = []
         self._wrong: list[str] = []
 
     def close(self) -> None:
@@ -114,11 +111,6 @@ class SparkEngine:
     def seconds(self) -> Mapping[str, float]:
         """Seconds by what they went into: those of the driver's clock, and within `measure` those of all tasks together."""
         return self._jobs.seconds
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What users should know of how the executors read; see `Engine.findings`."""
-        return Notes.together(self._notes).findings(self._settings.max_ops)
 
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities of all sources in one job; see `Engine.find_population`."""
@@ -134,10 +126,10 @@ class SparkEngine:
 
     def measure(self, view: ViewPlan) -> list[Measured]:
         """Read, align and fold on the executors; see `Engine.measure`."""
-        place = self._staging.path("measured")
+        place = self._staging.path("measured", measured_schema(view))
         self._jobs.run(f"{view.name}: measuring", partial(self._write_measured, view, place), "measure")
         digest, drawn = self._collected(view, place)
-        self._notes += digest.notes
+        self._online.take_notes(digest.notes)
         for name, spent in digest.seconds.items():
             self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
         found = [probe(part, self._offline) for part in drawn]
@@ -149,7 +141,7 @@ class SparkEngine:
         self._measured, self._drawn = {view.name: place}, {view.name: drawn}
         if self._is_small(view):
             judged = zip(drawn, digest.tallies, found, strict=True)
-            return [whole(part, one.training, tally) for part, tally, one in judged]
+            return [whole(part, tally, part, one.training) for part, tally, one in judged]
         profiles = self._profiles(view, place, drawn)
         return [
             Measured(
@@ -216,7 +208,7 @@ class SparkEngine:
 
     def _retake(self, view: ViewPlan, place: str, answers: Any, found: Sequence[Probe]) -> str:
         """Measure again with training's values in the place of the source's."""
-        taken = self._staging.path("retaken")
+        taken = self._staging.path("retaken", measured_schema(view))
         parts = [number for number, one in enumerate(found) if one.everywhere or one.ties is not None]
         rows = self._staging.read(place).where(f"kind <> {DIGEST}").unionByName(answers)
         partitions = self._partitions(self._populations.sample(view)[1].entities)
@@ -308,9 +300,8 @@ class SparkEngine:
         return int(row["always"] or 0), int(row["together"] or 0)
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
-        """Give the drawn rows; see `Engine.ruled`."""
-        del parts
-        return self._drawn[view.name]
+        """Give drawn rows that stand for all; see `Engine.ruled`."""
+        return fair([part.tally for part in parts], self._drawn[view.name])
 
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
@@ -333,7 +324,7 @@ class SparkEngine:
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
         rows = self._sources.mapped(frame, task, WRONG_ROWS)
         known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
-        place = self._staging.path("wrong")
+        place = self._staging.path("wrong", wrong_rows.STAGED)
         with_causes = rows.join(known, ["place", "feature"], "left")
         self._jobs.run(f"{view.name}: wrong rows", lambda: with_causes.write.parquet(place), "wrong rows")
         self._wrong.append(place)

@@ -48,7 +48,8 @@ def told_by(error: BaseException, stage: str) -> SkewError:
     if found is not None:
         name, message, hint = json.loads(base64.b64decode(found.group(1)))
         kind = getattr(errors, name, errors.StoreUnavailable)
-        return kind(f"{stage}: {message}", hint=hint)
+        # A source that cannot be read is named, and would fail at any stage.
+        return kind(message if kind is errors.SourceUnreadable else f"{stage}: {message}", hint=hint)
     return EngineUnavailable(f"{stage}: Spark failed", hint=reason_of(error))
 
 
