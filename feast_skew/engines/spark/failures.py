@@ -47,7 +47,8 @@ def told_by(error: BaseException, stage: str) -> SkewError:
     if found is not None:
         name, message, hint = json.loads(base64.b64decode(found.group(1)))
         kind = getattr(errors, name, errors.StoreUnavailable)
-        return kind(f"{stage}: {message}", hint=hint)
+        # A source that cannot be read is named, and would fail at any stage.
+        return kind(message if kind is errors.SourceUnreadable else f"{stage}: {message}", hint=hint)
     reasons = _REASON.findall(text)
     # Python's own error stands last, before Java's frames; else the first one says what it is.
     python = [f"{kind}: {said}" for kind, said in reasons if "." not in kind]
