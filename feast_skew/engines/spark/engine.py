@@ -36,7 +36,7 @@ from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import folding, measuring
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.judging.profiling import to_pairs
-from feast_skew.measuring.drawing import Measured, compared_mask
+from feast_skew.measuring.drawing import Measured, compared_mask, fair
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
 from feast_skew.measuring.tally import Tally
@@ -47,7 +47,6 @@ from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
 from feast_skew.stores.feast_offline import FeastOfflineReader
-from feast_skew.stores.redis.notes import Notes
 
 ENTITIES_A_TASK = 200_000
 _MERGED_BY = 8
@@ -96,7 +95,6 @@ class SparkEngine:
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
         self._drawn_places = np.empty(0, dtype=np.int64)
-        self._notes: list[Notes] = []
         self._wrong: list[str] = []
 
     def close(self) -> None:
@@ -108,11 +106,6 @@ class SparkEngine:
     def seconds(self) -> Mapping[str, float]:
         """Seconds by what they went into: those of the driver's clock, and within `measure` those of all tasks together."""
         return self._jobs.seconds
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What users should know of how the executors read; see `Engine.findings`."""
-        return Notes.together(self._notes).findings(None)
 
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities of all sources in one job; see `Engine.find_population`."""
@@ -128,10 +121,10 @@ class SparkEngine:
 
     def measure(self, view: ViewPlan) -> list[Measured]:
         """Read, align and fold on the executors; see `Engine.measure`."""
-        place = self._staging.path("measured")
+        place = self._staging.path("measured", measured_schema(view))
         self._jobs.run(f"{view.name}: measuring", partial(self._write_measured, view, place), "measure")
         digest = self._digest(view, place)
-        self._notes += digest.notes
+        self._online.take_notes(digest.notes)
         for name, spent in digest.seconds.items():
             self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
         drawn = self._drawn_rows(view, place, digest)
@@ -182,7 +175,7 @@ class SparkEngine:
 
     def _retake(self, view: ViewPlan, place: str, answers: Any, found: Sequence[Probe]) -> str:
         """Measure again with training's values in the place of the source's."""
-        taken = self._staging.path("retaken")
+        taken = self._staging.path("retaken", measured_schema(view))
         parts = [number for number, one in enumerate(found) if one.everywhere or one.ties is not None]
         rows = self._staging.read(place).where(f"kind <> {DIGEST}").unionByName(answers)
         partitions = self._partitions(self._populations.sample(view)[1].entities)
@@ -266,9 +259,8 @@ class SparkEngine:
         return self._offline.hazards([rows.compared for rows in self._drawn[view.name]])
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
-        """Give the drawn rows; see `Engine.ruled`."""
-        del parts
-        return self._drawn[view.name]
+        """Give drawn rows that stand for all; see `Engine.ruled`."""
+        return fair([part.tally for part in parts], self._drawn[view.name])
 
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
@@ -290,7 +282,7 @@ class SparkEngine:
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
         rows = self._sources.mapped(frame, task, WRONG_ROWS)
         known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
-        place = self._staging.path("wrong")
+        place = self._staging.path("wrong", wrong_rows.STAGED)
         with_causes = rows.join(known, ["place", "feature"], "left")
         self._jobs.run(f"{view.name}: wrong rows", lambda: with_causes.write.parquet(place), "wrong rows")
         self._wrong.append(place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,12 @@ from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
 from feast_skew.measuring.progress import Progress
 from feast_skew.stores.base import OnlineReader
+from feast_skew.stores.redis.notes import Notes
 from feast_skew.stores.redis.reader import RedisBulkReader
 from feast_skew.stores.redis.remote import Recipe
 
-_PROBED = 1_000
-"""Entities whose rows the driver reads first: what holds for them, held against Feast's read, holds for those of executors."""
+_HELD = 10_000
+"""Entities among which the driver picks those that it holds against Feast's read; one process picks them among a chunk."""
 
 
 class OnlineFrames:
@@ -43,21 +44,28 @@ class OnlineFrames:
         for secret in self._secrets:
             secret.destroy()
 
+    def take_notes(self, notes: Sequence[Notes]) -> None:
+        """Tell the driver's reader what those of the executors came upon; it gives the findings of all."""
+        if isinstance(self._online, RedisBulkReader):
+            self._online.take_notes(Notes.together(notes))
+
     def frame(
         self, view: ViewPlan, sent: ViewPlan, entities: Any, partitions: int
     ) -> tuple[Callable[[], Recipe] | None, Any]:
         """Give how executors read more rows, None where they have no way to the store, and the rows of entities."""
         if isinstance(self._online, RedisBulkReader):
-            first = entities.orderBy("place").limit(_PROBED).toArrow()
-            # Feast reads some of them as well: what holds for them holds for those that executors read.
-            self._online.read(view, view.features, unpacked_keys(first, view.keys))
-            if self._online.reads_in_bulk(view):
+            # Those that one process holds against Feast's read: what holds for them holds for those that executors read.
+            first = entities.orderBy("place").limit(_HELD).toArrow()
+            if self._online.reads_in_bulk(view, unpacked_keys(first, view.keys)):
                 secret = self._hidden(self._online.recipe([view], min(partitions, self._sources.parallelism)))
                 read = partial(reading.online_rows, view=sent, secret=secret)
                 spread = entities.select("key", "place", *packed_names(view)).repartition(partitions)
                 return secret, self._sources.mapped(spread, read, online_schema(view))
-        place = self._staging.path("entities")
-        entities.select("key", "place", *packed_names(view)).write.parquet(place)
+        schema = pa.schema(
+            [field for field in online_schema(view) if field.name in ("key", "place", *packed_names(view))]
+        )
+        place = self._staging.path("entities", schema)
+        entities.select(*schema.names).write.parquet(place)
         tables = self._read_here(view, place)
         return None, self._staging.read(self._staging.write("online", tables, online_schema(view)))
 

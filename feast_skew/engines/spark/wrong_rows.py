@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.engines.base import Wrong
+from feast_skew.engines.spark.plans import WRONG_ROWS
 from feast_skew.report import SkewReport
 
 CAUSES = pa.schema([pa.field("place", pa.int64()), pa.field("feature", pa.string()), pa.field("cause", pa.string())])
+STAGED = WRONG_ROWS.append(CAUSES.field("cause"))
 
 
 def causes_of(wrong: Sequence[Wrong], places: np.ndarray) -> pa.Table:
