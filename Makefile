@@ -27,10 +27,10 @@ demo-spark: $(VENV)/.dev  ## the same story on Feast's Spark store, through spar
 	@$(BIN)/feast-skew demo --engine spark
 
 test: $(VENV)/.dev  ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -n $(WORKERS) -q
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
 
 slow: $(VENV)/.dev  ## only the slow tests
-	@$(BIN)/python -m pytest -n $(WORKERS) -q -m slow || [ $$? = 5 ]  # 5: there is none
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m slow || [ $$? = 5 ]  # 5: there is none
 
 bench: $(VENV)-bench/.made  ## the measurements of statistics, one after another
 	@$(VENV)-bench/bin/python benchmarks/throughput.py
