@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 
+import mmh3
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,17 +18,20 @@ from feast_skew.core.keys import KeySet
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.engines.base import PopulationSize, Wrong
 from feast_skew.engines.spark import wrong_rows
+from feast_skew.engines.spark.columns import unpacked_keys
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
-from feast_skew.engines.spark.online import OnlineFrames
+from feast_skew.engines.spark.online import OnlineFrames, packed_names
 from feast_skew.engines.spark.plans import (
+    BLOCKS,
     DIGEST,
     KEY_TEXTS,
+    OFFLINE,
     OLDER,
+    ONLINE,
     PAIR,
     WRONG_ROWS,
     measured_schema,
-    online_schema,
     parts_of,
     sendable,
 )
@@ -35,11 +40,12 @@ from feast_skew.engines.spark.retrieval import Retrieval
 from feast_skew.engines.spark.rows import KeyedRows
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
-from feast_skew.engines.spark.tasks import folding, measuring
+from feast_skew.engines.spark.tasks import batches, folding, measuring, reading
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.judging.whole import whole
 from feast_skew.measuring.drawing import Measured, compared_mask, fair
+from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
 from feast_skew.measuring.tally import MOST_DRAWN, Tally
@@ -52,9 +58,17 @@ from feast_skew.stores.base import OnlineReader, RowSource
 from feast_skew.stores.feast_offline import FeastOfflineReader
 
 ENTITIES_A_TASK = 200_000
+MOST_WANTED = 1_000_000
+"""Entities of a sample whose hashes go to executors, which then send the rows of these alone."""
+
 SMALL = MOST_DRAWN
 """Entities of which the driver takes all rows at once, instead of having them counted, drawn and profiled by jobs."""
 _MERGED_BY = 8
+# Batches are for a few wide rows of a source as for blocks, each of which is a batch of its own.
+_BATCHES = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(32 << 20),
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,9 @@ class SparkEngine:
         given: Mapping[KeySet, ViewSample] | None = None,
     ) -> None:
         self._session = session
+        self._before = {name: session.conf.get(name, None) for name in _BATCHES}
+        for name, value in _BATCHES.items():
+            session.conf.set(name, value)
         self._offline = offline
         self._as_of = as_of
         self._settings = settings
@@ -106,6 +123,11 @@ class SparkEngine:
         """Remove what was staged."""
         self._online.close()
         self._staging.remove()
+        for name, value in self._before.items():
+            if value is None:
+                self._session.conf.unset(name)
+            else:
+                self._session.conf.set(name, value)
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -126,7 +148,7 @@ class SparkEngine:
 
     def measure(self, view: ViewPlan) -> list[Measured]:
         """Read, align and fold on the executors; see `Engine.measure`."""
-        place = self._staging.path("measured", measured_schema(view))
+        place = self._staging.path("measured", BLOCKS)
         self._jobs.run(f"{view.name}: measuring", partial(self._write_measured, view, place), "measure")
         digest, drawn = self._collected(view, place)
         self._online.take_notes(digest.notes)
@@ -167,14 +189,15 @@ class SparkEngine:
         `before` is the digest of the same rows without training's values, which saw what the second one does not.
         """
         if self._is_small(view):
-            schema = measured_schema(view)
-            table = self._jobs.run(f"{view.name}: all rows", self._staging.read(place).toArrow, "fold").cast(schema)
+            found = self._jobs.run(f"{view.name}: all rows", self._staging.read(place).toArrow, "fold")
+            table = _rows(view, found)
             kinds = {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in (PAIR, OLDER, DIGEST)}
             digest = _together(view, kinds[DIGEST].column("digest"))
             parts = self._measurements(view, kinds[PAIR], kinds[OLDER])
         else:
-            frame = self._staging.read(place).where(f"kind = {DIGEST}").select("digest")
-            digest = _together(view, self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold").column(0))
+            frame = self._staging.read(place).where(f"kind = {DIGEST}")
+            counted = _rows(view, self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold"))
+            digest = _together(view, counted.column("digest"))
             parts = self._collect_drawn(view, place, digest.tallies, digest.older)
         rows = self._populations.rows_of(view)
         tallies = (digest if before is None else digest.like(before)).tallies
@@ -196,7 +219,7 @@ class SparkEngine:
         schema, frames = measured_schema(view), []
         for number, (part, one) in enumerate(zip(drawn, found, strict=True)):
             if one.everywhere:
-                asked = self._staging.read(place).where(f"kind = {PAIR} and aligned{number} is not null")
+                asked = self._plain(view, place).where(f"kind = {PAIR} and aligned{number} is not null")
                 if self._offline.gives_all_ties:
                     asked = asked.where(f"not {is_tied(number)}")
                 frames.append(self._retrieval.frame(view, part.features, asked, number))
@@ -208,53 +231,59 @@ class SparkEngine:
 
     def _retake(self, view: ViewPlan, place: str, answers: Any, found: Sequence[Probe]) -> str:
         """Measure again with training's values in the place of the source's."""
-        taken = self._staging.path("retaken", measured_schema(view))
+        taken = self._staging.path("retaken", BLOCKS)
         parts = [number for number, one in enumerate(found) if one.everywhere or one.ties is not None]
-        rows = self._staging.read(place).where(f"kind <> {DIGEST}").unionByName(answers)
+        rows = self._plain(view, place).where(f"kind <> {DIGEST}").unionByName(answers)
         partitions = self._partitions(self._populations.sample(view)[1].entities)
         task = partial(measuring.retaken, view=sendable(view), parts=parts)
-        frame = self._sources.mapped(rows.repartition(partitions, "place"), task, measured_schema(view))
+        frame = self._sources.mapped(rows.repartition(partitions, "place"), task, BLOCKS)
         self._jobs.run(f"{view.name}: training's values", lambda: frame.write.parquet(taken), "offline")
         return taken
 
     def _write_measured(self, view: ViewPlan, place: str) -> None:
-        sent = sendable(view)
         entities, size = self._populations.sample(view)
         partitions = self._partitions(size.entities)
-        secret, online = self._online.frame(view, sent, entities, partitions)
-        offline = self._sources.frame(view, view.features)
-        if size.entities < self._populations.size(view.keys):
-            offline = offline.join(self._small(entities, size), "key", "left_semi")
-        columns = list(dict.fromkeys([*online_schema(view).names, *self._sources.schema(view, view.features).names]))
-        both = online.unionByName(offline, allowMissingColumns=True).select(*columns)
+        buckets = buckets_of(partitions)
+        secret, online = self._online.frame(view, entities, reading.Exchange(view.keys, ONLINE, buckets))
+        wanted = self._wanted(view, entities, size)
+        offline = self._sources.sent(view, reading.Exchange(view.keys, OFFLINE, buckets, wanted))
         measured = partial(
-            measuring.measured, view=sent, as_of=self._as_of, secret=secret, gives_all_ties=self._offline.gives_all_ties
+            measuring.measured,
+            view=sendable(view),
+            as_of=self._as_of,
+            secret=secret,
+            gives_all_ties=self._offline.gives_all_ties,
         )
-        frame = both.repartition(partitions, "key").sortWithinPartitions("seq")
-        self._sources.mapped(frame, measured, measured_schema(view)).write.parquet(place)
+        both = online.unionByName(offline).repartition(partitions, "bucket")
+        self._sources.mapped(both, measured, BLOCKS).write.parquet(place)
 
-    def _small(self, entities: Any, size: SampleSize) -> Any:
-        from pyspark.sql import functions as F  # noqa: N812  as everywhere
-
-        keys = entities.select("key")
-        return F.broadcast(keys) if size.entities <= ENTITIES_A_TASK else keys
+    def _wanted(self, view: ViewPlan, entities: Any, size: SampleSize) -> np.ndarray | None:
+        """Give the hashes of the entities of a small sample, so that the rows of others need not be sent; else None."""
+        if size.entities > MOST_WANTED or size.entities >= self._populations.size(view.keys) or not view.keys.keys:
+            return None
+        keys = entities.select(*packed_names(view)).toArrow()
+        return np.sort(entity_order(unpacked_keys(keys, view.keys)))
 
     def _partitions(self, entities: int) -> int:
         if self._settings.partitions is not None:
             return self._settings.partitions
         return max(self._sources.parallelism, -(-entities // ENTITIES_A_TASK))
 
+    def _plain(self, view: ViewPlan, place: str) -> Any:
+        """Give measured rows as rows of Spark."""
+        task = partial(folding.plain_rows, view=sendable(view))
+        return self._sources.mapped(self._staging.read(place), task, measured_schema(view))
+
     def _collect_drawn(self, view: ViewPlan, place: str, tallies: Sequence[Tally], older: int) -> list[ViewMeasurement]:
-        sent, schema = sendable(view), measured_schema(view)
-        frame = self._staging.read(place)
+        frame, sent = self._staging.read(place), sendable(view)
         draw = partial(folding.drawn, view=sent, tallies=tallies)
-        chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, schema)
-        rows = self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold").cast(schema)
+        chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, BLOCKS)
+        rows = _rows(view, self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold"))
         versions = None
         if older:
-            places = self._session.createDataFrame(rows.select(["place"]))
-            wanted = frame.where(f"kind = {OLDER}").join(places, "place", "left_semi").select(*schema.names)
-            versions = self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold").cast(schema)
+            task = partial(folding.earlier, view=sent, places=np.asarray(rows.column("place")))
+            wanted = self._sources.mapped(frame.where(f"kind = {OLDER}"), task, BLOCKS)
+            versions = _rows(view, self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold"))
         return self._measurements(view, rows, versions)
 
     def _profiles(self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement]) -> dict[str, Profile]:
@@ -341,6 +370,22 @@ class SparkEngine:
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first of them as tables; see `Engine.served`."""
         return self._populations.tables(keys)
+
+
+def buckets_of(partitions: int) -> tuple[int, ...]:
+    """Give for each partition of Spark a number that it sends there: by Murmur3 of the four bytes with a seed of 42."""
+    found: dict[int, int] = {}
+    number = 0
+    while len(found) < partitions:
+        found.setdefault(mmh3.hash(struct.pack("<i", number), 42) % partitions, number)
+        number += 1
+    return tuple(found[i] for i in range(partitions))
+
+
+def _rows(view: ViewPlan, blocks: pa.Table) -> pa.Table:
+    """Give the rows of blocks."""
+    schema = measured_schema(view)
+    return pa.Table.from_batches(list(batches.opened(iter(blocks.to_batches()), schema)), schema)
 
 
 def _together(view: ViewPlan, written: pa.ChunkedArray) -> Digest:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.spark.columns import unpacked_keys
-from feast_skew.engines.spark.plans import online_schema
+from feast_skew.engines.spark.plans import EXCHANGED, online_schema, sendable
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
@@ -50,9 +50,10 @@ class OnlineFrames:
             self._online.take_notes(Notes.together(notes))
 
     def frame(
-        self, view: ViewPlan, sent: ViewPlan, entities: Any, partitions: int
+        self, view: ViewPlan, entities: Any, exchange: reading.Exchange
     ) -> tuple[Callable[[], Recipe] | None, Any]:
-        """Give how executors read more rows, None where they have no way to the store, and the rows of entities."""
+        """Give how executors read more rows, None where they have no way to the store, and the rows of entities in blocks."""
+        partitions = len(exchange.buckets)
         if isinstance(self._online, RedisBulkReader):
             # Those that one process holds against Feast's read: what holds for them holds for those that executors read.
             first = entities.orderBy("place").limit(_HELD).toArrow()
@@ -62,16 +63,17 @@ class OnlineFrames:
                 readers = min(partitions, self._sources.parallelism)
                 recipe = self._online.recipe([view], readers)
                 secret, tasks = self._hidden(recipe), partitions if recipe.max_ops is None else readers
-                read = partial(reading.online_rows, view=sent, secret=secret)
+                read = partial(reading.online_sent, view=sendable(view), secret=secret, exchange=exchange)
                 spread = entities.select("key", "place", *packed_names(view)).repartition(tasks)
-                return secret, self._sources.mapped(spread, read, online_schema(view))
+                return secret, self._sources.mapped(spread, read, EXCHANGED)
         schema = pa.schema(
             [field for field in online_schema(view) if field.name in ("key", "place", *packed_names(view))]
         )
         place = self._staging.path("entities", schema)
         entities.select(*schema.names).write.parquet(place)
         tables = self._read_here(view, place)
-        return None, self._staging.read(self._staging.write("online", tables, online_schema(view)))
+        staged = self._staging.read(self._staging.write("online", tables, online_schema(view)))
+        return None, self._sources.mapped(staged, partial(reading.sent, exchange=exchange), EXCHANGED)
 
     def _read_here(self, view: ViewPlan, place: str) -> Iterator[pa.Table]:
         schema = online_schema(view)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from feast_skew.core.keys import value_bytes
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys
-from feast_skew.engines.spark.plans import SourceRows, sendable, source_schema
+from feast_skew.engines.spark.plans import EXCHANGED, SourceRows, sendable, source_schema
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
 from feast_skew.errors import SkewError
@@ -51,10 +51,6 @@ class Sources:
         except Exception:  # noqa: BLE001  Spark Connect does not tell
             return 8
 
-    def schema(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> pa.Schema:
-        """Give the columns of the frames."""
-        return source_schema(view, features)
-
     def frame(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Any:
         """Give the offline rows of a view with the values of some features (none: keys and timestamps only).
 
@@ -63,11 +59,28 @@ class Sources:
         SourceUnreadable
             When the source is missing or lacks a column.
         """
-        # All columns, as one process pulls them: a source that lacks one of them fails at the same stage.
-        found = self._offline.spark_frame(view, view.features)
         schema = source_schema(view, features)
+        found = self._named(view, features)
         if found is None:
             return self._staging.read(self._staged_at(view, features)).select(*schema.names)
+        named, rows = found
+        return self.mapped(named, partial(reading.offline_rows, source=rows), schema)
+
+    def sent(self, view: ViewPlan, exchange: reading.Exchange) -> Any:
+        """Give the offline rows of a view with all values, in blocks on their way to the partitions of their entities."""
+        found = self._named(view, view.features)
+        if found is None:
+            staged = self._staging.read(self._staged_at(view, view.features))
+            return self.mapped(staged, partial(reading.sent, exchange=exchange), EXCHANGED)
+        named, rows = found
+        return self.mapped(named, partial(reading.offline_sent, source=rows, exchange=exchange), EXCHANGED)
+
+    def _named(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> tuple[Any, SourceRows] | None:
+        """Give the source's own rows with their order, and how they become offline rows; None where Feast reads without Spark."""
+        # All columns, as one process pulls them: a source that lacks one of them fails at the same stage.
+        found = self._offline.spark_frame(view, view.features)
+        if found is None:
+            return None
         frame, whole, where = found
         from pyspark.sql import functions as F  # noqa: N812  as everywhere
 
@@ -87,7 +100,7 @@ class Sources:
             SourceColumns(columns.keys, carried, columns.timestamp, columns.created),
             where,
         )
-        return self.mapped(named, partial(reading.offline_rows, source=rows), schema)
+        return named, rows
 
     def mapped(
         self, frame: Any, task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema

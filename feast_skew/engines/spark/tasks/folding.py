@@ -30,7 +30,7 @@ from feast_skew.engines.spark.plans import (
     WRONG_ROWS,
     measured_schema,
 )
-from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks
+from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks, closed, opened
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.measuring.drawing import compared_mask, drawn_mask
 from feast_skew.measuring.tally import Tally
@@ -44,19 +44,33 @@ from feast_skew.stores.spark_row_ids import key_texts
 @telling
 def drawn(batches: Batches, view: ViewPlan, tallies: Sequence[Tally]) -> Batches:
     """Give the drawn ones of measured entities."""
-    schema = measured_schema(view)
-    for batch in batches:
-        table = pa.Table.from_batches([batch.cast(schema)])
+    for batch in opened(batches, measured_schema(view)):
+        table = pa.Table.from_batches([batch])
         keep = np.zeros(table.num_rows, dtype=bool)
         for part, tally in zip(measurements_of(table, view), tallies, strict=True):
             keep |= drawn_mask(part, tally)
-        yield from table.filter(pa.array(keep)).to_batches()
+        yield from closed(iter(table.filter(pa.array(keep)).to_batches()))
+
+
+@telling
+def earlier(batches: Batches, view: ViewPlan, places: np.ndarray) -> Batches:
+    """Give the earlier versions of the rows of entities at some places."""
+    for batch in opened(batches, measured_schema(view)):
+        table = pa.Table.from_batches([batch])
+        wanted = np.isin(np.asarray(table.column("place")), places)
+        yield from closed(iter(table.filter(pa.array(wanted)).to_batches()))
+
+
+@telling
+def plain_rows(batches: Batches, view: ViewPlan) -> Batches:
+    """Give measured rows one by one, for what Spark itself does with them."""
+    yield from opened(batches, measured_schema(view))
 
 
 @telling
 def texts(batches: Batches, view: ViewPlan, order: Sequence[str]) -> Batches:
     """Give the text by which Feast's Spark store knows each entity that has an aligned row, and the instant of that row."""
-    for batch in batches:
+    for batch in opened(batches, measured_schema(view)):
         table = pa.Table.from_batches([batch])
         known = table.filter(pc.is_valid(table.column("aligned0"))).combine_chunks()
         found = key_texts(unpacked_keys(known, view.keys), order).cast(pa.binary())
@@ -67,7 +81,7 @@ def texts(batches: Batches, view: ViewPlan, order: Sequence[str]) -> Batches:
 def profiled(batches: Batches, view: ViewPlan, bins: Mapping[str, Bins]) -> Batches:
     """Fold the pairs of measured entities into one profile for each feature that has bins."""
     folded: dict[str, Profile] = {}
-    for table in blocks(batches, BLOCK):
+    for table in blocks(opened(batches, measured_schema(view)), BLOCK):
         for part in measurements_of(table, view):
             for feature in part.features:
                 if feature.name not in bins:
@@ -115,7 +129,7 @@ def wrong(
 ) -> Batches:
     """Give the wrong ones of measured entities, a row for each value; unaligned ones where the feature failed by them."""
     numbers = {feature.name: i for i, feature in enumerate(view.features)}
-    for batch in batches:
+    for batch in opened(batches, measured_schema(view)):
         for part in measurements_of(pa.Table.from_batches([batch]), view):
             held = np.where(part.rows.aligned != NO_INSTANT, part.rows.aligned, part.rows.before)
             held = np.where(held != NO_INSTANT, held, part.rows.latest)
