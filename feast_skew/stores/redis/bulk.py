@@ -38,6 +38,9 @@ BUFFER_BYTES = 64 << 20
 _SAMPLE = 64
 """Keys whose numbers of fields tell whether hashes are read whole."""
 
+_BEGINNERS = 10.0
+"""Seconds of patience of who has not read anything yet."""
+
 _PROGRESS = 0.95
 """At most so much of what was open may still be open after a try for the next one to count as the first."""
 
@@ -62,7 +65,8 @@ class BulkHashes:
 
     It sends HMGET; HLEN and HGETALL where nearly all fields of a hash are asked for; HSTRLEN where values are very large.
     A server that is lost is waited for as long as its deployment may be mending itself, and for so many seconds of
-    `patience` at the least.
+    `patience` at the least; no longer than a few seconds of it as long as nothing was read: whoever begins has nothing to lose,
+    and those who are in the middle of much wait at the same time.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class BulkHashes:
         self._patience = patience
         self._channels: dict[Node, Channel] = {}
         self._given_up = False
+        self._begun = False
         self._largest = self._mean = 0.0
         self._last = 0
         self._never_whole: set[tuple[bytes, ...]] = set()
@@ -107,6 +112,7 @@ class BulkHashes:
                 raise
             except Exception as error:  # noqa: BLE001  told in one line
                 self.close()
+                self._begun |= int(question.open.sum()) < len(keys)
                 if int(question.open.sum()) < _PROGRESS * left:
                     tries = Tries(self._pace.clock)
                 wait = self._wait(tries, error)
@@ -119,6 +125,7 @@ class BulkHashes:
                 self.close()  # what was interrupted leaves replies behind
                 raise
         self._given_up = False
+        self._begun = True
         return question.unread
 
     def _wait(self, tries: Tries, error: Exception) -> float | None:
@@ -126,7 +133,8 @@ class BulkHashes:
         if self._given_up or not faults.is_transient(error):
             return None
         patience = self._deployment.patience
-        return tries.wait(max(patience, self._patience) if faults.is_lost(error) else patience)
+        more = self._patience if self._begun else min(self._patience, _BEGINNERS)
+        return tries.wait(max(patience, more) if faults.is_lost(error) else patience)
 
     def _refresh(self) -> None:
         # While a cluster mends itself its nodes may not tell; the next try will show.

@@ -1,0 +1,183 @@
+"""The command on Spark as a process: what is left of it when it is interrupted, and what of a password it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import faults
+from faults import World
+from rides import AS_OF, Repository, command, environment
+from servers.server import Server, eventually
+
+from feast_skew.demo.spark import find_job, find_submit
+from feast_skew.embedded.java import find_java
+
+PASSWORD = "hunter2secret"
+PROMPTLY = 15.0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A server that wants a password."""
+    with Server(f"requirepass {PASSWORD}", password=PASSWORD) as server:
+        connection = f"{server.address},password={PASSWORD}"
+        yield faults.make_world(server, tmp_path_factory.mktemp("world") / "repo", drivers=1_500, connection=connection)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """Where the process puts its temporary files: empty at the end but for what the JVM itself leaves."""
+    place = tmp_path / "scratch"
+    place.mkdir()
+    yield place
+    assert not [entry.name for entry in place.iterdir() if not entry.name.startswith("hsperfdata")]
+
+
+def copy_of(world: World, folder: Path) -> Repository:
+    shutil.copytree(world.repo.path, folder)
+    return Repository(folder, world.repo.project)
+
+
+def start(how: str, repo: Repository, scratch: Path, *arguments: str, **names: str) -> subprocess.Popen[str]:
+    """Start a validation by the command or by spark-submit, in a group of its own, as a shell does."""
+    options = ["--repo", str(repo.path), "--as-of", AS_OF, "--view", "driver_stats", "--sample", "all", *arguments]
+    if how == "command":
+        words = command("validate", "--engine", "spark", *options)
+    else:
+        words = [
+            str(find_submit()), "--master", "local[2]", "--conf", "spark.ui.enabled=false", str(find_job()), *options,
+        ]  # fmt: skip
+        names = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, **names}
+    return subprocess.Popen(
+        words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=scratch.parent, start_new_session=True,
+        env=environment(
+            TMPDIR=str(scratch), SPARK_MASTER="local[2]", SPARK_LOCAL_IP="127.0.0.1", SPARK_LOCAL_DIRS=str(scratch),
+            JAVA_HOME=str(find_java()), JDK_JAVA_OPTIONS="-XX:TieredStopAtLevel=1", **names,
+        ),
+    )  # fmt: skip
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Give the process and all that descend from it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(process.pid)
+        return [root, *root.children(recursive=True)]
+    return []
+
+
+def alive(processes: list[psutil.Process]) -> list[str]:
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline())[:200])
+    return found
+
+
+@pytest.mark.parametrize("how", ["command", "spark-submit"])
+def test_ctrl_c_in_mid_read(world: World, tmp_path: Path, scratch: Path, how: str) -> None:
+    """The job on Spark ends with the command; the terminal sends the signal to every process of the group."""
+    repo = copy_of(world, tmp_path / "repo")
+    before = repo.files()
+    at = world.hashes + 1_000 + 100
+    process = start(
+        how, repo, scratch, "--max-ops", "150", "--wrong-rows", str(tmp_path / "wrong"), "--output",
+        f"json={tmp_path / 'report.json'}",
+    )  # fmt: skip
+    try:
+        eventually(lambda: process.poll() is not None or world.hashes > at, "executors read", 240)
+        everyone = family(process)
+        assert any("pyspark.daemon" in one for one in alive(everyone))
+        begun = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+        took = time.monotonic() - begun
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    print(err, process.returncode, f"{took:.1f} s")
+    assert process.returncode == 130
+    assert took < PROMPTLY
+    eventually(lambda: not alive(everyone), "no JVM and no Python is left", PROMPTLY - took)
+    if how == "command":
+        assert err == "feast-skew: interrupted\n"
+    assert not (tmp_path / "report.json").exists()
+    assert not list((tmp_path / "wrong").rglob("run_id=*"))
+    assert repo.files() == before
+
+
+class Watched:
+    """What every process of a family ever had on its command line, and what was staged meanwhile."""
+
+    def __init__(self, process: subprocess.Popen[str], scratch: Path) -> None:
+        self.lines: set[str] = set()
+        self.staged: dict[Path, bytes] = {}
+        while process.poll() is None:
+            for one in family(process):
+                with contextlib.suppress(psutil.Error):
+                    self.lines.add(" ".join(one.cmdline()))
+            for path in scratch.rglob("*"):
+                # Shuffles and broadcasts of Spark are blocks of its own folder.
+                with contextlib.suppress(OSError):
+                    if path.is_file() and "blockmgr" not in str(path):
+                        self.staged[path] = path.read_bytes()
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["right", "wrong on executors"])
+def test_a_password_is_nowhere_to_be_seen(world: World, tmp_path: Path, scratch: Path, wrong: bool) -> None:
+    """Neither in what is printed with --debug, nor in Spark's event log with its plans, nor on any command line."""
+    repo, events, settings = copy_of(world, tmp_path / "repo"), tmp_path / "events", tmp_path / "conf"
+    events.mkdir()
+    settings.mkdir()
+    (settings / "spark-defaults.conf").write_text(
+        f"spark.eventLog.enabled true\nspark.eventLog.dir {events.as_uri()}\nspark.eventLog.compress false\n"
+        f"spark.sql.ui.explainMode extended\nspark.log.level INFO\n"
+    )
+    options = ["--debug", "--max-ops", "600", "--output", f"json={tmp_path / 'report.json'}"]
+    if wrong:
+        options += ["--wrong-rows", str(tmp_path / "wrong")]
+    at = world.hashes + 1_000
+    process = start("command", repo, scratch, *options, SPARK_CONF_DIR=str(settings))
+    try:
+        if wrong:
+            eventually(lambda: process.poll() is not None or world.hashes >= at, "the driver has read", 240)
+            world.server.ask("CONFIG", "SET", "requirepass", PASSWORD[::-1])
+            world.server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        watched = Watched(process, scratch)
+        said = process.communicate(timeout=120)
+    finally:
+        world.server.ask("CONFIG", "SET", "requirepass", PASSWORD)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    print(*said, process.returncode)
+    assert process.returncode == (3 if wrong else 1)
+    if wrong:
+        assert said[1].rstrip().splitlines()[-1].startswith("feast-skew: driver_stats: ")
+        assert "refused the password" in said[1]
+    log = b"".join(path.read_bytes() for path in events.rglob("*") if path.is_file())
+    assert b"physicalPlanDescription" in log
+    assert b"MapInArrow" in log
+    assert b"== Analyzed Logical Plan ==" in log
+    seen = {
+        "output": "\n".join(said).encode(), "event log": log, "command lines": "\n".join(watched.lines).encode(),
+        **{str(path): content for path, content in watched.staged.items()},
+    }  # fmt: skip
+    assert len(watched.staged) > 5
+    for where, content in seen.items():
+        assert PASSWORD.encode() not in content, where
+    if not wrong:
+        assert PASSWORD not in (tmp_path / "report.json").read_text()
