@@ -48,8 +48,8 @@ class LocalEngine:
         self._given = given or {}
         self._populations: dict[KeySet, Population] = {}
         self._samples: dict[KeySet, Mapping[str, ViewSample]] = {}
+        self._measured: dict[str, list[ViewMeasurement]] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
-        self._hazards: dict[str, Sequence[Finding]] = {}
 
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Scan the sources for entities; see `Engine.find_population`."""
@@ -88,8 +88,7 @@ class LocalEngine:
                     take_over(part, answer.taken())
             tallies = [Tally.of(part) for part in parts]
             drawn, _ = draw_together(parts, tallies)
-        self._drawn = {view.name: drawn}
-        self._hazards = {view.name: self._offline.hazards([part.compared for part in parts])}
+        self._measured, self._drawn = {view.name: parts}, {view.name: drawn}
         return [
             whole(part, tally, chosen, one.training)
             for part, tally, chosen, one in zip(parts, tallies, drawn, found, strict=True)
@@ -102,8 +101,8 @@ class LocalEngine:
         return None if found.ties is None else found.ties.at(drawn)
 
     def hazards(self, view: ViewPlan) -> Sequence[Finding]:
-        """Give what the offline store said of all rows; see `Engine.hazards`."""
-        return self._hazards[view.name]
+        """Ask the offline store; see `Engine.hazards`."""
+        return self._offline.hazards([rows.compared for rows in self._measured[view.name]])
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
         """Give drawn rows that stand for all; see `Engine.ruled`."""

@@ -63,6 +63,14 @@ def lay_online(repo: Repository, view: str, frame: pd.DataFrame) -> None:
     store.write_to_online_store(view, frame)
 
 
+def suite(repo: Repository, name: str, about: dict[str, str], rules: list[dict[str, Any]]) -> None:
+    """Write a suite into the folder where a run looks for them."""
+    folder = repo.directory / "expectations"
+    folder.mkdir(exist_ok=True)
+    content = {"name": name, "meta": {"feast_skew": about}, "expectations": rules}
+    (folder / f"{name}.json").write_text(json.dumps(content))
+
+
 def corrupt(repo: Repository, server: Any, view: str, features: Sequence[str], ids: Any, raw: bytes) -> None:
     """Put bytes that are no value of Feast's in the place of values."""
     from feast_skew.stores.redis import layout
@@ -449,8 +457,6 @@ def suites(repo: Repository, server: Any) -> list[World]:
     repo.apply(repo.view("stats", repo.source("stats", table(ids, rate=rate, city=city)), {"id": "Int64"}, types))
     repo.materialize()
     repo.write("stats", table(ids, rate=rate * np.where(ids % 9, 1, 3), city=np.where(ids % 40, city, "Chur")))
-    folder = repo.directory / "expectations"
-    folder.mkdir()
     rules = [
         {"type": "expect_column_values_to_be_between", "kwargs": {"column": "rate", "min_value": -2, "max_value": 2}},
         {
@@ -462,16 +468,14 @@ def suites(repo: Repository, server: Any) -> list[World]:
             "kwargs": {"column": "rate", "min_value": -0.01, "max_value": 0.01},
         },
     ]
-    suite = {"name": "stats", "meta": {"feast_skew": {"table": "values", "view": "stats"}}, "expectations": rules}
-    (folder / "stats.json").write_text(json.dumps(suite))
+    suite(repo, "stats", {"table": "values", "view": "stats"}, rules)
     limits = [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "psi", "max_value": 0.001}}]
-    metrics = {"name": "metrics", "meta": {"feast_skew": {"table": "metrics"}}, "expectations": limits}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+    suite(repo, "metrics", {"table": "metrics"}, limits)
     return [World(repo, {"settings": {"show_entities": True}})]
 
 
 def thinned(repo: Repository, server: Any) -> list[World]:
-    """More rows of one class than are drawn, so that some stand for others: equal ones, scaled ones, unaligned ones."""
+    """More rows of one class than are drawn, so that some stand for others: equal ones, scaled ones, unaligned ones; a suite."""
     del server
     random = np.random.default_rng(8)
     ids = np.arange(90_000)
@@ -490,6 +494,13 @@ def thinned(repo: Repository, server: Any) -> list[World]:
         "y": y,
     }
     lay_online(repo, "v", pd.DataFrame(online))
+    positive = {"column": "y", "min_value": 0, "max_value": 100}
+    suite(
+        repo,
+        "v",
+        {"table": "values", "view": "v"},
+        [{"type": "expect_column_values_to_be_between", "kwargs": positive}],
+    )
     return [World(repo, {"sample": 100_000, "settings": {"features": {"v:n": {"align_within": "2h"}}}})]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from feast_skew import errors
+from feast_skew.engines.spark.tasks.worker import spare_libraries
 from feast_skew.errors import EngineUnavailable, SkewError
 
 _MARK = "feast-skew-told:"
@@ -29,6 +30,7 @@ def telling(task: Task) -> Task:
 
     @functools.wraps(task)
     def run(*args: Any, **options: Any) -> Iterator[Any]:
+        spare_libraries()
         try:
             yield from task(*args, **options)
         except SkewError as error:
