@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feast_skew.core.types import declared_type
 from tests.stores.conftest import NOW, Repository
@@ -335,8 +336,8 @@ def keys(repo: Repository, server: Any) -> list[World]:
     x = random.normal(size=size)
     columns: dict[str, dict[str, tuple[str, Any]]] = {
         "pairs": {
-            "zone": ("String", [None if i % 50 == 7 else f"z:{i % 20}" for i in row]),
-            "area": ("Int64", pa.array([None if i % 60 == 3 else int(i // 20) for i in row], pa.int64())),
+            "zone": ("String", [f"z:{i % 20}" for i in row]),
+            "area": ("Int64", pa.array(row // 20, pa.int64())),
         },
         "moments": {"moment": ("UnixTimestamp", stamps([NOON + timedelta(seconds=int(i)) for i in row]))},
         "mixed": {
@@ -348,20 +349,26 @@ def keys(repo: Repository, server: Any) -> list[World]:
         "texts": {"text": ("String", [f"\u00e9{i:04d}" for i in row])},
         "nobody": {},
     }
-    repo_views = []
+    views = []
     for name, found in columns.items():
         here = row if found else row[:1]
         content = {"event_timestamp": at(NOON, len(here)), "x": x[here], "y": x[here] * 2}
         content |= {key: column for key, (_, column) in found.items()}
         keyed = {key: dtype for key, (dtype, _) in found.items()}
-        repo_views.append(repo.view(name, repo.source(name, content), keyed, {"x": "Float64", "y": "Float64"}))
-    repo.apply(*repo_views)
+        views.append(repo.view(name, repo.source(name, content), keyed, {"x": "Float64", "y": "Float64"}))
+    repo.apply(*views)
     repo.materialize()
     for name, found in columns.items():
-        rows = pa.parquet.read_table(repo.path(name))
+        rows = pq.read_table(repo.path(name))
         changed = np.asarray(rows.column("y")) + (np.arange(rows.num_rows) % 11 == 0)
-        repo.write(name, rows.set_column(rows.column_names.index("y"), "y", pa.array(changed)))
-        del found
+        rows = rows.set_column(rows.column_names.index("y"), "y", pa.array(changed))
+        # Feast materializes no row with a null in its key, and fails at one; what comes in between is in the source alone.
+        nameless = rows.slice(0, 9)
+        for key in list(found)[:1]:
+            nameless = nameless.set_column(
+                nameless.column_names.index(key), key, pa.nulls(9, rows.schema.field(key).type)
+            )
+        repo.write(name, pa.concat_tables([nameless, rows] if found else [rows]))
     small = {"sample": 100}
     given = pa.table({"zone": ["z:1", "z:2", "z:9", "none"], "area": [0, 1, 2, 3]})
     return [
