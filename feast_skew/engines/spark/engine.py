@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 
-import mmh3
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
-from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import PopulationSize, Wrong
 from feast_skew.engines.spark import wrong_rows
+from feast_skew.engines.spark.collected import compared_pairs, measured_rows, together
 from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.exchange import buckets_of
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
 from feast_skew.engines.spark.online import OnlineFrames, packed_names
@@ -32,7 +32,6 @@ from feast_skew.engines.spark.plans import (
     PAIR,
     WRONG_ROWS,
     measured_schema,
-    parts_of,
     sendable,
 )
 from feast_skew.engines.spark.population import Populations
@@ -40,11 +39,10 @@ from feast_skew.engines.spark.retrieval import Retrieval
 from feast_skew.engines.spark.rows import KeyedRows
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
-from feast_skew.engines.spark.tasks import batches, folding, measuring, reading
+from feast_skew.engines.spark.tasks import folding, measuring, reading
 from feast_skew.engines.spark.tasks.digest import Digest
-from feast_skew.judging.profiling import to_pairs
 from feast_skew.judging.whole import whole
-from feast_skew.measuring.drawing import Measured, compared_mask, fair
+from feast_skew.measuring.drawing import Measured, fair
 from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
@@ -52,7 +50,6 @@ from feast_skew.measuring.tally import MOST_DRAWN, Tally
 from feast_skew.measuring.training import Probe, probe
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport
-from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
 from feast_skew.stores.feast_offline import FeastOfflineReader
@@ -190,14 +187,14 @@ class SparkEngine:
         """
         if self._is_small(view):
             found = self._jobs.run(f"{view.name}: all rows", self._staging.read(place).toArrow, "fold")
-            table = _rows(view, found)
+            table = measured_rows(view, found)
             kinds = {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in (PAIR, OLDER, DIGEST)}
-            digest = _together(view, kinds[DIGEST].column("digest"))
+            digest = together(view, kinds[DIGEST].column("digest"))
             parts = self._measurements(view, kinds[PAIR], kinds[OLDER])
         else:
             frame = self._staging.read(place).where(f"kind = {DIGEST}")
-            counted = _rows(view, self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold"))
-            digest = _together(view, counted.column("digest"))
+            counted = measured_rows(view, self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold"))
+            digest = together(view, counted.column("digest"))
             parts = self._collect_drawn(view, place, digest.tallies, digest.older)
         rows = self._populations.rows_of(view)
         tallies = (digest if before is None else digest.like(before)).tallies
@@ -278,17 +275,19 @@ class SparkEngine:
         frame, sent = self._staging.read(place), sendable(view)
         draw = partial(folding.drawn, view=sent, tallies=tallies)
         chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, BLOCKS)
-        rows = _rows(view, self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold"))
+        rows = measured_rows(view, self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold"))
         versions = None
         if older:
             task = partial(folding.earlier, view=sent, places=np.asarray(rows.column("place")))
             wanted = self._sources.mapped(frame.where(f"kind = {OLDER}"), task, BLOCKS)
-            versions = _rows(view, self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold"))
+            versions = measured_rows(view, self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold"))
         return self._measurements(view, rows, versions)
 
     def _profiles(self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement]) -> dict[str, Profile]:
         """Cut bins from the drawn pairs and fold all pairs into them, in one job whatever the number of features."""
-        pairs = {f.name: found for part in drawn for f in part.features if (found := _compared(part, f)) is not None}
+        pairs = {
+            f.name: found for part in drawn for f in part.features if (found := compared_pairs(part, f)) is not None
+        }
         tolerances = {feature.name: feature.tolerance for feature in view.features}
         bins = {
             name: cut_bins(draw_sample(both), tolerances[name].rtol, tolerances[name].atol)
@@ -370,38 +369,3 @@ class SparkEngine:
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first of them as tables; see `Engine.served`."""
         return self._populations.tables(keys)
-
-
-def buckets_of(partitions: int) -> tuple[int, ...]:
-    """Give for each partition of Spark a number that it sends there: by Murmur3 of the four bytes with a seed of 42."""
-    found: dict[int, int] = {}
-    number = 0
-    while len(found) < partitions:
-        found.setdefault(mmh3.hash(struct.pack("<i", number), 42) % partitions, number)
-        number += 1
-    return tuple(found[i] for i in range(partitions))
-
-
-def _rows(view: ViewPlan, blocks: pa.Table) -> pa.Table:
-    """Give the rows of blocks."""
-    schema = measured_schema(view)
-    return pa.Table.from_batches(list(batches.opened(iter(blocks.to_batches()), schema)), schema)
-
-
-def _together(view: ViewPlan, written: pa.ChunkedArray) -> Digest:
-    """Add the digests of all tasks up."""
-    nothing = Digest([Tally.zero(features) for features in parts_of(view)])
-    return reduce(lambda one, raw: one + Digest.from_bytes(raw), written.to_pylist(), nothing)
-
-
-def _compared(rows: ViewMeasurement, feature: FeaturePlan) -> Pairs | None:
-    """Give the drawn pairs of a feature that could be compared; None without any."""
-    pairs = rows.pairs[feature.name]
-    positions = np.flatnonzero(compared_mask(pairs))
-    if not len(positions):
-        return None
-    take = pa.array(positions)
-    same = pairs.classes[positions] == 0
-    return to_pairs(
-        feature.declared.kind, pairs.offline.take(take), pairs.online.take(take), same, rows.order[positions]
-    )
