@@ -15,7 +15,7 @@ install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytec
 beside = $(BIN)/python -m uv pip install --python $(VENV)-bench/bin/python --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark test slow bench bench-redis coverage lint format types docs check lock clean
+.PHONY: help demo demo-spark test slow bench bench-redis bench-spark coverage lint format types docs check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,10 +27,10 @@ demo-spark: $(VENV)/.dev  ## the same story on Feast's Spark store, through spar
 	@$(BIN)/feast-skew demo --engine spark
 
 test: $(VENV)/.dev  ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -n $(WORKERS) -q
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
 
 slow: $(VENV)/.dev  ## only the slow tests
-	@$(BIN)/python -m pytest -n $(WORKERS) -q -m slow || [ $$? = 5 ]  # 5: there is none
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m slow || [ $$? = 5 ]  # 5: there is none
 
 bench: $(VENV)-bench/.made  ## the measurements of statistics, one after another
 	@$(VENV)-bench/bin/python benchmarks/throughput.py
@@ -39,6 +39,9 @@ bench-redis: $(VENV)-bench/.redis  ## the measurements of docs/benchmarks.md; WR
 	@$(VENV)-bench/bin/python benchmarks/online_read.py $(WRITE)
 	@$(VENV)-bench/bin/python benchmarks/latency.py $(WRITE)
 	@$(VENV)-bench/bin/python benchmarks/validate.py $(WRITE)
+
+bench-spark: $(VENV)/.dev  ## the engine on Spark beside that of one process; WRITE=--write as above
+	@$(BIN)/python benchmarks/spark.py $(WRITE)
 
 coverage: $(VENV)/.dev  ## whether tests and bounds keep their promises, by simulation
 	@$(BIN)/python benchmarks/coverage.py --write

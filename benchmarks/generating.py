@@ -21,7 +21,7 @@ YAML = """project: {project}
 provider: local
 registry: registry.db
 online_store: {{type: redis, connection_string: "{address}"}}
-offline_store: {{type: dask}}
+offline_store: {{type: {offline}}}
 entity_key_serialization_version: 3
 """
 
@@ -79,13 +79,21 @@ def write_parquet(world: World, path: Path) -> None:
     writer.close()
 
 
-def make_repository(world: World, directory: Path, address: str) -> Any:
-    """Write the Parquet file and apply a Feast repository with one view over it; give the store."""
+def make_repository(world: World, directory: Path, address: str, offline: str = "dask") -> Any:
+    """Write the Parquet file and apply a Feast repository with one view over it; give the store.
+
+    `offline` is the type of the offline store: `dask`, or `spark`, which needs pyspark to be read.
+    """
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, types
 
-    (directory / "feature_store.yaml").write_text(YAML.format(address=address, project=world.project))
+    (directory / "feature_store.yaml").write_text(YAML.format(address=address, project=world.project, offline=offline))
     write_parquet(world, directory / "rows.parquet")
-    source = FileSource(name="rows", path="rows.parquet", timestamp_field="event_timestamp")
+    source: Any = FileSource(name="rows", path="rows.parquet", timestamp_field="event_timestamp")
+    if offline == "spark":
+        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+        path = (directory / "rows.parquet").resolve().as_uri()
+        source = SparkSource(name="rows", path=path, file_format="parquet", timestamp_field="event_timestamp")
     entities = [
         Entity(name=f"{name}_entity", join_keys=[name], value_type=getattr(types, kind).to_value_type())
         for name, kind in world.keys.items()

@@ -120,7 +120,7 @@ def run(job: Job) -> SkewReport:
             "key_sets": gathered.key_sets,
         },
         features=tuple(results),
-        findings=(*gathered.findings, *job.engine.findings, *job.offline.findings, *job.online.findings),
+        findings=(*gathered.findings, *job.offline.findings, *job.online.findings),
         skipped=tuple({"view": entry.view, "reason": entry.reason} for entry in (*job.plan.skipped, *gathered.skipped)),
         scans=tuple(gathered.scans),
         seconds=dict(job.engine.seconds),
@@ -158,7 +158,7 @@ def _run_key_set(job: Job, keys: KeySet, views: list[ViewPlan], gathered: _Run) 
     views = [view for view in views if view.name in population.views]
     wanted = job.settings.sample if needed is None else needed(population.size)
     samples = job.engine.draw(keys, wanted, needed)
-    if job.serving is not None:
+    if job.serving is not None and (job.plan.on_demand or job.plan.services):
         gathered.seen.populations[keys], gathered.seen.samples[keys] = job.engine.served(keys)
     scan = scan_keys(views[0], job.online, job.progress) if job.scan and views and keys.keys else None
     taken = max((sample.entities for sample in samples.values()), default=0)

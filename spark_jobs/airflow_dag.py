@@ -20,22 +20,21 @@ def command(day: str) -> tuple[list[str], Path]:
 
 
 try:
-    from airflow.exceptions import AirflowFailException
     from airflow.sdk import DAG, task
+    from airflow.sdk.exceptions import AirflowFailException
 except ModuleNotFoundError:  # the command can be had without Airflow
     pass
 else:
 
     @task(retries=2, retry_delay=timedelta(minutes=10))  # type: ignore[untyped-decorator]
-    def validate(ds: str = "") -> None:
+    def validate(ds: str | None = None) -> None:
         """Fail at once when skew was found; whatever else ends the command is worth another try."""
-        words, report = command(ds)
-        code = subprocess.run(words, check=False).returncode
+        words, report = command(str(ds))
+        done = subprocess.run(words, check=False)
         # spark-submit ends with 1 for troubles of its own, too, and then there is no report.
-        if code == 1 and report.is_file():
+        if done.returncode == 1 and report.is_file():
             raise AirflowFailException(f"skew was found: {report}")
-        if code:
-            raise RuntimeError(f"{words[0]} ended with {code}")
+        done.check_returncode()
 
     with DAG("feast_skew", schedule="30 4 * * *", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False):
         validate()

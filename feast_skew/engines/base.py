@@ -62,10 +62,6 @@ class Engine(Protocol):
     def seconds(self) -> Mapping[str, float]:
         """Seconds by what they went into; none where the engine does not tell."""
 
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What users should know of how it went, once all is measured."""
-
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities that offline knows of a key set."""
 

@@ -7,18 +7,18 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-from feast_skew.core.arrays import Mask
+from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import KnownSize, PopulationSize, Wrong
 from feast_skew.judging.whole import whole
-from feast_skew.measuring.drawing import Measured, draw
+from feast_skew.measuring.drawing import Measured, draw_together, fair
 from feast_skew.measuring.orphans import unknown_keys
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample, find_population
 from feast_skew.measuring.sampling import draw as draw_sample
 from feast_skew.measuring.tally import Tally
-from feast_skew.measuring.training import ask, askable, probe, take_over
+from feast_skew.measuring.training import Answer, Probe, ask, askable, probe, take_over
 from feast_skew.measuring.view import ViewMeasurement, measure_view
 from feast_skew.report import Finding, SkewReport
 from feast_skew.stores.base import OfflineReader, OnlineReader, RowSource
@@ -28,7 +28,6 @@ class LocalEngine:
     """Measures in this process; `given` are entities to take instead of a sample, by key set."""
 
     name = "local"
-    findings: Sequence[Finding] = ()
     seconds: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
@@ -50,6 +49,7 @@ class LocalEngine:
         self._populations: dict[KeySet, Population] = {}
         self._samples: dict[KeySet, Mapping[str, ViewSample]] = {}
         self._measured: dict[str, list[ViewMeasurement]] = {}
+        self._drawn: dict[str, list[ViewMeasurement]] = {}
 
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Scan the sources for entities; see `Engine.find_population`."""
@@ -78,32 +78,35 @@ class LocalEngine:
         """Read and align all rows; see `Engine.measure`."""
         index = self._samples[view.keys][view.name].index()
         parts = measure_view(view, index, self._online, self._offline, self._as_of, self._progress)
-        self._measured = {view.name: parts}
-        return [self._settled(part) for part in parts]
+        tallies = [Tally.of(part) for part in parts]
+        drawn, positions = draw_together(parts, tallies)
+        found = [probe(part, self._offline) for part in drawn]
+        answers = [self._answer(part, one, positions) for part, one in zip(parts, found, strict=True)]
+        if any(answer is not None for answer in answers):
+            for part, answer in zip(parts, answers, strict=True):
+                if answer is not None:
+                    take_over(part, answer.taken())
+            tallies = [Tally.of(part) for part in parts]
+            drawn, _ = draw_together(parts, tallies)
+        self._measured, self._drawn = {view.name: parts}, {view.name: drawn}
+        return [
+            whole(part, tally, chosen, one.training)
+            for part, tally, chosen, one in zip(parts, tallies, drawn, found, strict=True)
+        ]
 
-    def _settled(self, rows: ViewMeasurement) -> Measured:
-        """Hold the rows against what training would get, and give what is judged."""
-        tally = Tally.of(rows)
-        drawn, positions = draw(rows, tally)
-        found = probe(drawn, self._offline)
-        answer = found.ties
+    def _answer(self, rows: ViewMeasurement, found: Probe, drawn: Positions) -> Answer | None:
+        """Give what training sets get where it is to be taken over, None where the source's rows stand."""
         if found.everywhere:
-            answer = ask(rows, askable(rows, self._offline), self._offline)
-        elif answer is not None:
-            answer = answer.at(positions)
-        if answer is None:
-            return whole(rows, found.training, tally)
-        take_over(rows, answer.taken())
-        return whole(rows, found.training)
+            return ask(rows, askable(rows, self._offline), self._offline)
+        return None if found.ties is None else found.ties.at(drawn)
 
     def hazards(self, view: ViewPlan) -> Sequence[Finding]:
         """Ask the offline store; see `Engine.hazards`."""
         return self._offline.hazards([rows.compared for rows in self._measured[view.name]])
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
-        """Give all rows of the view that was measured last; see `Engine.ruled`."""
-        del parts
-        return self._measured[view.name]
+        """Give drawn rows that stand for all; see `Engine.ruled`."""
+        return fair([part.tally for part in parts], self._drawn[view.name])
 
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give the reader of the offline store; see `Engine.rows_of`."""

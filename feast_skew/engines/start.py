@@ -45,13 +45,17 @@ def spark_engine(
 
     with progress.stage("starting Spark", None, ""):
         session = ExitStack()
-        opened = session.enter_context(open_session("feast-skew validate"))
+        opened = session.enter_context(open_session("feast-skew validate", settings=offline.spark_conf))
+        offline.found_in(opened.zones)
     with session:
         from feast_skew.engines.spark import wrong_rows
         from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
 
         asked = SparkSettings(
-            settings.spark_staging, settings.spark_partitions, settings.wrong_rows, settings.wrong_rows_format
+            settings.spark_staging,
+            settings.spark_partitions,
+            settings.wrong_rows,
+            settings.wrong_rows_format,
         )
         if asked.wrong_rows is not None:
             wrong_rows.check(opened.session, asked.wrong_rows, asked.wrong_rows_format)

@@ -8,17 +8,22 @@ import pyarrow as pa
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.pairs import PairClass
 from feast_skew.judging.profiling import profile_of
-from feast_skew.measuring.drawing import Measured, compared_mask, draw
+from feast_skew.measuring.drawing import Measured, compared_mask, draw_together
 from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.training import Training
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.statistics.profile import Profile
 
 
-def whole(rows: ViewMeasurement, training: Training | None = None, tally: Tally | None = None) -> Measured:
-    """Count, draw and profile all rows of a measurement; the tally is taken over where it was made before."""
+def whole(
+    rows: ViewMeasurement,
+    tally: Tally | None = None,
+    drawn: ViewMeasurement | None = None,
+    training: Training | None = None,
+) -> Measured:
+    """Count, draw and profile all rows of a measurement; what was counted and drawn before is taken over."""
     tally = tally or Tally.of(rows)
-    drawn, _ = draw(rows, tally)
+    drawn = drawn or draw_together([rows], [tally])[0][0]
     profiles = {feature.name: profile for feature in rows.features if (profile := _profile(rows, feature)) is not None}
     return Measured(rows.view, rows.features, tally, drawn, profiles, training or Training())
 

@@ -6,7 +6,7 @@ for ten thousand entities and for a billion, and gives the same wherever and in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -81,11 +81,27 @@ def drawn_mask(measured: ViewMeasurement, tally: Tally) -> Mask:
     return found
 
 
-def draw(measured: ViewMeasurement, tally: Tally) -> tuple[ViewMeasurement, Positions]:
-    """Draw rows of a measurement, and give their positions; itself where all are drawn."""
-    positions = np.flatnonzero(drawn_mask(measured, tally))
-    whole = len(positions) == measured.entities.num_rows
-    return measured if whole else taken(measured, positions), positions
+def draw_together(
+    parts: Sequence[ViewMeasurement], tallies: Sequence[Tally]
+) -> tuple[list[ViewMeasurement], Positions]:
+    """Draw rows of a view: the same entities of all of its parts. Gives the parts, and the positions of the entities."""
+    drawn = np.zeros(parts[0].entities.num_rows, dtype=bool)
+    for part, tally in zip(parts, tallies, strict=True):
+        drawn |= drawn_mask(part, tally)
+    return _some(parts, drawn), np.flatnonzero(drawn)
+
+
+def fair(tallies: Sequence[Tally], drawn: Sequence[ViewMeasurement]) -> list[ViewMeasurement]:
+    """Give those of the drawn rows of a view that are a random part of all its rows; all where all were drawn.
+
+    The others are there because their class is rare, and would count for too much among rows without weights.
+    """
+    bits = min((int(found.drawn_bits.min()) for tally in tallies for found in tally.features.values()), default=64)
+    return _some(drawn, bit_lengths(drawn[0].order) <= bits)
+
+
+def _some(parts: Sequence[ViewMeasurement], wanted: Mask) -> list[ViewMeasurement]:
+    return list(parts) if wanted.all() else [taken(part, np.flatnonzero(wanted)) for part in parts]
 
 
 def evidence_of(drawn: ViewMeasurement, feature: FeaturePlan, tally: Tally) -> Evidence:

@@ -213,8 +213,12 @@ class OfflineReader(RowSource, Protocol):
     def findings(self) -> Sequence[Finding]:
         """What users should know of how training sets are made, whatever the view."""
 
-    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
-        """Give what users should know of training sets with the compared entities of one view."""
+    def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> Sequence[Finding]:
+        """Give what users should know of training sets with the compared entities of one view.
+
+        `collisions` counts those whose keys the store takes for another's, and those of them at one moment, where the parts hold
+        only some of the entities.
+        """
 
     def training_values(
         self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
@@ -29,12 +29,14 @@ from feast_skew.stores.feast_spark import (
     SparkSide,
     frames_without_collisions,
     is_spark,
+    key_order,
     own_names,
     to_arrow,
 )
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
 from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
 from feast_skew.stores.rows import SourceColumns, declared_values, offline_batch
+from feast_skew.stores.spark_zones import TimeZones
 
 _START = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _END = datetime(2200, 1, 1, tzinfo=timezone.utc)
@@ -69,9 +71,19 @@ class FeastOfflineReader:
         """Give what the configuration of the store does to training sets; see `OfflineReader.findings`."""
         return self._spark.findings if self._spark is not None else ()
 
-    def hazards(self, parts: Sequence[Compared]) -> Sequence[Finding]:
+    @property
+    def spark_conf(self) -> Mapping[str, str]:
+        """The settings of Spark in feature_store.yaml, which Feast itself heeds only where it starts the session."""
+        return (self._spark.settings.spark_conf or {}) if self._spark is not None else {}
+
+    def found_in(self, zones: TimeZones) -> None:
+        """Take the time zones in which a session of somebody else's was found, before it was put in UTC."""
+        if self._spark is not None:
+            self._spark.zones = zones
+
+    def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> Sequence[Finding]:
         """Give what training sets of the compared entities get wrong; see `OfflineReader.hazards`."""
-        return self._spark.hazards(parts) if self._spark is not None else ()
+        return self._spark.hazards(parts, collisions) if self._spark is not None else ()
 
     def reading(self) -> AbstractContextManager[None]:
         """Make everything ready in which Feast reads the store rightly, and put it back."""
@@ -232,6 +244,10 @@ class FeastOfflineReader:
         if self._direct and self.name == "dask" and is_parquet(source):
             return excerpted(self._store, source, source_columns(view, []), view.keys, entities)
         return contextlib.nullcontext(self._store)
+
+    def key_order(self, view: ViewPlan) -> list[str]:
+        """Give the join keys in the order in which the store puts their texts together."""
+        return key_order(view)
 
     def spark_training(self, view: ViewPlan, features: Sequence[FeaturePlan], frame: Any, moment: str) -> Any:
         """Give what a training set gets for a frame of Spark with the join keys and a moment, as another one.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +17,7 @@ from feast_skew.core.types import Kind
 from feast_skew.report import Finding
 from feast_skew.stores.base import Compared
 from feast_skew.stores.spark_row_ids import colliding, frames
-from feast_skew.stores.spark_zones import SESSION_ZONE, driver_zone, zone_findings
+from feast_skew.stores.spark_zones import SESSION_ZONE, TimeZones, driver_in_utc, driver_zone, zone_findings
 
 _EXACT = 1 << 53
 
@@ -32,34 +30,24 @@ def is_spark(settings: Any) -> bool:
 @contextlib.contextmanager
 def in_utc(session: Any) -> Iterator[None]:
     """Let a Spark session and this process be in UTC, and put both back to what they were."""
-    zone, local = session.conf.get(SESSION_ZONE), os.environ.get("TZ")
-    try:
-        session.conf.set(SESSION_ZONE, "UTC")
-        _set_local("UTC")
-        yield
-    finally:
-        _set_local(local)
-        session.conf.set(SESSION_ZONE, zone)
-
-
-def _set_local(zone: str | None) -> None:
-    if zone is None:
-        os.environ.pop("TZ", None)
-    else:
-        os.environ["TZ"] = zone
-    if hasattr(time, "tzset"):  # not on Windows; Spark's Python side looks at TZ itself
-        time.tzset()
+    zone = session.conf.get(SESSION_ZONE)
+    with driver_in_utc():
+        try:
+            session.conf.set(SESSION_ZONE, "UTC")
+            yield
+        finally:
+            session.conf.set(SESSION_ZONE, zone)
 
 
 class SparkSide:
     """The Spark offline store of a repository: how it is read rightly, and what is to be said of it.
 
-    `session_zone` is the time zone in which its session was found, None before the first read.
+    `zones` are those in which its session and this process were found, None before the first read.
     """
 
     def __init__(self, settings: Any) -> None:
-        self._settings = settings
-        self.session_zone: str | None = None
+        self.settings = settings
+        self.zones: TimeZones | None = None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -68,18 +56,19 @@ class SparkSide:
             get_spark_session_or_start_new_with_repoconfig,
         )
 
-        session = get_spark_session_or_start_new_with_repoconfig(self._settings)
-        if self.session_zone is None:
-            self.session_zone = str(session.conf.get(SESSION_ZONE))
+        session = get_spark_session_or_start_new_with_repoconfig(self.settings)
+        if self.zones is None:
+            self.zones = TimeZones(str(session.conf.get(SESSION_ZONE)), driver_zone())
         with in_utc(session):
             yield
 
     @property
     def findings(self) -> Sequence[Finding]:
         """What holds for all views."""
-        return zone_findings(self._settings.spark_conf, self.session_zone, driver_zone())
+        zones = self.zones or TimeZones(None, driver_zone())
+        return zone_findings(self.settings.spark_conf, zones.session, zones.driver)
 
-    def hazards(self, parts: Sequence[Compared]) -> list[Finding]:
+    def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> list[Finding]:
         """Give what of the compared entities of one view comes out wrong in training sets."""
         view = parts[0].view
         order = key_order(view)
@@ -90,6 +79,7 @@ class SparkSide:
             always = max(always, int(np.count_nonzero(colliding(entities, None, order))))
             same_moment = max(same_moment, int(np.count_nonzero(colliding(entities, part.instants[known], order))))
             beyond = max([beyond, *(rounded(f, part.columns[f.name].take(pa.array(known))) for f in part.features)])
+        always, same_moment = collisions or (always, same_moment)
         found = [
             collision_finding(view.name, always, same_moment),
             tie_finding(view.name, max(part.ties for part in parts), max(part.differing_ties for part in parts)),

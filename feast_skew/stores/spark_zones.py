@@ -6,16 +6,19 @@ hands to Python come in the zone of the process. Only configuration is read here
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from feast_skew.report import Finding
 
 SESSION_ZONE = "spark.sql.session.timeZone"
+_VARIABLE = "TZ"
 _OFFSET = re.compile(r"(?:UTC|GMT|UT|Z)?(?:([+-])(\d{1,2})(?::?(\d\d))?(?::?(\d\d))?)?", re.IGNORECASE)
 _ZONE_REMEDY = f"set {SESSION_ZONE}: UTC in offline_store.spark_conf, and TZ=UTC for every driver"
 
@@ -37,6 +40,37 @@ def driver_zone() -> str:
     if all(time.localtime(moment.timestamp()).tm_gmtoff == 0 for moment in _moments()):
         return "UTC"
     return os.environ.get("TZ") or "/".join(dict.fromkeys(time.tzname))
+
+
+@dataclass(frozen=True)
+class TimeZones:
+    """The time zones before they were pinned to UTC: the session's, None for one that takes the driver's, and the driver's."""
+
+    session: str | None
+    driver: str
+
+
+@contextlib.contextmanager
+def driver_in_utc() -> Iterator[str]:
+    """Run this process, and a JVM that it starts, in UTC for a while; give the time zone before, as `driver_zone`.
+
+    Feast writes instants without their zone into the SQL of its Spark store, by the clock of the driver.
+    """
+    before, zone = os.environ.get(_VARIABLE), driver_zone()
+    _set_driver("UTC")
+    try:
+        yield zone
+    finally:
+        _set_driver(before)
+
+
+def _set_driver(zone: str | None) -> None:
+    if zone is None:
+        os.environ.pop(_VARIABLE, None)
+    else:
+        os.environ[_VARIABLE] = zone
+    if hasattr(time, "tzset"):  # not on Windows; Spark's Python side looks at TZ itself
+        time.tzset()
 
 
 def zone_findings(

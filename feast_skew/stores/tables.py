@@ -49,7 +49,7 @@ class TableOfflineReader:
         """Give None: the table itself is all there is."""
         return None
 
-    def hazards(self, parts: Sequence[Compared]) -> tuple[Finding, ...]:
+    def hazards(self, parts: Sequence[Compared], collisions: tuple[int, int] | None = None) -> tuple[Finding, ...]:
         """Give none: a table is the training set."""
         return ()
 

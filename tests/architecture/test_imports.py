@@ -47,7 +47,7 @@ FOREIGN = {
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},
-    "engines": {"numpy", "py4j", "pyarrow", "pyspark"},
+    "engines": {"mmh3", "numpy", "py4j", "pyarrow", "pyspark"},
     "serving": {"numpy", "pyarrow"},
     "service": {"numpy", "pyarrow"},
     "expectations": {"great_expectations", "numpy", "pandas", "pyarrow"},

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from rides import Run, run_process
 
+from feast_skew.cli.main import cli
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
+ENGINES = next(option for option in cli.commands["validate"].params if option.name == "engine").type.choices
 CHAPTERS = (
     "1. A Feast repository",
     "2. feast-skew validate",
@@ -65,6 +68,31 @@ def test_with_a_server_of_the_users_own(tmp_path: Path, redis: EmbeddedRedis) ->
     with redis.client() as client:
         assert client.get("mine") == b"kept"
         assert client.dbsize() == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("spark" not in ENGINES, reason="validate has no engine on Spark yet")
+def test_on_spark_without_java(tmp_path: Path) -> None:
+    """Feast's Spark store, and each validation by spark-submit; the JDK comes from its wheel."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("bash", "dirname", "env", "ps", "cat", "uname", "which", "nice"):
+        found = shutil.which(name)
+        if found is not None:
+            (commands / name).symlink_to(found)
+    cwd, scratch = tmp_path / "here", tmp_path / "tmp"
+    cwd.mkdir()
+    scratch.mkdir()
+    outcome = run_process(
+        "demo", "--engine", "spark", cwd=cwd, timeout=900,
+        PATH=str(commands), JAVA_HOME=None, TMPDIR=str(scratch), FEAST_SKEW_REDIS=None,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert not outcome.err
+    check_story(outcome.out.replace("spark-submit validate_skew.py", "feast-skew validate"))
+    assert "Warning" not in outcome.out
+    assert not list(cwd.iterdir())
+    assert not list(scratch.iterdir())
 
 
 @pytest.mark.parametrize(

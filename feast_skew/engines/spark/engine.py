@@ -9,23 +9,29 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask
 from feast_skew.core.keys import KeySet
-from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import PopulationSize, Wrong
 from feast_skew.engines.spark import wrong_rows
+from feast_skew.engines.spark.collected import compared_pairs, measured_rows, together
+from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.exchange import buckets_of
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
-from feast_skew.engines.spark.online import OnlineFrames
+from feast_skew.engines.spark.online import OnlineFrames, packed_names
 from feast_skew.engines.spark.plans import (
+    BLOCKS,
     DIGEST,
+    KEY_TEXTS,
+    OFFLINE,
     OLDER,
+    ONLINE,
     PAIR,
     WRONG_ROWS,
     measured_schema,
-    online_schema,
-    parts_of,
     sendable,
 )
 from feast_skew.engines.spark.population import Populations
@@ -33,24 +39,33 @@ from feast_skew.engines.spark.retrieval import Retrieval
 from feast_skew.engines.spark.rows import KeyedRows
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
-from feast_skew.engines.spark.tasks import folding, measuring
+from feast_skew.engines.spark.tasks import folding, measuring, reading
 from feast_skew.engines.spark.tasks.digest import Digest
-from feast_skew.judging.profiling import to_pairs
-from feast_skew.measuring.drawing import Measured, compared_mask
+from feast_skew.judging.whole import whole
+from feast_skew.measuring.drawing import Measured, fair
+from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import Population, SampleSize, ViewSample
-from feast_skew.measuring.tally import Tally
+from feast_skew.measuring.tally import MOST_DRAWN, Tally
 from feast_skew.measuring.training import Probe, probe
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport
-from feast_skew.statistics.pairs import Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
 from feast_skew.stores.feast_offline import FeastOfflineReader
-from feast_skew.stores.redis.notes import Notes
 
 ENTITIES_A_TASK = 200_000
+MOST_WANTED = 1_000_000
+"""Entities of a sample whose hashes go to executors, which then send the rows of these alone."""
+
+SMALL = MOST_DRAWN
+"""Entities of which the driver takes all rows at once, instead of having them counted, drawn and profiled by jobs."""
 _MERGED_BY = 8
+# Batches are for a few wide rows of a source as for blocks, each of which is a batch of its own.
+_BATCHES = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(32 << 20),
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,9 @@ class SparkEngine:
         given: Mapping[KeySet, ViewSample] | None = None,
     ) -> None:
         self._session = session
+        self._before = {name: session.conf.get(name, None) for name in _BATCHES}
+        for name, value in _BATCHES.items():
+            session.conf.set(name, value)
         self._offline = offline
         self._as_of = as_of
         self._settings = settings
@@ -96,23 +114,22 @@ class SparkEngine:
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
         self._drawn_places = np.empty(0, dtype=np.int64)
-        self._notes: list[Notes] = []
         self._wrong: list[str] = []
 
     def close(self) -> None:
         """Remove what was staged."""
         self._online.close()
         self._staging.remove()
+        for name, value in self._before.items():
+            if value is None:
+                self._session.conf.unset(name)
+            else:
+                self._session.conf.set(name, value)
 
     @property
     def seconds(self) -> Mapping[str, float]:
         """Seconds by what they went into: those of the driver's clock, and within `measure` those of all tasks together."""
         return self._jobs.seconds
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What users should know of how the executors read; see `Engine.findings`."""
-        return Notes.together(self._notes).findings(None)
 
     def find_population(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities of all sources in one job; see `Engine.find_population`."""
@@ -128,20 +145,22 @@ class SparkEngine:
 
     def measure(self, view: ViewPlan) -> list[Measured]:
         """Read, align and fold on the executors; see `Engine.measure`."""
-        place = self._staging.path("measured")
+        place = self._staging.path("measured", BLOCKS)
         self._jobs.run(f"{view.name}: measuring", partial(self._write_measured, view, place), "measure")
-        digest = self._digest(view, place)
-        self._notes += digest.notes
+        digest, drawn = self._collected(view, place)
+        self._online.take_notes(digest.notes)
         for name, spent in digest.seconds.items():
             self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
-        drawn = self._drawn_rows(view, place, digest)
         found = [probe(part, self._offline) for part in drawn]
         answers = self._taught(view, place, drawn, found)
         if answers is not None:
             place = self._retake(view, place, answers, found)
-            digest = self._digest(view, place).like(digest)
-            drawn = self._drawn_rows(view, place, digest)
+            again, drawn = self._collected(view, place, digest)
+            digest = again.like(digest)
         self._measured, self._drawn = {view.name: place}, {view.name: drawn}
+        if self._is_small(view):
+            judged = zip(drawn, digest.tallies, found, strict=True)
+            return [whole(part, tally, part, one.training) for part, tally, one in judged]
         profiles = self._profiles(view, place, drawn)
         return [
             Measured(
@@ -155,13 +174,40 @@ class SparkEngine:
             for part, tally, one in zip(drawn, digest.tallies, found, strict=True)
         ]
 
-    def _drawn_rows(self, view: ViewPlan, place: str, digest: Digest) -> list[ViewMeasurement]:
+    def _is_small(self, view: ViewPlan) -> bool:
+        """Tell whether the driver may have all rows: no more than are drawn of one class of one feature."""
+        return self._populations.sample(view)[1].entities <= SMALL
+
+    def _collected(
+        self, view: ViewPlan, place: str, before: Digest | None = None
+    ) -> tuple[Digest, list[ViewMeasurement]]:
+        """Give what the tasks counted, and the drawn rows; of a small sample all of it in one job.
+
+        `before` is the digest of the same rows without training's values, which saw what the second one does not.
+        """
+        if self._is_small(view):
+            found = self._jobs.run(f"{view.name}: all rows", self._staging.read(place).toArrow, "fold")
+            table = measured_rows(view, found)
+            kinds = {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in (PAIR, OLDER, DIGEST)}
+            digest = together(view, kinds[DIGEST].column("digest"))
+            parts = self._measurements(view, kinds[PAIR], kinds[OLDER])
+        else:
+            frame = self._staging.read(place).where(f"kind = {DIGEST}")
+            counted = measured_rows(view, self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold"))
+            digest = together(view, counted.column("digest"))
+            parts = self._collect_drawn(view, place, digest.tallies, digest.older)
         rows = self._populations.rows_of(view)
-        collected = self._collect_drawn(view, place, digest.tallies, digest.older)
-        return [
+        tallies = (digest if before is None else digest.like(before)).tallies
+        return digest, [
             replace(part, source_rows=rows, ties=tally.ties, differing_ties=tally.differing_ties, moved=tally.moved)
-            for part, tally in zip(collected, digest.tallies, strict=True)
+            for part, tally in zip(parts, tallies, strict=True)
         ]
+
+    def _measurements(self, view: ViewPlan, rows: pa.Table, versions: pa.Table | None) -> list[ViewMeasurement]:
+        """Give measurements of rows in the order of the sample, whose places are kept."""
+        rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
+        self._drawn_places = np.asarray(rows.column("place"))
+        return measurements_of(rows, view, versions)
 
     def _taught(
         self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement], found: Sequence[Probe]
@@ -170,7 +216,7 @@ class SparkEngine:
         schema, frames = measured_schema(view), []
         for number, (part, one) in enumerate(zip(drawn, found, strict=True)):
             if one.everywhere:
-                asked = self._staging.read(place).where(f"kind = {PAIR} and aligned{number} is not null")
+                asked = self._plain(view, place).where(f"kind = {PAIR} and aligned{number} is not null")
                 if self._offline.gives_all_ties:
                     asked = asked.where(f"not {is_tied(number)}")
                 frames.append(self._retrieval.frame(view, part.features, asked, number))
@@ -182,66 +228,66 @@ class SparkEngine:
 
     def _retake(self, view: ViewPlan, place: str, answers: Any, found: Sequence[Probe]) -> str:
         """Measure again with training's values in the place of the source's."""
-        taken = self._staging.path("retaken")
+        taken = self._staging.path("retaken", BLOCKS)
         parts = [number for number, one in enumerate(found) if one.everywhere or one.ties is not None]
-        rows = self._staging.read(place).where(f"kind <> {DIGEST}").unionByName(answers)
+        rows = self._plain(view, place).where(f"kind <> {DIGEST}").unionByName(answers)
         partitions = self._partitions(self._populations.sample(view)[1].entities)
         task = partial(measuring.retaken, view=sendable(view), parts=parts)
-        frame = self._sources.mapped(rows.repartition(partitions, "place"), task, measured_schema(view))
+        frame = self._sources.mapped(rows.repartition(partitions, "place"), task, BLOCKS)
         self._jobs.run(f"{view.name}: training's values", lambda: frame.write.parquet(taken), "offline")
         return taken
 
     def _write_measured(self, view: ViewPlan, place: str) -> None:
-        sent = sendable(view)
         entities, size = self._populations.sample(view)
         partitions = self._partitions(size.entities)
-        secret, online = self._online.frame(view, sent, entities, partitions)
-        offline = self._sources.frame(view, view.features)
-        if size.entities < self._populations.size(view.keys):
-            offline = offline.join(self._small(entities, size), "key", "left_semi")
-        columns = list(dict.fromkeys([*online_schema(view).names, *self._sources.schema(view, view.features).names]))
-        both = online.unionByName(offline, allowMissingColumns=True).select(*columns)
+        buckets = buckets_of(partitions)
+        secret, online = self._online.frame(view, entities, reading.Exchange(view.keys, ONLINE, buckets))
+        wanted = self._wanted(view, entities, size)
+        offline = self._sources.sent(view, reading.Exchange(view.keys, OFFLINE, buckets, wanted))
         measured = partial(
-            measuring.measured, view=sent, as_of=self._as_of, secret=secret, gives_all_ties=self._offline.gives_all_ties
+            measuring.measured,
+            view=sendable(view),
+            as_of=self._as_of,
+            secret=secret,
+            gives_all_ties=self._offline.gives_all_ties,
         )
-        frame = both.repartition(partitions, "key").sortWithinPartitions("seq")
-        self._sources.mapped(frame, measured, measured_schema(view)).write.parquet(place)
+        both = online.unionByName(offline).repartition(partitions, "bucket")
+        self._sources.mapped(both, measured, BLOCKS).write.parquet(place)
 
-    def _small(self, entities: Any, size: SampleSize) -> Any:
-        from pyspark.sql import functions as F  # noqa: N812  as everywhere
-
-        keys = entities.select("key")
-        return F.broadcast(keys) if size.entities <= ENTITIES_A_TASK else keys
+    def _wanted(self, view: ViewPlan, entities: Any, size: SampleSize) -> np.ndarray | None:
+        """Give the hashes of the entities of a small sample, so that the rows of others need not be sent; else None."""
+        if size.entities > MOST_WANTED or size.entities >= self._populations.size(view.keys) or not view.keys.keys:
+            return None
+        keys = entities.select(*packed_names(view)).toArrow()
+        return np.sort(entity_order(unpacked_keys(keys, view.keys)))
 
     def _partitions(self, entities: int) -> int:
         if self._settings.partitions is not None:
             return self._settings.partitions
         return max(self._sources.parallelism, -(-entities // ENTITIES_A_TASK))
 
-    def _digest(self, view: ViewPlan, place: str) -> Digest:
-        frame = self._staging.read(place).where(f"kind = {DIGEST}").select("digest")
-        found = self._jobs.run(f"{view.name}: counts", frame.toArrow, "fold")
-        nothing = Digest([Tally.zero(features) for features in parts_of(view)])
-        return reduce(lambda one, raw: one + Digest.from_bytes(raw), found.column(0).to_pylist(), nothing)
+    def _plain(self, view: ViewPlan, place: str) -> Any:
+        """Give measured rows as rows of Spark."""
+        task = partial(folding.plain_rows, view=sendable(view))
+        return self._sources.mapped(self._staging.read(place), task, measured_schema(view))
 
     def _collect_drawn(self, view: ViewPlan, place: str, tallies: Sequence[Tally], older: int) -> list[ViewMeasurement]:
-        sent, schema = sendable(view), measured_schema(view)
-        frame = self._staging.read(place)
+        frame, sent = self._staging.read(place), sendable(view)
         draw = partial(folding.drawn, view=sent, tallies=tallies)
-        chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, schema)
-        rows = self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold").cast(schema)
-        rows = rows.take(pa.array(np.argsort(np.asarray(rows.column("place")), kind="stable"))).combine_chunks()
-        self._drawn_places = np.asarray(rows.column("place"))
+        chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, BLOCKS)
+        rows = measured_rows(view, self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold"))
         versions = None
         if older:
-            places = self._session.createDataFrame(rows.select(["place"]))
-            wanted = frame.where(f"kind = {OLDER}").join(places, "place", "left_semi").select(*schema.names)
-            versions = self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold").cast(schema)
-        return measurements_of(rows, view, versions)
+            task = partial(folding.earlier, view=sent, places=np.asarray(rows.column("place")))
+            wanted = self._sources.mapped(frame.where(f"kind = {OLDER}"), task, BLOCKS)
+            versions = measured_rows(view, self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold"))
+        return self._measurements(view, rows, versions)
 
     def _profiles(self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement]) -> dict[str, Profile]:
         """Cut bins from the drawn pairs and fold all pairs into them, in one job whatever the number of features."""
-        pairs = {f.name: found for part in drawn for f in part.features if (found := _compared(part, f)) is not None}
+        pairs = {
+            f.name: found for part in drawn for f in part.features if (found := compared_pairs(part, f)) is not None
+        }
         tolerances = {feature.name: feature.tolerance for feature in view.features}
         bins = {
             name: cut_bins(draw_sample(both), tolerances[name].rtol, tolerances[name].atol)
@@ -262,13 +308,28 @@ class SparkEngine:
         return {name: profile.sampled(pairs[name]) for name, profile in total.items()}
 
     def hazards(self, view: ViewPlan) -> Sequence[Finding]:
-        """Ask the offline store about the drawn rows; see `Engine.hazards`."""
-        return self._offline.hazards([rows.compared for rows in self._drawn[view.name]])
+        """Ask the offline store about the drawn rows, and count on Spark where there are more; see `Engine.hazards`."""
+        drawn = self._drawn[view.name]
+        everyone = drawn[0].entities.num_rows == self._populations.sample(view)[1].entities
+        asked = self._offline.gives_all_ties and len(view.keys.keys) > 1 and not everyone
+        return self._offline.hazards([rows.compared for rows in drawn], self._collisions(view) if asked else None)
+
+    def _collisions(self, view: ViewPlan) -> tuple[int, int]:
+        """Count the entities that Feast's Spark store takes for another one, at any moment, and at that of their rows."""
+        from pyspark.sql import functions as F  # noqa: N812  as everywhere
+
+        frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
+        task = partial(folding.texts, view=sendable(view), order=self._offline.key_order(view))
+        alike = self._sources.mapped(frame, task, KEY_TEXTS).groupBy("text", "instant").count()
+        apart = F.when(F.col("count") > 1, F.col("count")).otherwise(0)
+        by_text = alike.groupBy("text").agg(F.sum("count").alias("count"), F.sum(apart).alias("together"))
+        totals = by_text.agg(F.sum(apart).alias("always"), F.sum("together").alias("together"))
+        row = self._jobs.run(f"{view.name}: keys that read alike", totals.first, "fold")
+        return int(row["always"] or 0), int(row["together"] or 0)
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
-        """Give the drawn rows; see `Engine.ruled`."""
-        del parts
-        return self._drawn[view.name]
+        """Give drawn rows that stand for all; see `Engine.ruled`."""
+        return fair([part.tally for part in parts], self._drawn[view.name])
 
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
@@ -291,7 +352,7 @@ class SparkEngine:
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
         rows = self._sources.mapped(frame, task, WRONG_ROWS)
         known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
-        place = self._staging.path("wrong")
+        place = self._staging.path("wrong", wrong_rows.STAGED)
         with_causes = rows.join(known, ["place", "feature"], "left")
         self._jobs.run(f"{view.name}: wrong rows", lambda: with_causes.write.parquet(place), "wrong rows")
         self._wrong.append(place)
@@ -308,16 +369,3 @@ class SparkEngine:
     def served(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first of them as tables; see `Engine.served`."""
         return self._populations.tables(keys)
-
-
-def _compared(rows: ViewMeasurement, feature: FeaturePlan) -> Pairs | None:
-    """Give the drawn pairs of a feature that could be compared; None without any."""
-    pairs = rows.pairs[feature.name]
-    positions = np.flatnonzero(compared_mask(pairs))
-    if not len(positions):
-        return None
-    take = pa.array(positions)
-    same = pairs.classes[positions] == 0
-    return to_pairs(
-        feature.declared.kind, pairs.offline.take(take), pairs.online.take(take), same, rows.order[positions]
-    )

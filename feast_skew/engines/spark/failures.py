@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from feast_skew import errors
+from feast_skew.engines.spark.tasks.worker import spare_libraries
 from feast_skew.errors import EngineUnavailable, SkewError
 
 _MARK = "feast-skew-told:"
@@ -29,6 +30,7 @@ def telling(task: Task) -> Task:
 
     @functools.wraps(task)
     def run(*args: Any, **options: Any) -> Iterator[Any]:
+        spare_libraries()
         try:
             yield from task(*args, **options)
         except SkewError as error:
@@ -48,7 +50,8 @@ def told_by(error: BaseException, stage: str) -> SkewError:
     if found is not None:
         name, message, hint = json.loads(base64.b64decode(found.group(1)))
         kind = getattr(errors, name, errors.StoreUnavailable)
-        return kind(f"{stage}: {message}", hint=hint)
+        # A source that cannot be read is named, and would fail at any stage.
+        return kind(message if kind is errors.SourceUnreadable else f"{stage}: {message}", hint=hint)
     return EngineUnavailable(f"{stage}: Spark failed", hint=reason_of(error))
 
 

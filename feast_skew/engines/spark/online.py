@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,18 +12,19 @@ import pyarrow as pa
 
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.spark.columns import unpacked_keys
-from feast_skew.engines.spark.plans import online_schema
+from feast_skew.engines.spark.plans import EXCHANGED, online_schema, sendable
 from feast_skew.engines.spark.sealing import seal, unseal
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
 from feast_skew.measuring.progress import Progress
 from feast_skew.stores.base import OnlineReader
+from feast_skew.stores.redis.notes import Notes
 from feast_skew.stores.redis.reader import RedisBulkReader
 from feast_skew.stores.redis.remote import Recipe
 
-_PROBED = 1_000
-"""Entities whose rows the driver reads first: what holds for them, held against Feast's read, holds for those of executors."""
+_HELD = 10_000
+"""Entities among which the driver picks those that it holds against Feast's read; one process picks them among a chunk."""
 
 
 class OnlineFrames:
@@ -44,23 +45,36 @@ class OnlineFrames:
         for secret in self._secrets:
             secret.destroy()
 
-    def frame(
-        self, view: ViewPlan, sent: ViewPlan, entities: Any, partitions: int
-    ) -> tuple[Callable[[], Recipe] | None, Any]:
-        """Give how executors read more rows, None where they have no way to the store, and the rows of entities."""
+    def take_notes(self, notes: Sequence[Notes]) -> None:
+        """Tell the driver's reader what those of the executors came upon; it gives the findings of all."""
         if isinstance(self._online, RedisBulkReader):
-            first = entities.orderBy("place").limit(_PROBED).toArrow()
-            # Feast reads some of them as well: what holds for them holds for those that executors read.
-            self._online.read(view, view.features, unpacked_keys(first, view.keys))
-            if self._online.reads_in_bulk(view):
-                secret = self._hidden(self._online.recipe([view], min(partitions, self._sources.parallelism)))
-                read = partial(reading.online_rows, view=sent, secret=secret)
-                spread = entities.select("key", "place", *packed_names(view)).repartition(partitions)
-                return secret, self._sources.mapped(spread, read, online_schema(view))
-        place = self._staging.path("entities")
-        entities.select("key", "place", *packed_names(view)).write.parquet(place)
+            self._online.take_notes(Notes.together(notes))
+
+    def frame(
+        self, view: ViewPlan, entities: Any, exchange: reading.Exchange
+    ) -> tuple[Callable[[], Recipe] | None, Any]:
+        """Give how executors read more rows, None where they have no way to the store, and the rows of entities in blocks."""
+        partitions = len(exchange.buckets)
+        if isinstance(self._online, RedisBulkReader):
+            # Those that one process holds against Feast's read: what holds for them holds for those that executors read.
+            first = entities.orderBy("place").limit(_HELD).toArrow()
+            if self._online.reads_in_bulk(view, unpacked_keys(first, view.keys)):
+                # Those that read at a time share the limit. How many do is known of a cluster that grows only by giving it
+                # no more tasks; without a limit a task has no more entities than others have.
+                readers = min(partitions, self._sources.parallelism)
+                recipe = self._online.recipe([view], readers)
+                secret, tasks = self._hidden(recipe), partitions if recipe.max_ops is None else readers
+                read = partial(reading.online_sent, view=sendable(view), secret=secret, exchange=exchange)
+                spread = entities.select("key", "place", *packed_names(view)).repartition(tasks)
+                return secret, self._sources.mapped(spread, read, EXCHANGED)
+        schema = pa.schema(
+            [field for field in online_schema(view) if field.name in ("key", "place", *packed_names(view))]
+        )
+        place = self._staging.path("entities", schema)
+        entities.select(*schema.names).write.parquet(place)
         tables = self._read_here(view, place)
-        return None, self._staging.read(self._staging.write("online", tables, online_schema(view)))
+        staged = self._staging.read(self._staging.write("online", tables, online_schema(view)))
+        return None, self._sources.mapped(staged, partial(reading.sent, exchange=exchange), EXCHANGED)
 
     def _read_here(self, view: ViewPlan, place: str) -> Iterator[pa.Table]:
         schema = online_schema(view)

@@ -16,6 +16,23 @@ PAIR, OLDER, DIGEST, TAUGHT = 0, 1, 2, 3
 """Kinds of measured rows: an entity, an earlier version of an offline row, what a task counted, what a training set gets."""
 
 
+ONLINE, OFFLINE = 0, 1
+"""Sides of an exchange."""
+
+EXCHANGED = pa.schema(
+    [
+        pa.field("bucket", pa.int32()),
+        pa.field("side", pa.int8()),
+        pa.field("first", pa.int64()),
+        pa.field("block", pa.binary()),
+    ]
+)
+"""Blocks on their way to the partition of their entities; `first` orders those of one side."""
+
+BLOCKS = pa.schema([pa.field("kind", pa.int8()), pa.field("block", pa.binary())])
+"""Blocks of measured rows, each of one kind."""
+
+
 @dataclass(frozen=True)
 class SourceRows:
     """How the rows of one source become offline rows; `where` names the source in messages."""
@@ -96,6 +113,9 @@ def sendable(view: ViewPlan) -> ViewPlan:
     )
     return replace(view, features=features, handle=None)
 
+
+KEY_TEXTS = pa.schema([pa.field("text", pa.binary()), pa.field("instant", pa.int64())])
+"""What Feast's Spark store knows entities by."""
 
 WRONG_ROWS = pa.schema(
     [

@@ -56,6 +56,7 @@ class Populations:
         self._given = given
         self._found: dict[KeySet, _Found] = {}
         self._samples: dict[str, tuple[Any, SampleSize]] = {}
+        self._looked_up: tuple[pa.Table, pa.Table] | None = None
 
     def find(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities of a key set in one job; when it fails, view by view, to name those that cannot be read."""
@@ -107,7 +108,7 @@ class Populations:
         entities = rows.groupBy("key").agg(*(F.first(name).alias(name) for name in names), *counted)
         columns = [name for name in schema.names if name != "place"]
         placed = partial(reading.placed, keys=keys, seed=self._seed)
-        place = self._staging.path("population")
+        place = self._staging.path("population", schema)
         whole = self._sources.mapped(entities.select(*columns), placed, schema)
         self._jobs.run(f"entities by {keys}", lambda: whole.write.parquet(place), "sampling")
         return place
@@ -224,14 +225,22 @@ class Populations:
         """Tell which of some entities the source of a view does not know."""
         found = self._found[view.keys]
         i = found.views[view.name]
-        asked = self._frame_of(view.keys, entities).select("key", "place")
-        known = self._staging.read(found.place).where(f"known{i} = 1 or later{i} = 1").select("key")
-        there = self._jobs.run(
-            f"{view.name}: keys online", asked.join(known, "key", "left_semi").select("place").toArrow, "sampling"
-        )
+        if self._looked_up is None or self._looked_up[0] is not entities:
+            # All views of a key set ask about the same entities, one after another.
+            self._looked_up = entities, self._look_up(view.keys, found, entities)
+        there = self._looked_up[1]
+        known = np.asarray(there.column(f"known{i}")) + np.asarray(there.column(f"later{i}")) > 0
         unknown: Mask = np.ones(entities.num_rows, dtype=bool)
-        unknown[np.asarray(there.column(0))] = False
+        unknown[np.asarray(there.column("place"))[known]] = False
         return unknown
+
+    def _look_up(self, keys: KeySet, found: _Found, entities: pa.Table) -> pa.Table:
+        """Give which views know which of some entities: their positions, as places, and the marks of the views."""
+        marks = [f"{what}{i}" for what in ("known", "later") for i in found.views.values()]
+        asked = self._frame_of(keys, entities).select("key", "place")
+        known = self._staging.read(found.place).select("key", *marks)
+        both = asked.join(known, "key").select("place", *marks)
+        return self._jobs.run(f"keys online ({keys})", both.toArrow, "sampling")
 
     def tables(self, keys: KeySet) -> tuple[Population, Mapping[str, ViewSample]]:
         """Give the first entities of a key set as tables: as many as serving may be asked for.

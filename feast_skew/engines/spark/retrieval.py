@@ -49,7 +49,7 @@ class Retrieval:
             mine = tuple(feature for feature in sent.features if feature.name in wanted)
             task = partial(measuring.taught, view=sent, features=mine, names=names)
             return self._sources.mapped(answered.select(reading.SEQUENCE, *names.values()), task, schema)
-        place = self._staging.path("asked")
+        place = self._staging.path("asked", schema)
         asked.write.parquet(place)
         tables = self._asked_here(view, features, place, number)
         return self._staging.read(self._staging.write("taught", tables, schema))

@@ -19,8 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from feast_skew.embedded.java import use_java
 from feast_skew.engines.spark.interrupting import STOP_SECONDS, cancelled_when_interrupted, in_another_thread
-from feast_skew.engines.spark.zones import SESSION_ZONE, TimeZones, driver_in_utc
 from feast_skew.errors import ConfigError, EngineUnavailable
+from feast_skew.stores.spark_zones import SESSION_ZONE, TimeZones, driver_in_utc
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -198,8 +198,8 @@ def _started(
                     session.stop()
 
         before = signal.getsignal(signal.SIGINT)
+        conf = SparkConf()  # with what spark-submit and spark-defaults.conf say
         try:
-            conf = SparkConf()  # with what spark-submit and spark-defaults.conf say
             zone = settings.get(SESSION_ZONE) or conf.get(SESSION_ZONE)
             for name, value in _settings(conf, asked, settings).items():
                 conf.set(name, value)
@@ -207,7 +207,7 @@ def _started(
             _use_this_python(conf.get(_MASTER) or "")
             session = SparkSession(SparkContext(conf=conf))
         except Exception as error:
-            raise _not_started(asked, error, log) from error
+            raise _not_started(conf.get(_MASTER), error, log) from error
         finally:
             # Spark's own handler would talk to the JVM in the middle of another answer.
             if threading.current_thread() is threading.main_thread():

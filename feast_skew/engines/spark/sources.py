@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,14 +13,24 @@ import pyarrow as pa
 from feast_skew.core.keys import value_bytes
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys
-from feast_skew.engines.spark.plans import SourceRows, sendable, source_schema
+from feast_skew.engines.spark.plans import EXCHANGED, SourceRows, sendable, source_schema
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
+from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
 from feast_skew.stores.feast_offline import FeastOfflineReader
 from feast_skew.stores.rows import SourceColumns
 
 _FIXED = ("key", "ts", "created", "seq")
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """Where the rows of a source were staged; without values where these gave an error."""
+
+    handle: Any
+    place: str
+    error: SkewError | None = None
 
 
 class Sources:
@@ -30,7 +41,7 @@ class Sources:
         self._offline = offline
         self._staging = staging
         self._progress = progress
-        self._staged: list[tuple[Any, str]] = []
+        self._staged: list[_Staged] = []
 
     @property
     def parallelism(self) -> int:
@@ -40,10 +51,6 @@ class Sources:
         except Exception:  # noqa: BLE001  Spark Connect does not tell
             return 8
 
-    def schema(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> pa.Schema:
-        """Give the columns of the frames."""
-        return source_schema(view, features)
-
     def frame(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Any:
         """Give the offline rows of a view with the values of some features (none: keys and timestamps only).
 
@@ -52,13 +59,34 @@ class Sources:
         SourceUnreadable
             When the source is missing or lacks a column.
         """
-        found = self._offline.spark_frame(view, features)
         schema = source_schema(view, features)
+        found = self._named(view, features)
         if found is None:
-            return self._staging.read(self._staged_at(view)).select(*schema.names)
-        frame, columns, where = found
+            return self._staging.read(self._staged_at(view, features)).select(*schema.names)
+        named, rows = found
+        return self.mapped(named, partial(reading.offline_rows, source=rows), schema)
+
+    def sent(self, view: ViewPlan, exchange: reading.Exchange) -> Any:
+        """Give the offline rows of a view with all values, in blocks on their way to the partitions of their entities."""
+        found = self._named(view, view.features)
+        if found is None:
+            staged = self._staging.read(self._staged_at(view, view.features))
+            return self.mapped(staged, partial(reading.sent, exchange=exchange), EXCHANGED)
+        named, rows = found
+        return self.mapped(named, partial(reading.offline_sent, source=rows, exchange=exchange), EXCHANGED)
+
+    def _named(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> tuple[Any, SourceRows] | None:
+        """Give the source's own rows with their order, and how they become offline rows; None where Feast reads without Spark."""
+        # All columns, as one process pulls them: a source that lacks one of them fails at the same stage.
+        found = self._offline.spark_frame(view, view.features)
+        if found is None:
+            return None
+        frame, whole, where = found
         from pyspark.sql import functions as F  # noqa: N812  as everywhere
 
+        wanted = {feature.name for feature in features}
+        asked = {name: column for name, column in whole.features.items() if name in wanted}
+        columns = SourceColumns(whole.keys, asked, whole.timestamp, whole.created)
         needed = columns.needed()
         # Feast's store lets backticked names of SQL texts be patterns; columns of a frame are safe from it.
         named = frame.select(*(frame[name] for name in needed)).withColumn(
@@ -66,14 +94,13 @@ class Sources:
         )
         carried = {**columns.features, reading.SEQUENCE: reading.SEQUENCE}
         sent = sendable(view)
-        wanted = {feature.name for feature in features}
         rows = SourceRows(
             sent,
             tuple(feature for feature in sent.features if feature.name in wanted),
             SourceColumns(columns.keys, carried, columns.timestamp, columns.created),
             where,
         )
-        return self.mapped(named, partial(reading.offline_rows, source=rows), schema)
+        return named, rows
 
     def mapped(
         self, frame: Any, task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
@@ -83,20 +110,29 @@ class Sources:
 
         return frame.mapInArrow(task, from_arrow_schema(schema))
 
-    def _staged_at(self, view: ViewPlan) -> str:
-        for handle, place in self._staged:
-            if handle is view.handle:
-                return place
-        schema = source_schema(view, view.features)
-        place = self._staging.write("source", self._pulled(view, schema), schema)
-        self._staged.append((view.handle, place))
-        return place
+    def _staged_at(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> str:
+        """Give the place of the rows of a source with all features, or without any where these cannot be read."""
+        found = next((one for one in self._staged if one.handle is view.handle), None)
+        if found is None:
+            try:
+                found = _Staged(view.handle, self._write(view, view.features))
+            except SkewError as error:
+                found = _Staged(view.handle, self._write(view, ()), error)
+            self._staged.append(found)
+        if features and found.error is not None:
+            raise found.error
+        return found.place
 
-    def _pulled(self, view: ViewPlan, schema: pa.Schema) -> Iterator[pa.Table]:
+    def _write(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> str:
+        schema = source_schema(view, features)
+        return self._staging.write("source", self._pulled(view, features, schema), schema)
+
+    def _pulled(self, view: ViewPlan, features: Sequence[FeaturePlan], schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the rows as the driver reads them, and a row without a key for each one with a null in it."""
         sequence = 0
+        numbers = {feature.name: i for i, feature in enumerate(view.features)}
         with self._progress.stage(f"{view.name}: offline rows", self._offline.row_count(view), "rows") as stage:
-            for batch in self._offline.scan(view, view.features):
+            for batch in self._offline.scan(view, features):
                 rows = len(batch.instants)
                 keys = batch.keys
                 columns: dict[str, Any] = {
@@ -106,9 +142,9 @@ class Sources:
                     "seq": np.arange(sequence, sequence + rows),
                     **packed_keys(keys, view.keys),
                 }
-                for i, feature in enumerate(view.features):
+                for feature in features:
                     values = self._offline.declare(feature, batch.values.column(feature.name))
-                    columns |= packed(f"off{i}", values, feature.declared)
+                    columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
                 sequence += rows
                 yield pa.Table.from_batches([batch_of(columns, schema, rows)])
                 if batch.null_keys:

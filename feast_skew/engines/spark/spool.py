@@ -5,54 +5,56 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.columns import bare_rows, in_one_piece
+from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
-from feast_skew.engines.spark.columns import unpacked
+from feast_skew.engines.spark.columns import unpacked, unpacked_keys
 from feast_skew.stores.base import Located, OfflineBatch
-
-_POSITION = "position"
 
 
 class SpooledRows:
-    """Offline rows of known entities, in a file; has the port `stores.base.RowSource`.
+    """Blocks of offline rows in a file, given in the order of their source; has the port `stores.base.RowSource`.
 
-    Memory holds a batch at a time however many rows an entity has.
+    Memory holds a block at a time however many rows an entity has. `index` finds the entities of the partition once it is set.
     """
 
-    def __init__(self, entities: pa.Table, schema: pa.Schema, *, gives_all_ties: bool) -> None:
-        self.entities = entities
+    def __init__(self, schema: pa.Schema, *, gives_all_ties: bool) -> None:
+        self._schema = schema
         self._folder = tempfile.TemporaryDirectory(prefix="feast-skew-")
-        self._path = str(Path(self._folder.name) / "rows.arrow")
-        kept = [field for field in schema if field.name.startswith(("ts", "created", "off"))]
-        self._schema = pa.schema([pa.field(_POSITION, pa.int64()), *kept])
-        self._writer: pa.ipc.RecordBatchFileWriter | None = pa.ipc.new_file(self._path, self._schema)
+        self._path = Path(self._folder.name) / "rows"
+        self._writer: BinaryIO = self._path.open("wb")
+        self._blocks: list[tuple[int, int, int]] = []
+        self._size = 0
+        self.index: KeyIndex | None = None
         self.gives_all_ties = gives_all_ties
 
-    def add(self, rows: pa.Table, positions: np.ndarray) -> None:
-        """Take rows: the positions of their entities, -1 for those of others, which are left out."""
-        assert self._writer is not None  # noqa: S101  rows come before they are read
-        known = positions >= 0
-        if not known.any():
-            return
-        columns = [rows.column(name) for name in self._schema.names[1:]]
-        table = pa.table([pa.array(positions), *columns], schema=self._schema)
-        self._writer.write_table(table if known.all() else table.filter(pa.array(known)))
+    def add(self, first: int, block: pa.Buffer) -> None:
+        """Take a block, which stands at some place in its source."""
+        self._writer.write(block)
+        self._blocks.append((first, self._size, block.size))
+        self._size += block.size
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
-        """Yield all rows; see `RowSource.scan`."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Yield the rows of the entities of this partition; see `RowSource.scan`."""
+        assert self.index is not None  # noqa: S101  the entities come before the rows are asked for
+        self._writer.flush()
         numbers = {feature.name: i for i, feature in enumerate(view.features)}
-        with pa.memory_map(self._path) as source:
-            reader = pa.ipc.open_file(source)
-            for number in range(reader.num_record_batches):
-                table = pa.Table.from_batches([reader.get_batch(number)])
+        if not self._size:
+            return
+        with pa.memory_map(str(self._path)) as source:
+            for _, start, size in sorted(self._blocks):
+                source.seek(start)
+                message = pa.ipc.read_message(source.read_buffer(size))
+                whole = pa.Table.from_batches([pa.ipc.read_record_batch(message, self._schema)])
+                positions = self.index.positions(unpacked_keys(whole, view.keys))
+                known = positions >= 0
+                table = whole if known.all() else whole.filter(pa.array(known)).combine_chunks()
                 values = {f.name: unpacked(f"off{numbers[f.name]}", table, f.declared) for f in features}
                 created = in_one_piece(table.column("created"))
                 yield OfflineBatch(
@@ -60,7 +62,7 @@ class SpooledRows:
                     np.asarray(table.column("ts")),
                     None if created.null_count == len(created) else np.asarray(pc.fill_null(created, 0)),
                     pa.table(values) if values else bare_rows(table.num_rows),
-                    located=Located(self.entities, np.asarray(table.column(_POSITION))),
+                    located=Located(self.index.entities, positions[known]),
                 )
 
     def row_count(self, view: ViewPlan) -> int | None:
@@ -80,6 +82,5 @@ class SpooledRows:
 
     def close(self) -> None:
         """Remove the file."""
-        if self._writer is not None:
-            self._writer.close()
+        self._writer.close()
         self._folder.cleanup()

@@ -36,16 +36,17 @@ class Staging:
             self.root = posixpath.join(
                 place if "://" in place else Path(place).resolve().as_uri(), f"feast-skew-{uuid.uuid4().hex}"
             )
-        self._count = 0
+        self._schemas: dict[str, pa.Schema] = {}
 
-    def path(self, name: str) -> str:
-        """Give a place for rows that was not given before."""
-        self._count += 1
-        return posixpath.join(self.root, f"{self._count:03d}-{name}")
+    def path(self, name: str, schema: pa.Schema) -> str:
+        """Give a place for rows of a schema that was not given before."""
+        place = posixpath.join(self.root, f"{len(self._schemas) + 1:03d}-{name}")
+        self._schemas[place] = schema
+        return place
 
     def write(self, name: str, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
         """Write tables from the driver, a file for about a million rows; give their place."""
-        place = self.path(name)
+        place = self.path(name, schema)
         system, folder = pafs.FileSystem.from_uri(place)
         system.create_dir(folder, recursive=True)
         writer: pq.ParquetWriter | None = None
@@ -69,7 +70,10 @@ class Staging:
 
     def read(self, place: str) -> Any:
         """Give the rows at a place as a frame of Spark."""
-        return self._session.read.parquet(place)
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        # Spark would run a job to look into the files for what is known.
+        return self._session.read.schema(from_arrow_schema(self._schemas[place])).parquet(place)
 
     def batches(self, place: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows at a place to the driver, batch by batch."""

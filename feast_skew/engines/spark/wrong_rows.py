@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from feast_skew.engines.base import Wrong
 from feast_skew.engines.spark.failures import reason_of
+from feast_skew.engines.spark.plans import WRONG_ROWS
 from feast_skew.errors import ConfigError, UnwritableOutput
 from feast_skew.report import SkewReport
 
 CAUSES = pa.schema([pa.field("place", pa.int64()), pa.field("feature", pa.string()), pa.field("cause", pa.string())])
+STAGED = WRONG_ROWS.append(CAUSES.field("cause"))
 
 TABLE = pa.schema(
     [

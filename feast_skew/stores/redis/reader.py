@@ -100,8 +100,7 @@ class RedisBulkReader:
         if view.name in self._differs:
             return self._by_feast(view, features, entities)
         found = self._read(view, features, entities)
-        if not self._is_known(view, features) and not self._agrees(view, features, entities, found):
-            self._differs.add(view.name)
+        if not self._may_be_taken(view, features, entities, found):
             return self._by_feast(view, features, entities)
         if found.too_large:
             self._large[view.name] += found.too_large
@@ -125,9 +124,25 @@ class RedisBulkReader:
             None if self._settings.max_ops is None else self._settings.max_ops / readers,
         )
 
-    def reads_in_bulk(self, view: ViewPlan) -> bool:
-        """Tell whether the rows of a view that has been read are those that Feast reads, so that a recipe gives them too."""
+    def reads_in_bulk(self, view: ViewPlan, entities: pa.Table) -> bool:
+        """Tell whether the rows of some entities are those that Feast reads, so that a recipe gives them too.
+
+        Nothing is noted of these reads: whoever has the recipe reads the same rows.
+        """
+        if entities.num_rows and view.name not in self._differs:
+            self._may_be_taken(view, view.features, entities, self._read(view, view.features, entities))
         return view.name not in self._differs
+
+    def take_notes(self, notes: Notes) -> None:
+        """Take over what readers by a recipe came upon, as if it had been met here."""
+        self._large.update(notes.large)
+        self._pace.slowest = min(self._pace.slowest, notes.slowest)
+
+    def _may_be_taken(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, found: Answer) -> bool:
+        if self._is_known(view, features) or self._agrees(view, features, entities, found):
+            return True
+        self._differs.add(view.name)
+        return False
 
     def _by_feast(self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table) -> OnlineRows:
         step = self._generic.chunk

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from feast_skew.core.alignment import NO_INSTANT
@@ -21,16 +22,15 @@ from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import Case
 from feast_skew.diagnosis.covering import covered_codes
-from feast_skew.engines.spark.columns import (
-    batch_of,
-)
+from feast_skew.engines.spark.columns import batch_of, unpacked_keys
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measurements_of
 from feast_skew.engines.spark.plans import (
+    KEY_TEXTS,
     WRONG_ROWS,
     measured_schema,
 )
-from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks
+from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks, closed, opened
 from feast_skew.judging.profiling import to_pairs
 from feast_skew.measuring.drawing import compared_mask, drawn_mask
 from feast_skew.measuring.tally import Tally
@@ -38,25 +38,50 @@ from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Cause
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.states.base import Bins
+from feast_skew.stores.spark_row_ids import key_texts
 
 
 @telling
 def drawn(batches: Batches, view: ViewPlan, tallies: Sequence[Tally]) -> Batches:
     """Give the drawn ones of measured entities."""
-    schema = measured_schema(view)
-    for batch in batches:
-        table = pa.Table.from_batches([batch.cast(schema)])
+    for batch in opened(batches, measured_schema(view)):
+        table = pa.Table.from_batches([batch])
         keep = np.zeros(table.num_rows, dtype=bool)
         for part, tally in zip(measurements_of(table, view), tallies, strict=True):
             keep |= drawn_mask(part, tally)
-        yield from table.filter(pa.array(keep)).to_batches()
+        yield from closed(iter(table.filter(pa.array(keep)).to_batches()))
+
+
+@telling
+def earlier(batches: Batches, view: ViewPlan, places: np.ndarray) -> Batches:
+    """Give the earlier versions of the rows of entities at some places."""
+    for batch in opened(batches, measured_schema(view)):
+        table = pa.Table.from_batches([batch])
+        wanted = np.isin(np.asarray(table.column("place")), places)
+        yield from closed(iter(table.filter(pa.array(wanted)).to_batches()))
+
+
+@telling
+def plain_rows(batches: Batches, view: ViewPlan) -> Batches:
+    """Give measured rows one by one, for what Spark itself does with them."""
+    yield from opened(batches, measured_schema(view))
+
+
+@telling
+def texts(batches: Batches, view: ViewPlan, order: Sequence[str]) -> Batches:
+    """Give the text by which Feast's Spark store knows each entity that has an aligned row, and the instant of that row."""
+    for batch in opened(batches, measured_schema(view)):
+        table = pa.Table.from_batches([batch])
+        known = table.filter(pc.is_valid(table.column("aligned0"))).combine_chunks()
+        found = key_texts(unpacked_keys(known, view.keys), order).cast(pa.binary())
+        yield batch_of({"text": found, "instant": known.column("aligned0")}, KEY_TEXTS, known.num_rows)
 
 
 @telling
 def profiled(batches: Batches, view: ViewPlan, bins: Mapping[str, Bins]) -> Batches:
     """Fold the pairs of measured entities into one profile for each feature that has bins."""
     folded: dict[str, Profile] = {}
-    for table in blocks(batches, BLOCK):
+    for table in blocks(opened(batches, measured_schema(view)), BLOCK):
         for part in measurements_of(table, view):
             for feature in part.features:
                 if feature.name not in bins:
@@ -104,7 +129,7 @@ def wrong(
 ) -> Batches:
     """Give the wrong ones of measured entities, a row for each value; unaligned ones where the feature failed by them."""
     numbers = {feature.name: i for i, feature in enumerate(view.features)}
-    for batch in batches:
+    for batch in opened(batches, measured_schema(view)):
         for part in measurements_of(pa.Table.from_batches([batch]), view):
             held = np.where(part.rows.aligned != NO_INSTANT, part.rows.aligned, part.rows.before)
             held = np.where(held != NO_INSTANT, held, part.rows.latest)

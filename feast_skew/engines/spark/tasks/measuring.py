@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from feast_skew.engines.spark.measured_rows import measured_batches, measurement
 from feast_skew.engines.spark.plans import (
     DIGEST,
     OLDER,
+    ONLINE,
     PAIR,
     TAUGHT,
     measured_schema,
@@ -34,7 +36,7 @@ from feast_skew.engines.spark.plans import (
     source_schema,
 )
 from feast_skew.engines.spark.spool import SpooledRows
-from feast_skew.engines.spark.tasks.batches import BLOCK, Batches
+from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, closed, rows_of
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret, reader_of
 from feast_skew.measuring.progress import NoProgress
@@ -83,50 +85,31 @@ class _Staged:
 
 @telling
 def measured(batches: Batches, view: ViewPlan, as_of: int, secret: Secret | None, *, gives_all_ties: bool) -> Batches:
-    """Measure the entities of one partition, whose online rows come before the offline ones (`seq` of -1).
+    """Measure the entities of one partition, of which blocks of online and of offline rows come in any order.
 
-    The same code as in one process: this is a view with fewer entities. Gives measured rows, and last a digest of them.
+    The same code as in one process: this is a view with fewer entities. Gives blocks of measured rows, and last of a digest.
     """
-    both = pa.unify_schemas([online_schema(view), source_schema(view, view.features)])
     begun, spent = time.perf_counter(), {"online": 0.0}
-    first: list[pa.RecordBatch] = []
-    notes: list[Notes] = []
-    place = np.empty(0, dtype=np.int64)
-    spool: SpooledRows | None = None
-    index: KeyIndex | None = None
-    found: OnlineRows | None = None
-    try:
+    first: list[tuple[int, pa.RecordBatch]] = []
+    with closing(SpooledRows(source_schema(view, view.features), gives_all_ties=gives_all_ties)) as spool:
         for batch in batches:
-            rows = batch.cast(both)
-            seq = np.asarray(pc.fill_null(rows.column("seq"), -1))
-            until = int(np.searchsorted(seq, 0)) if spool is None else 0
-            if until:
-                first.append(rows.slice(0, until))
-            if until == rows.num_rows:
-                continue
-            if spool is None or index is None:
-                index, place, found, notes = _entities(first, both, view, spent)
-                spool = SpooledRows(unpacked_keys(index.entities, view.keys), both, gives_all_ties=gives_all_ties)
-                index = KeyIndex(index.entities.select(["key"]))
-            rest = pa.Table.from_batches([rows.slice(until)])
-            spool.add(rest, index.positions(rest.select(["key"])))
-        if spool is None:
-            index, place, found, notes = _entities(first, both, view, spent)
-            spool = SpooledRows(unpacked_keys(index.entities, view.keys), both, gives_all_ties=gives_all_ties)
-        assert found is not None  # noqa: S101  it comes with the spool
+            sides, starts = batch.column("side").to_pylist(), batch.column("first").to_pylist()
+            for side, start, raw in zip(sides, starts, batch.column("block"), strict=True):
+                if side == ONLINE:
+                    first.append((start, rows_of(raw, online_schema(view))))
+                else:
+                    spool.add(start, raw.as_buffer())
+        entities, place, found, notes = _entities([one for _, one in first], online_schema(view), view, spent)
         first.clear()
+        spool.index = KeyIndex(entities)
         spent["spool"] = time.perf_counter() - begun
         begun = time.perf_counter()
         online = _Staged(found, secret)
         del found
-        entities = spool.entities
-        parts = measure_view(view, KeyIndex(entities), online, spool, as_of, NoProgress())
+        parts = measure_view(view, spool.index, online, spool, as_of, NoProgress())
         notes += online.close()
-    finally:
-        if spool is not None:
-            spool.close()
     spent["align"] = time.perf_counter() - begun
-    yield from _rows(view, parts, place, notes, spent)
+    yield from closed(_rows(view, parts, place, notes, spent))
 
 
 def _rows(
@@ -147,7 +130,7 @@ def _rows(
 
 def _entities(
     batches: list[pa.RecordBatch], schema: pa.Schema, view: ViewPlan, spent: dict[str, float]
-) -> tuple[KeyIndex, np.ndarray, OnlineRows, list[Notes]]:
+) -> tuple[pa.Table, np.ndarray, OnlineRows, list[Notes]]:
     """Give the entities of a partition, their places in the sample, and their online rows."""
     table = whole_table(batches, schema)
     notes = []
@@ -155,13 +138,14 @@ def _entities(
         note, seconds = pickle.loads(raw)  # noqa: S301  our own task wrote it
         notes.append(note)
         spent["online"] += seconds
-    rows = table.filter(pc.is_valid(table.column("key"))).combine_chunks()
+    rows = table.filter(pc.is_valid(table.column("place"))).combine_chunks()
     columns, corrupt = {}, {}
     for i, feature in enumerate(view.features):
         columns[feature.name] = unpacked(f"on{i}", rows, feature.declared)
         corrupt[feature.name] = np.array(rows.column(f"bad{i}"), dtype=bool)
     instants = np.asarray(pc.fill_null(rows.column("ts"), NO_INSTANT))
-    return KeyIndex(rows), np.asarray(rows.column("place")), OnlineRows(instants, columns, corrupt), notes
+    entities = unpacked_keys(rows, view.keys)
+    return entities, np.asarray(rows.column("place")), OnlineRows(instants, columns, corrupt), notes
 
 
 @telling
@@ -202,4 +186,4 @@ def retaken(batches: Batches, view: ViewPlan, parts: Sequence[int]) -> Batches:
         part = measurements[number]
         found = {f.name: unpacked(f"off{numbers[f.name]}", answers, f.declared) for f in part.features}
         take_over(part, answered(part, unique, found).taken())
-    yield from _rows(view, measurements, place, [], {})
+    yield from closed(_rows(view, measurements, place, [], {}))

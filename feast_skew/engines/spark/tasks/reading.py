@@ -6,6 +6,7 @@ import pickle
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,12 @@ from feast_skew.engines.spark.columns import (
 )
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.plans import (
+    EXCHANGED,
+    ONLINE,
     SourceRows,
     online_schema,
 )
-from feast_skew.engines.spark.tasks.batches import Batches, blocks
+from feast_skew.engines.spark.tasks.batches import Batches, blocks, exchanged
 from feast_skew.stores.base import OnlineRows
 from feast_skew.stores.redis.remote import PATIENCE, Recipe, RemoteReader
 from feast_skew.stores.rows import declared_values, offline_batch
@@ -75,6 +78,53 @@ def offline_rows(batches: Batches, source: SourceRows) -> Batches:
         yield batch_of(columns, schema, rows)
         if found.null_keys:
             yield batch_of({}, schema, found.null_keys)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How rows find the partition of their entity: one bucket a partition, and the entities that are wanted; see `exchanged`."""
+
+    keys: KeySet
+    side: int
+    buckets: tuple[int, ...]
+    wanted: np.ndarray | None = None
+
+    def __call__(self, batches: Batches) -> Batches:
+        """Send rows on their way."""
+        return exchanged(batches, self.keys, self.side, self.buckets, self.wanted)
+
+
+@telling
+def sent(batches: Batches, exchange: Exchange) -> Batches:
+    """Send offline or online rows that are there already; keys with a null in them belong to nobody."""
+    yield from exchange(batch.filter(pc.is_valid(batch.column("key"))) for batch in batches)
+
+
+@telling
+def offline_sent(batches: Batches, source: SourceRows, exchange: Exchange) -> Batches:
+    """Bring rows of a source into offline rows, and send them."""
+    rows = offline_rows(batches, source)
+    yield from exchange(batch for batch in rows if not batch.num_rows or batch.column("key").null_count == 0)
+
+
+@telling
+def online_sent(batches: Batches, view: ViewPlan, secret: Secret, exchange: Exchange) -> Batches:
+    """Read online rows, and send them; what the reader met goes with the first bucket."""
+    schema = online_schema(view)
+    notes: list[pa.RecordBatch] = []
+
+    def rows() -> Batches:
+        for batch in online_rows(batches, view, secret):
+            if batch.column("place").null_count:
+                notes.append(batch)
+            else:
+                yield batch
+
+    yield from exchange(rows())
+    for note in notes:
+        block = note.cast(schema).serialize().to_pybytes()
+        values = {"bucket": [exchange.buckets[0]], "side": [ONLINE], "first": [-1], "block": [block]}
+        yield pa.RecordBatch.from_pydict(values, schema=EXCHANGED)
 
 
 @telling
