@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -71,6 +72,34 @@ def spoil(repo: Repository) -> None:
 
 def expected_wrong(drivers: int = DRIVERS) -> set[int]:
     return {number for number in range(drivers) if number % WRONG_EVERY == 1}
+
+
+@contextlib.contextmanager
+def bare_workers(folder: Path) -> Iterator[None]:
+    """Let the Python workers of Spark that are started meanwhile have nothing of what executors need not have."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        f"sys.path.append({str(Path(__file__).parents[1])!r})\n"
+        "from servers.executor import ABSENT, _Absent\n"
+        "finder = _Absent()\n"
+        "finder.absent = [name for name in ABSENT if name not in ('pyspark', 'pandas')]  # Spark's own Python loads both\n"
+        "sys.meta_path.insert(0, finder)\n"
+    )
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{folder}:$PYTHONPATH" exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    names = {"PYSPARK_PYTHON": str(python), "PYSPARK_DRIVER_PYTHON": sys.executable}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def python_workers(of: int | None = None) -> list[psutil.Process]:

@@ -38,11 +38,14 @@ AWAY = 5.0
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Any]:
-    """Spark as the command starts it, for the tests of this file that break no session."""
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Spark as the command starts it, for the tests of this file; its Python workers have no Feast."""
     from feast_skew.engines.spark.session import open_session
 
-    with open_session("faults", master="local[2]", settings=faults.QUICK) as opened:
+    with (
+        faults.bare_workers(tmp_path_factory.mktemp("python") / "bin"),
+        open_session("faults", master="local[2]", settings=faults.QUICK) as opened,
+    ):
         yield opened.session
 
 

@@ -10,7 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,8 +32,10 @@ ABSENT = (
 class _Absent(importlib.abc.MetaPathFinder):
     """Finds nothing of what is absent, wherever it is installed."""
 
+    absent: Sequence[str] = ABSENT
+
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
-        if name.partition(".")[0] in ABSENT:
+        if name.partition(".")[0] in self.absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow as pa
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.spark.columns import unpacked_keys
 from feast_skew.engines.spark.plans import EXCHANGED, online_schema, sendable
-from feast_skew.engines.spark.sealing import seal, unseal
+from feast_skew.engines.spark.sealing import PackedRecipe, SealedRecipe, seal
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
@@ -92,35 +91,12 @@ class OnlineFrames:
         try:
             context = self._session.sparkContext
         except Exception:  # noqa: BLE001  Spark Connect has no broadcast of its own
-            return _Recipe(recipe)
+            return PackedRecipe(recipe)
         # pyspark writes what it broadcasts to the disks of the driver and of executors: the key goes with the task.
         sealed, key = seal(pickle.dumps(recipe))
         broadcast = context.broadcast(sealed)
         self._secrets.append(broadcast)
-        return _Broadcast(broadcast, key)
-
-
-class _Broadcast:
-    """Gives a recipe out of a broadcast."""
-
-    def __init__(self, broadcast: Any, key: bytes) -> None:
-        self._broadcast = broadcast
-        self._key = key
-
-    def __call__(self) -> Recipe:
-        recipe: Recipe = pickle.loads(unseal(self._broadcast.value, self._key))  # noqa: S301  our own driver wrote it
-        return recipe
-
-
-class _Recipe:
-    """Gives a recipe that travels with the task."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._packed = zlib.compress(pickle.dumps(recipe))
-
-    def __call__(self) -> Recipe:
-        recipe: Recipe = pickle.loads(zlib.decompress(self._packed))  # noqa: S301  our own driver wrote it
-        return recipe
+        return SealedRecipe(broadcast, key)
 
 
 def packed_names(view: ViewPlan) -> list[str]:
