@@ -120,3 +120,28 @@ def test_dry_run_says_how_many(run: Run, repo: Repository) -> None:
     assert f"sample by driver_id: at most {unlimited} entities" in outcome.out
     assert f"at most {unlimited} entities by driver_id, {3 * unlimited} values" in outcome.out
     assert f"sample by rider_id: at most {RIDERS} entities" in outcome.out
+
+
+def test_all_entities(run: Run, repo: Repository) -> None:
+    """By an option or by a setting, which are what there is; a number given by hand wins over the setting."""
+    by_option = run("validate", "--repo", repo.path, "--sample", "all", "--quiet", "--output", "json=-").report[
+        "sample"
+    ]
+    repo.configure("sample: all\n")
+    by_setting = run("validate", "--repo", repo.path, "--quiet", "--output", "json=-").report["sample"]
+    assert by_option == by_setting
+    assert (by_option["requested"], by_option["entities"]) == (by_option["population"], by_option["population"])
+    assert "at most 300 entities by driver_id" in run("validate", "--repo", repo.path, "--dry-run").out
+    few = run("validate", "--repo", repo.path, "--sample", "5", "--quiet", "--output", "json=-").report["sample"]
+    assert few["requested"] == 5
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "some", "1.5", ""])
+def test_what_is_no_size(run: Run, repo: Repository, text: str) -> None:
+    run("validate", "--repo", repo.path, "--sample", text).refused(2, "--sample")
+    repo.configure(f"sample: {text or 'null'}\n")
+    run("validate", "--repo", repo.path).refused(2, "sample", "or all" if text != "0" else "1")
+
+
+def test_one_process_keeps_no_wrong_rows(run: Run, repo: Repository) -> None:
+    run("validate", "--repo", repo.path, "--wrong-rows", "x/y").refused(2, "x/y", "goes with --engine spark")

@@ -50,9 +50,22 @@ class World:
         """How many rows were asked for so far."""
         return self.server.calls("hmget")
 
-    def workers(self, port: int) -> list[psutil.Process]:
-        """Give the Python workers of Spark that have a connection to a port."""
-        return [worker for worker in python_workers() if _talks_to(worker, port)]
+    def workers(self, port: int, of: int | None = None) -> list[psutil.Process]:
+        """Give the Python workers of Spark, below a process, that have a connection to a port."""
+        return [worker for worker in python_workers(of) if _talks_to(worker, port)]
+
+    def executors_read(self, rows: int, port: int | None = None, of: int | None = None) -> Callable[[], bool]:
+        """Give what tells whether executors have read so many rows, beside those that the driver has read before them."""
+        begun: list[int] = []
+
+        def reading() -> bool:
+            if not begun:
+                now = self.hashes
+                if self.workers(port or self.server.port, of):
+                    begun.append(now)
+            return bool(begun) and self.hashes >= begun[0] + rows
+
+        return reading
 
 
 def make_world(server: Server, folder: Path, *, drivers: int = DRIVERS, connection: str | None = None) -> World:

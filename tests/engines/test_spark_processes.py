@@ -87,18 +87,18 @@ def alive(processes: list[psutil.Process]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("how", ["command", "spark-submit"])
+@pytest.mark.parametrize("how", ["command", pytest.param("spark-submit", marks=pytest.mark.slow)])
 def test_ctrl_c_in_mid_read(world: World, tmp_path: Path, scratch: Path, how: str) -> None:
     """The job on Spark ends with the command; the terminal sends the signal to every process of the group."""
     repo = copy_of(world, tmp_path / "repo")
     before = repo.files()
-    at = world.hashes + 1_000 + 100
     process = start(
         how, repo, scratch, "--max-ops", "150", "--wrong-rows", str(tmp_path / "wrong"), "--output",
         f"json={tmp_path / 'report.json'}",
     )  # fmt: skip
     try:
-        eventually(lambda: process.poll() is not None or world.hashes > at, "executors read", 240)
+        reading = world.executors_read(100, of=process.pid)
+        eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
         everyone = family(process)
         assert any("pyspark.daemon" in one for one in alive(everyone))
         begun = time.monotonic()
@@ -138,7 +138,9 @@ class Watched:
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize("wrong", [False, True], ids=["right", "wrong on executors"])
+@pytest.mark.parametrize(
+    "wrong", [pytest.param(False, id="right", marks=pytest.mark.slow), pytest.param(True, id="wrong on executors")]
+)
 def test_a_password_is_nowhere_to_be_seen(world: World, tmp_path: Path, scratch: Path, wrong: bool) -> None:
     """Neither in what is printed with --debug, nor in Spark's event log with its plans, nor on any command line."""
     repo, events, settings = copy_of(world, tmp_path / "repo"), tmp_path / "events", tmp_path / "conf"
@@ -151,11 +153,11 @@ def test_a_password_is_nowhere_to_be_seen(world: World, tmp_path: Path, scratch:
     options = ["--debug", "--max-ops", "300", "--output", f"json={tmp_path / 'report.json'}"]
     if wrong:
         options += ["--wrong-rows", str(tmp_path / "wrong")]
-    at = world.hashes + 1_000 + 300  # the driver's, and some more
     process = start("command", repo, scratch, *options, SPARK_CONF_DIR=str(settings))
     try:
         if wrong:
-            eventually(lambda: process.poll() is not None or world.hashes >= at, "executors read", 240)
+            reading = world.executors_read(100, of=process.pid)
+            eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
             world.server.ask("CONFIG", "SET", "requirepass", PASSWORD[::-1])
             world.server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         watched = Watched(process, scratch)
