@@ -165,9 +165,13 @@ class FeastOfflineReader:
         except SkewError:
             raise
         except Exception as error:
+            said = str(error).strip()
+            if self._spark is not None:
+                # The plan that Spark prints below has numbers of its own in every run.
+                said = said.partition("\n")[0]
             raise SourceUnreadable(
                 f"offline source {source.name} cannot be read: {type(error).__name__}",
-                hint=" ".join(str(error).split())[:300],
+                hint=" ".join(said.split())[:300],
             ) from error
 
     def spark_frame(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> tuple[Any, SourceColumns, str] | None:

@@ -357,7 +357,13 @@ def keys(repo: Repository, server: Any) -> list[World]:
         keyed = {key: dtype for key, (dtype, _) in found.items()}
         views.append(repo.view(name, repo.source(name, content), keyed, {"x": "Float64", "y": "Float64"}))
     repo.apply(*views)
-    repo.materialize()
+    # From other stores than files Feast cannot materialize a view without entities.
+    repo.materialize(list(columns) if repo.offline == "dask" else [name for name, found in columns.items() if found])
+    if repo.offline != "dask":
+        moment = pd.DatetimeIndex([NOON])
+        lay_online(
+            repo, "nobody", pd.DataFrame({"__dummy_id": [""], "event_timestamp": moment, "x": x[:1], "y": x[:1] * 2})
+        )
     for name, found in columns.items():
         rows = pq.read_table(repo.path(name))
         changed = np.asarray(rows.column("y")) + (np.arange(rows.num_rows) % 11 == 0)
