@@ -52,6 +52,7 @@ FIELDS = {
     "skipped",
     "scans",
     "expectations",
+    "seconds",
 }
 
 
