@@ -13,7 +13,7 @@ from feast_skew.core.nested import equal_nested
 from feast_skew.core.tolerance import EXACT, Tolerance
 from feast_skew.core.types import DeclaredType, Kind
 
-__all__ = ["EXACT", "Tolerance", "default_tolerance", "equal"]
+__all__ = ["EXACT", "Tolerance", "default_tolerance", "equal", "equal_or_null"]
 
 
 DEFAULT_TOLERANCES = {Kind.FLOAT64: Tolerance(1e-9, 1e-12), Kind.FLOAT32: Tolerance(1e-6, 0.0)}
@@ -35,6 +35,11 @@ def default_tolerance(declared: DeclaredType) -> Tolerance:
 def _holds_float32(declared: DeclaredType) -> bool:
     inner = [part for _, part in declared.parts] + ([declared.item] if declared.item else [])
     return declared.kind is Kind.FLOAT32 or any(map(_holds_float32, inner))
+
+
+def equal_or_null(one: pa.Array, other: pa.Array, tolerance: Tolerance, kind: Kind | None = None) -> Mask:
+    """Tell for each pair whether both values are the same as `equal` sees it, or both null. Shape (rows,), bool."""
+    return equal(one, other, tolerance, kind) | (np.asarray(pc.is_null(one)) & np.asarray(pc.is_null(other)))
 
 
 def equal(offline: pa.Array, online: pa.Array, tolerance: Tolerance, kind: Kind | None = None) -> Mask:
@@ -123,8 +128,7 @@ def _equal_lists(offline: pa.Array, online: pa.Array, tolerance: Tolerance) -> M
     if len(rows):
         flat_a = offline.take(pa.array(rows)).flatten()
         flat_b = online.take(pa.array(rows)).flatten()
-        both_null = np.asarray(pc.and_(pc.is_null(flat_a), pc.is_null(flat_b)))
-        elements = equal(flat_a, flat_b, tolerance) | both_null
+        elements = equal_or_null(flat_a, flat_b, tolerance)
         starts = np.concatenate([[0], np.cumsum(lengths_a[rows])[:-1]])
         same[rows] = np.logical_and.reduceat(elements, starts)
     found: Mask = same

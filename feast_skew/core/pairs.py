@@ -68,6 +68,12 @@ class RowState:
         return found
 
     @property
+    def held(self) -> Instants:
+        """The instant of the offline row that stands beside the online one: the aligned one, else the last before it, else the latest."""
+        before = np.where(self.before != NO_INSTANT, self.before, self.latest)
+        return np.where(self.aligned != NO_INSTANT, self.aligned, before)
+
+    @property
     def lag(self) -> Instants:
         """Nanoseconds that the online row lies behind the latest offline row; 0 where it does not."""
         lag = np.zeros(len(self.online), dtype=np.int64)

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Floats, Mask, Positions
-from feast_skew.core.earlier import equal_to_earlier, same_or_null
+from feast_skew.core.earlier import equal_to_earlier
+from feast_skew.core.equality import equal_or_null
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.types import floats
@@ -110,7 +111,8 @@ class Case:
 
     def online_equals(self, values: pa.Array, positions: Positions) -> Mask:
         """Tell for some entities whether the online value equals another one; two nulls are equal."""
-        return same_or_null(self.feature, values, self.pairs.online.take(pa.array(positions)))
+        online = self.pairs.online.take(pa.array(positions))
+        return equal_or_null(values, online, self.feature.tolerance, self.feature.declared.kind)
 
     @cached_property
     def equal_to_earlier_version(self) -> Mask:

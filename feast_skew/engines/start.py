@@ -41,7 +41,7 @@ def spark_engine(
     given: dict[KeySet, ViewSample],
 ) -> Iterator[Engine]:
     """Give the engine on Spark, in the session that is there or in one of its own, which ends with it."""
-    from feast_skew.engines.spark.session import open_session
+    from feast_skew.engines.spark.session import configured, open_session
 
     with progress.stage("starting Spark", None, ""):
         session = ExitStack()
@@ -49,7 +49,7 @@ def spark_engine(
         offline.found_in(opened.zones)
     with session:
         from feast_skew.engines.spark import wrong_rows
-        from feast_skew.engines.spark.engine import SparkEngine, SparkSettings
+        from feast_skew.engines.spark.engine import BATCHES, SparkEngine, SparkSettings
 
         asked = SparkSettings(
             settings.spark_staging,
@@ -59,10 +59,14 @@ def spark_engine(
         )
         if asked.wrong_rows is not None:
             wrong_rows.check(opened.session, asked.wrong_rows, asked.wrong_rows_format)
-        engine = SparkEngine(
-            opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
-        )
-        with closing(engine):
+        with (
+            configured(opened.session, BATCHES),
+            closing(
+                SparkEngine(
+                    opened.session, online, offline, as_of, settings.seed, progress, settings=asked, given=given
+                )
+            ) as engine,
+        ):
             yield engine
 
 

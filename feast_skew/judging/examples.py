@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import render_key
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.plain import instant_text, plain, python_value
@@ -37,7 +36,8 @@ def worst_examples(
         order.extend(np.flatnonzero(pairs.mask(other))[:2].tolist())
     if not order:
         order.extend(np.flatnonzero(rows.stale)[:2].tolist())
-    return tuple(_example(i, pairs, rows, entities, show) for i in _mixed(order, pairs))
+    held = rows.held
+    return tuple(_example(i, pairs, rows, int(held[i]), entities, show) for i in _mixed(order, pairs))
 
 
 def _mixed(order: list[int], pairs: FeaturePairs) -> list[int]:
@@ -67,16 +67,13 @@ def _largest(kind: Kind, pairs: FeaturePairs, candidates: np.ndarray) -> list[in
     return [int(i) for i in candidates[np.argsort(-distance, kind="stable")[:SHOWN]]]
 
 
-def _example(i: int, pairs: FeaturePairs, rows: RowState, entities: pa.Table, show: bool) -> Example:
+def _example(i: int, pairs: FeaturePairs, rows: RowState, held: int, entities: pa.Table, show: bool) -> Example:
     key = {name: plain(value) if show else MASK for name, value in render_key(entities, i).items()}
-    held = rows.aligned[i] if rows.aligned[i] != NO_INSTANT else rows.before[i]
-    if held == NO_INSTANT:
-        held = rows.latest[i]
     return Example(
         key,
         plain(python_value(pairs.offline[i])),
         plain(python_value(pairs.online[i])),
-        instant_text(int(held)),
+        instant_text(held),
         instant_text(int(rows.online[i])),
         PairClass(int(pairs.classes[i])).key,
     )

@@ -8,7 +8,10 @@ import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Floats, Mask
 from feast_skew.core.model import FeaturePlan
+from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind, floats
+from feast_skew.measuring.drawing import compared_mask
+from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.statistics.hashing import Hashes
 from feast_skew.statistics.pairs import CategoryPairs, NumberPairs, Pairs
 from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
@@ -34,9 +37,27 @@ def profile_of(feature: FeaturePlan, offline: pa.Array, online: pa.Array, same: 
     Profile
         Of numbers for numbers and timestamps (in seconds), else of categories; types that are neither have one category, "a value".
     """
-    pairs = to_pairs(feature.declared.kind, offline, online, same, order)
+    return profile_of_pairs(feature, to_pairs(feature.declared.kind, offline, online, same, order))
+
+
+def profile_of_pairs(feature: FeaturePlan, pairs: Pairs) -> Profile:
+    """Profile the pairs of one feature; see `profile_of`."""
     sample = draw_sample(pairs)
     return Profile.of(pairs, cut_bins(sample, feature.tolerance.rtol, feature.tolerance.atol), sample)
+
+
+def compared_pairs(rows: ViewMeasurement, feature: FeaturePlan) -> Pairs | None:
+    """Give the pairs of a feature that could be compared; None without any."""
+    pairs, order = rows.pairs[feature.name], rows.order
+    compared = compared_mask(pairs)
+    if not compared.any():
+        return None
+    offline, online, same = pairs.offline, pairs.online, pairs.mask(PairClass.MATCH)
+    if not compared.all():
+        positions = np.flatnonzero(compared)
+        take = pa.array(positions)
+        offline, online, same, order = offline.take(take), online.take(take), same[positions], order[positions]
+    return to_pairs(feature.declared.kind, offline, online, same, order)
 
 
 def has_numbers(kind: Kind) -> bool:

@@ -34,10 +34,6 @@ class Evidence:
     positions: Positions
     weights: Floats | None
 
-    def total(self, mask: Mask) -> int:
-        """Count the rows that some drawn ones stand for."""
-        return int(np.count_nonzero(mask)) if self.weights is None else round(float(self.weights[mask].sum()))
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -107,6 +103,10 @@ def _some(parts: Sequence[ViewMeasurement], wanted: Mask) -> list[ViewMeasuremen
 def evidence_of(drawn: ViewMeasurement, feature: FeaturePlan, tally: Tally) -> Evidence:
     """Give the drawn rows of one feature, out of those of its view."""
     mine = _in_evidence(drawn, feature, tally, bit_lengths(drawn.order))
+    if not mine.all():  # the columns of other features are not wanted
+        name = feature.name
+        older = {name: drawn.older[name]} if name in drawn.older else {}
+        drawn = replace(drawn, features=(feature,), pairs={name: drawn.pairs[name]}, older=older)
     positions = np.flatnonzero(mine)
     totals = tally.features[feature.name].totals
     if len(positions) == int(totals.sum()):

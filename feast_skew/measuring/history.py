@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, microseconds
-from feast_skew.core.arrays import Mask
 from feast_skew.core.columns import joined
-from feast_skew.core.equality import EXACT, equal
+from feast_skew.core.equality import EXACT, equal_or_null
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.measuring.ties import TiedRows
@@ -117,7 +116,7 @@ class RowPicker:
         tie = newest[others]
         held.tied[other_positions[tie]] = True
         for name, column in declared.items():
-            same = _same(column, held.columns[name].take(pa.array(other_positions)))
+            same = equal_or_null(column, held.columns[name].take(pa.array(other_positions)), EXACT)
             held.tied_and_differ[other_positions[tie & ~same]] = True
         if offline.gives_all_ties:
             held.all_tied = _all_tied(held, other_positions, tie, declared)
@@ -154,11 +153,6 @@ def _held(columns: dict[str, pa.Array], size: int, features: Sequence[FeaturePla
     none = np.zeros(size, dtype=bool)
     older = {feature.name: pa.nulls(0, feature.declared.arrow) for feature in features}
     return HeldRows(columns, none, none.copy(), np.empty(0, dtype=np.int64), older)
-
-
-def _same(one: pa.Array, other: pa.Array) -> Mask:
-    both_null: Mask = np.asarray(one.is_null()) & np.asarray(other.is_null())
-    return equal(one, other, EXACT) | both_null
 
 
 def pick_rows(

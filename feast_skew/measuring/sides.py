@@ -21,11 +21,9 @@ def side_tables(parts: Sequence[ViewMeasurement]) -> tuple[pa.Table, pa.Table]:
     """
     first = parts[0]
     rows = first.rows
-    held_at = np.where(rows.aligned != NO_INSTANT, rows.aligned, rows.before)
-    held_at = np.where(held_at != NO_INSTANT, held_at, rows.latest)
     keys = {name: first.entities.column(name) for name in first.view.keys.names}
     pairs = {name: pair for part in parts for name, pair in part.pairs.items()}
-    offline = {**keys, **{name: pair.offline for name, pair in pairs.items()}, EVENT_TIMESTAMP: _instants(held_at)}
+    offline = {**keys, **{name: pair.offline for name, pair in pairs.items()}, EVENT_TIMESTAMP: _instants(rows.held)}
     online = {**keys, **{name: pair.online for name, pair in pairs.items()}, EVENT_TIMESTAMP: _instants(rows.online)}
     return (
         pa.table(offline).filter(pa.array(rows.has_offline)),

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.columns import put
-from feast_skew.core.equality import equal
+from feast_skew.core.equality import equal_or_null
 from feast_skew.core.model import FeaturePlan
 
 
@@ -39,8 +39,7 @@ class TiedRows:
             served = np.zeros(len(values), dtype=bool)
             if online is not None and among is not None:
                 theirs = online[feature.name].take(pa.array(self.positions))
-                both_null = np.asarray(pc.is_null(values)) & np.asarray(pc.is_null(theirs))
-                served = equal(values, theirs, feature.tolerance, feature.declared.kind) | both_null
+                served = equal_or_null(values, theirs, feature.tolerance, feature.declared.kind)
                 served &= among[self.positions]
             order = np.lexsort((_ranks(values), ~served, self.positions))
             positions = self.positions[order]

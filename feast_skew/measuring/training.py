@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.columns import put, take_rows
-from feast_skew.core.equality import equal
-from feast_skew.core.model import FeaturePlan
+from feast_skew.core.equality import equal_or_null
 from feast_skew.core.pairs import PairClass
 from feast_skew.measuring.view import ViewMeasurement, paired
 from feast_skew.stores.base import OfflineReader
@@ -132,9 +130,9 @@ def answered(rows: ViewMeasurement, positions: Positions, found: dict[str, pa.Ar
     differs = np.zeros(len(positions), dtype=bool)
     earlier = np.ones(len(versions), dtype=bool)
     for feature in rows.features:
-        theirs = found[feature.name]
-        differs |= ~_same(rows.pairs[feature.name].offline.take(pa.array(positions)), theirs, feature)
-        earlier &= _same(rows.older[feature.name].filter(asked), theirs.take(pa.array(versions)), feature)
+        theirs, compared = found[feature.name], (feature.tolerance, feature.declared.kind)
+        differs |= ~equal_or_null(rows.pairs[feature.name].offline.take(pa.array(positions)), theirs, *compared)
+        earlier &= equal_or_null(rows.older[feature.name].filter(asked), theirs.take(pa.array(versions)), *compared)
     outdated = np.zeros(len(positions), dtype=bool)
     outdated[versions[earlier]] = True
     return Answer(positions, found, differs, outdated & differs)
@@ -150,9 +148,3 @@ def take_over(rows: ViewMeasurement, answer: Answer) -> None:
         # Of rows that are not aligned nothing was asked, and a value that cannot be read is no row.
         renewed.classes[rows.rows.aligned == NO_INSTANT] = pairs.classes[rows.rows.aligned == NO_INSTANT]
         rows.pairs[feature.name] = renewed
-
-
-def _same(ours: pa.Array, theirs: pa.Array, feature: FeaturePlan) -> Mask:
-    both_null = np.asarray(pc.is_null(ours)) & np.asarray(pc.is_null(theirs))
-    same: Mask = equal(ours, theirs, feature.tolerance, feature.declared.kind) | both_null
-    return same

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from feast_skew.core.alignment import FAR_FUTURE, NO_INSTANT, Timeline
 from feast_skew.core.arrays import Mask
 from feast_skew.core.columns import joined, put, take_rows
-from feast_skew.core.equality import EXACT, equal
+from feast_skew.core.equality import EXACT, equal, equal_or_null
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState, classify
@@ -218,8 +218,7 @@ def _changed(first: OnlineRows, second: OnlineRows, again: np.ndarray, features:
     for feature in features:
         before = first.columns[feature.name].take(pa.array(again))
         after = second.columns[feature.name]
-        both_null = np.asarray(pc.is_null(before)) & np.asarray(pc.is_null(after))
-        changed |= ~(equal(before, after, EXACT) | both_null)
+        changed |= ~equal_or_null(before, after, EXACT)
         changed |= first.corrupt[feature.name][again] != second.corrupt[feature.name]
     return changed
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask
-from feast_skew.core.equality import equal
+from feast_skew.core.equality import equal_or_null
 from feast_skew.core.model import FeaturePlan, OnDemandPlan
 from feast_skew.diagnosis.base import share_text
 from feast_skew.judging.feature import Draft
@@ -66,6 +65,4 @@ def _cause(count: int, size: int, rows: int) -> Cause:
 
 def same(one: pa.Array, other: pa.Array, feature: FeaturePlan) -> Mask:
     """Tell for each pair whether both values are the same, two nulls included."""
-    both_null = np.asarray(pc.is_null(one)) & np.asarray(pc.is_null(other))
-    found: Mask = equal(one, other, feature.tolerance, feature.declared.kind) | both_null
-    return found
+    return equal_or_null(one, other, feature.tolerance, feature.declared.kind)

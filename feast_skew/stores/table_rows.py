@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from feast_skew.core.alignment import microseconds
 from feast_skew.core.arrays import Instants, Mask, Positions
-from feast_skew.core.equality import EXACT, equal
+from feast_skew.core.equality import EXACT, equal_or_null
 from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.types import to_declared
@@ -157,6 +157,5 @@ def _same(table: TableRows, rows: Positions, others: Positions, features: Sequen
     for feature in features:
         column = table.values.column(feature.name)
         one, other = (declare(feature, column.take(pa.array(places)), table.side) for places in (rows, others))
-        both_null = np.asarray(one.is_null()) & np.asarray(other.is_null())
-        same &= equal(one, other, EXACT, feature.declared.kind) | both_null
+        same &= equal_or_null(one, other, EXACT, feature.declared.kind)
     return same

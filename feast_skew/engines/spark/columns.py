@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.columns import in_one_piece, joined
+from feast_skew.core.columns import bare_rows, in_one_piece, joined
 from feast_skew.core.keys import KeySet
 from feast_skew.core.types import DeclaredType, Kind
 from feast_skew.statistics.hashing import Hashes
@@ -59,6 +59,11 @@ def key_fields(keys: KeySet) -> list[pa.Field]:
     return [pa.field(f"k{i}", _carrier(key.declared.arrow)) for i, key in enumerate(keys.keys)]
 
 
+def key_names(keys: KeySet) -> list[str]:
+    """Name the columns that carry the join keys."""
+    return [f"k{i}" for i in range(len(keys.keys))]
+
+
 def packed_keys(entities: pa.Table, keys: KeySet) -> dict[str, pa.Array]:
     """Give the columns that carry some entities."""
     return {f"k{i}": _to_carrier(in_one_piece(entities.column(key.name))) for i, key in enumerate(keys.keys)}
@@ -66,8 +71,6 @@ def packed_keys(entities: pa.Table, keys: KeySet) -> dict[str, pa.Array]:
 
 def unpacked_keys(table: pa.Table, keys: KeySet) -> pa.Table:
     """Give the entities."""
-    from feast_skew.core.columns import bare_rows
-
     if not keys.keys:
         return bare_rows(table.num_rows)
     columns = [

@@ -16,12 +16,12 @@ from feast_skew.core.keys import KeySet
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import PopulationSize, Wrong
 from feast_skew.engines.spark import wrong_rows
-from feast_skew.engines.spark.collected import compared_pairs, measured_rows, together
-from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.collected import measured_rows, together
+from feast_skew.engines.spark.columns import key_names, unpacked_keys
 from feast_skew.engines.spark.exchange import buckets_of
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
-from feast_skew.engines.spark.online import OnlineFrames, packed_names
+from feast_skew.engines.spark.online import OnlineFrames
 from feast_skew.engines.spark.plans import (
     BLOCKS,
     DIGEST,
@@ -41,6 +41,7 @@ from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import folding, measuring, reading
 from feast_skew.engines.spark.tasks.digest import Digest
+from feast_skew.judging.profiling import compared_pairs
 from feast_skew.judging.whole import whole
 from feast_skew.measuring.drawing import Measured, fair
 from feast_skew.measuring.entity_order import entity_order
@@ -61,11 +62,11 @@ MOST_WANTED = 1_000_000
 SMALL = MOST_DRAWN
 """Entities of which the driver takes all rows at once, instead of having them counted, drawn and profiled by jobs."""
 _MERGED_BY = 8
-# Batches are for a few wide rows of a source as for blocks, each of which is a batch of its own.
-_BATCHES = {
+BATCHES = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(32 << 20),
 }
+"""Settings of a session for this engine: batches are for many narrow rows of a source as for blocks, one of which is enough."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,6 @@ class SparkEngine:
         given: Mapping[KeySet, ViewSample] | None = None,
     ) -> None:
         self._session = session
-        self._before = {name: session.conf.get(name, None) for name in _BATCHES}
-        for name, value in _BATCHES.items():
-            session.conf.set(name, value)
         self._offline = offline
         self._as_of = as_of
         self._settings = settings
@@ -120,11 +118,6 @@ class SparkEngine:
         """Remove what was staged."""
         self._online.close()
         self._staging.remove()
-        for name, value in self._before.items():
-            if value is None:
-                self._session.conf.unset(name)
-            else:
-                self._session.conf.set(name, value)
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -150,9 +143,9 @@ class SparkEngine:
         digest, drawn = self._collected(view, place)
         self._online.take_notes(digest.notes)
         for name, spent in digest.seconds.items():
-            self._jobs.seconds[f"measure: {name}"] = self._jobs.seconds.get(f"measure: {name}", 0.0) + spent
+            self._jobs.spend(f"measure: {name}", spent)
         found = [probe(part, self._offline) for part in drawn]
-        answers = self._taught(view, place, drawn, found)
+        answers = self._taught(view, place, found)
         if answers is not None:
             place = self._retake(view, place, answers, found)
             again, drawn = self._collected(view, place, digest)
@@ -168,7 +161,7 @@ class SparkEngine:
                 part.features,
                 tally,
                 part,
-                {name: profiles[name] for name in (f.name for f in part.features) if name in profiles},
+                {f.name: profiles[f.name] for f in part.features if f.name in profiles},
                 one.training,
             )
             for part, tally, one in zip(drawn, digest.tallies, found, strict=True)
@@ -209,20 +202,18 @@ class SparkEngine:
         self._drawn_places = np.asarray(rows.column("place"))
         return measurements_of(rows, view, versions)
 
-    def _taught(
-        self, view: ViewPlan, place: str, drawn: Sequence[ViewMeasurement], found: Sequence[Probe]
-    ) -> Any | None:
+    def _taught(self, view: ViewPlan, place: str, found: Sequence[Probe]) -> Any | None:
         """Give what training sets get where it is to be taken over, as measured rows; None where the source's rows stand."""
         schema, frames = measured_schema(view), []
-        for number, (part, one) in enumerate(zip(drawn, found, strict=True)):
+        for number, one in enumerate(found):
             if one.everywhere:
                 asked = self._plain(view, place).where(f"kind = {PAIR} and aligned{number} is not null")
                 if self._offline.gives_all_ties:
                     asked = asked.where(f"not {is_tied(number)}")
-                frames.append(self._retrieval.frame(view, part.features, asked, number))
+                frames.append(self._retrieval.frame(view, asked, number))
             elif one.ties is not None:
                 places = self._drawn_places[one.ties.positions]
-                table = taught_table(view, part.features, places, one.ties.columns)
+                table = taught_table(view, number, places, one.ties.columns)
                 frames.append(self._staging.read(self._staging.write("ties", [table], schema)))
         return reduce(lambda one, other: one.unionByName(other), frames) if frames else None
 
@@ -258,7 +249,7 @@ class SparkEngine:
         """Give the hashes of the entities of a small sample, so that the rows of others need not be sent; else None."""
         if size.entities > MOST_WANTED or size.entities >= self._populations.size(view.keys) or not view.keys.keys:
             return None
-        keys = entities.select(*packed_names(view)).toArrow()
+        keys = entities.select(*key_names(view.keys)).toArrow()
         return np.sort(entity_order(unpacked_keys(keys, view.keys)))
 
     def _partitions(self, entities: int) -> int:

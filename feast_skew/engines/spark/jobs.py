@@ -47,7 +47,11 @@ class Jobs:
                 raise told_by(error, f"{stage} ({watch.share})") from error
             finally:
                 watch.stop()
-                self.seconds[kind] = self.seconds.get(kind, 0.0) + time.perf_counter() - begun
+                self.spend(kind, time.perf_counter() - begun)
+
+    def spend(self, kind: str, seconds: float) -> None:
+        """Add seconds to those of a kind."""
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
 
 
 class _Watch(threading.Thread):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.earlier import equal_to_earlier
-from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.model import ViewPlan
 from feast_skew.core.pairs import FeaturePairs, RowState
 from feast_skew.engines.spark.columns import batch_of, packed, packed_keys, unpacked, unpacked_keys
 from feast_skew.engines.spark.plans import OLDER, PAIR, TAUGHT, measured_schema, parts_of
@@ -100,13 +100,15 @@ def is_tied(part: int) -> str:
     return f"(marks{part} & {_TIED}) > 0"
 
 
-def taught_table(
-    view: ViewPlan, features: Sequence[FeaturePlan], places: np.ndarray, found: Mapping[str, pa.Array]
-) -> pa.Table:
-    """Give what training sets get for the entities at some places as measured rows."""
+def taught_table(view: ViewPlan, part: int, places: np.ndarray, found: Mapping[str, pa.Array]) -> pa.Table:
+    """Give what training sets get for the features of a part, of the entities at some places, as measured rows."""
     numbers = {feature.name: i for i, feature in enumerate(view.features)}
-    columns: dict[str, Any] = {"kind": np.full(len(places), TAUGHT, dtype=np.int8), "place": places}
-    for feature in features:
+    columns: dict[str, Any] = {
+        "kind": np.full(len(places), TAUGHT, dtype=np.int8),
+        "part": np.full(len(places), part, dtype=np.int32),
+        "place": places,
+    }
+    for feature in parts_of(view)[part]:
         columns |= packed(f"off{numbers[feature.name]}", found[feature.name], feature.declared)
     return pa.Table.from_batches([batch_of(columns, measured_schema(view), len(places))])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from feast_skew.core.model import ViewPlan
-from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.columns import key_names, unpacked_keys
 from feast_skew.engines.spark.plans import EXCHANGED, online_schema, sendable
 from feast_skew.engines.spark.sealing import PackedRecipe, SealedRecipe, seal
 from feast_skew.engines.spark.sources import Sources
@@ -64,10 +64,10 @@ class OnlineFrames:
                 recipe = self._online.recipe([view], readers)
                 secret, tasks = self._hidden(recipe), partitions if recipe.max_ops is None else readers
                 read = partial(reading.online_sent, view=sendable(view), secret=secret, exchange=exchange)
-                spread = entities.select("key", "place", *packed_names(view)).repartition(tasks)
+                spread = entities.select("key", "place", *key_names(view.keys)).repartition(tasks)
                 return secret, self._sources.mapped(spread, read, EXCHANGED)
         schema = pa.schema(
-            [field for field in online_schema(view) if field.name in ("key", "place", *packed_names(view))]
+            [field for field in online_schema(view) if field.name in ("key", "place", *key_names(view.keys))]
         )
         place = self._staging.path("entities", schema)
         entities.select(*schema.names).write.parquet(place)
@@ -97,8 +97,3 @@ class OnlineFrames:
         broadcast = context.broadcast(sealed)
         self._secrets.append(broadcast)
         return SealedRecipe(broadcast, key)
-
-
-def packed_names(view: ViewPlan) -> list[str]:
-    """Name the columns that carry the join keys of a view."""
-    return [f"k{i}" for i in range(len(view.keys.keys))]

@@ -42,14 +42,12 @@ class SourceRows:
     columns: SourceColumns
     where: str
 
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns of the offline rows: the key in bytes, null for one with a null in it; instants in nanoseconds."""
-        return source_schema(self.view, self.features)
-
 
 def source_schema(view: ViewPlan, features: Sequence[FeaturePlan]) -> pa.Schema:
-    """Give the columns of offline rows; `seq` is their order in the source."""
+    """Give the columns of offline rows: the key in bytes, null for one with a null in it; instants in nanoseconds.
+
+    `seq` is their order in the source.
+    """
     names = {feature.name: i for i, feature in enumerate(view.features)}
     values = [field for f in features for field in carried(f"off{names[f.name]}", f.declared)]
     head = [("key", pa.binary()), ("ts", pa.int64()), ("created", pa.int64()), ("seq", pa.int64())]
@@ -71,7 +69,7 @@ def measured_schema(view: ViewPlan) -> pa.Schema:
     """Give the columns of measured rows, of whatever kind.
 
     `was<feature>` tells that the online value is one of an earlier version of the offline row.
-    `part` is the group of features that align alike, for rows of kind `OLDER`; `aligned<part>` and `marks<part>` are of that group,
+    `part` is the group of features that align alike, for rows of kind `OLDER` and `TAUGHT`; `aligned<part>` and `marks<part>` are of that group,
     the others of the row.
     """
     head = [("kind", pa.int8()), ("part", pa.int32()), ("place", pa.int64()), ("digest", pa.binary())]

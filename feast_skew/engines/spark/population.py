@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.arrays import Mask
+from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import KeySet, value_bytes
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import KnownSize, PopulationSize
-from feast_skew.engines.spark.columns import batch_of, key_fields, packed_keys, unpacked_keys
+from feast_skew.engines.spark.columns import batch_of, key_fields, key_names, packed_keys, unpacked_keys
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
@@ -91,7 +92,7 @@ class Populations:
         schema = _schema(keys, len(frames))
         if not frames:
             return self._staging.write("population", [], schema)
-        names = [f"k{i}" for i in range(len(keys.keys))]
+        names = key_names(keys)
         parts = [frame.select("key", "ts", *names, F.lit(i).alias("v")) for i, frame in enumerate(frames.values())]
         rows = parts[0]
         for part in parts[1:]:
@@ -152,7 +153,7 @@ class Populations:
         found = self._found[keys]
         if keys in self._given:
             sample = self._given[keys]
-            frame = self._given_frame(keys, sample)
+            frame = self._frame_of(keys, sample.entities)
             self._samples.update(dict.fromkeys(found.views, (frame, sample.size)))
             return dict.fromkeys(found.views, sample.size)
         whole = found.size.size
@@ -160,7 +161,7 @@ class Populations:
         known = frame.where(_any_known(len(found.views))) if found.views else frame
         if whole <= wanted:
             size = SampleSize(whole, whole, 0)
-            everyone = known if keys.keys else self._no_entity(keys)
+            everyone = known if keys.keys else self._frame_of(keys, bare_rows(1))
             self._samples.update(dict.fromkeys(found.views, (everyone, size)))
             return dict.fromkeys(found.views, size)
         base = known.where(_below(self._threshold(known, wanted)))
@@ -200,21 +201,13 @@ class Populations:
         row = self._jobs.run("sample", lambda: base.agg(*sums).first(), "sampling")
         return [int(row[f"known{i}"] or 0) for i in range(views)]
 
-    def _given_frame(self, keys: KeySet, sample: ViewSample) -> Any:
-        return self._frame_of(keys, sample.entities)
-
-    def _no_entity(self, keys: KeySet) -> Any:
-        from feast_skew.core.columns import bare_rows
-
-        return self._frame_of(keys, bare_rows(1))
-
     def _frame_of(self, keys: KeySet, entities: pa.Table) -> Any:
         """Stage entities of the driver in their order; one row for everybody where a key set has no keys."""
         fields = [pa.field("key", pa.binary()), *key_fields(keys), pa.field("place", pa.int64())]
         schema = pa.schema(fields)
         rows = entities.num_rows
         columns: dict[str, Any] = {
-            "key": value_bytes(entities, keys) if keys.keys else pa.array([b""] * rows, pa.binary()),
+            "key": value_bytes(entities, keys),
             "place": np.arange(rows),
             **packed_keys(entities, keys),
         }
@@ -253,7 +246,7 @@ class Populations:
         for name in found.views:
             frame, size = self._samples[name]
             if id(frame) not in tables:
-                first = frame.orderBy("place").limit(SERVED).select(*(f"k{i}" for i in range(len(keys.keys))), "place")
+                first = frame.orderBy("place").limit(SERVED).select(*key_names(keys), "place")
                 tables[id(frame)] = unpacked_keys(self._jobs.run("requests", first.toArrow, "sampling"), keys)
             table = tables[id(frame)]
             known = found.size.views[name]

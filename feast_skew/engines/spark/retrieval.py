@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.model import ViewPlan
 from feast_skew.core.types import Kind
 from feast_skew.engines.spark.columns import unpacked_keys
 from feast_skew.engines.spark.measured_rows import taught_table
-from feast_skew.engines.spark.plans import measured_schema, sendable
+from feast_skew.engines.spark.plans import measured_schema, parts_of, sendable
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import batches, measuring, reading
@@ -31,11 +31,11 @@ class Retrieval:
         self._sources = sources
         self._staging = staging
 
-    def frame(self, view: ViewPlan, features: Sequence[FeaturePlan], asked: Any, number: int) -> Any:
-        """Ask for the training values of measured rows: on Spark where Feast does, else from here, some at a time."""
+    def frame(self, view: ViewPlan, asked: Any, number: int) -> Any:
+        """Ask for the training values of measured rows, of the features of one part: on Spark where Feast does, else from here, some at a time."""
         from pyspark.sql import functions as F  # noqa: N812  as everywhere
 
-        schema, sent = measured_schema(view), sendable(view)
+        schema, features = measured_schema(view), parts_of(view)[number]
         keys = [
             (F.timestamp_seconds(f"k{i}") if key.declared.kind is Kind.TIMESTAMP else F.col(f"k{i}")).alias(key.name)
             for i, key in enumerate(view.keys.keys)
@@ -45,20 +45,16 @@ class Retrieval:
         answered = self._offline.spark_training(view, features, frame, _MOMENT)
         if answered is not None:
             names = {feature.name: full_name(feature) for feature in features}
-            wanted = {feature.name for feature in features}
-            mine = tuple(feature for feature in sent.features if feature.name in wanted)
-            task = partial(measuring.taught, view=sent, features=mine, names=names)
+            task = partial(measuring.taught, view=sendable(view), part=number, names=names)
             return self._sources.mapped(answered.select(reading.SEQUENCE, *names.values()), task, schema)
         place = self._staging.path("asked", schema)
         asked.write.parquet(place)
-        tables = self._asked_here(view, features, place, number)
+        tables = self._asked_here(view, place, number)
         return self._staging.read(self._staging.write("taught", tables, schema))
 
-    def _asked_here(
-        self, view: ViewPlan, features: Sequence[FeaturePlan], place: str, number: int
-    ) -> Iterator[pa.Table]:
+    def _asked_here(self, view: ViewPlan, place: str, number: int) -> Iterator[pa.Table]:
         for table in batches.blocks(self._staging.batches(place), ENTITIES_A_FRAME):
             entities, instants = unpacked_keys(table, view.keys), np.asarray(table.column(f"aligned{number}"))
-            found = self._offline.training_values(view, features, entities, instants)
+            found = self._offline.training_values(view, parts_of(view)[number], entities, instants)
             if found is not None:
-                yield taught_table(view, features, np.asarray(table.column("place")), found)
+                yield taught_table(view, number, np.asarray(table.column("place")), found)

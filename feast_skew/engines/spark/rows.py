@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from feast_skew.core.columns import bare_rows, in_one_piece
 from feast_skew.core.keys import KeySet, value_bytes
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
-from feast_skew.engines.spark.columns import unpacked, unpacked_keys
+from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.declared_rows import DeclaredRows
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.plans import source_schema
 from feast_skew.engines.spark.sources import Sources
@@ -20,7 +18,7 @@ from feast_skew.stores.base import OfflineBatch
 from feast_skew.stores.feast_offline import FeastOfflineReader
 
 
-class KeyedRows:
+class KeyedRows(DeclaredRows):
     """Reads the offline rows of some entities alone; has the port `stores.base.RowSource`."""
 
     def __init__(
@@ -49,25 +47,7 @@ class KeyedRows:
             frame = frame.join(self._session.createDataFrame(table), "key", "left_semi")
         wanted = frame.orderBy("seq").select(*schema.names)
         found = self._jobs.run(f"{view.name}: rows of drawn entities", wanted.toArrow, "drawn").cast(schema)
-        numbers = {feature.name: i for i, feature in enumerate(view.features)}
-        values = {f.name: unpacked(f"off{numbers[f.name]}", found, f.declared) for f in features}
-        created = in_one_piece(found.column("created"))
-        yield OfflineBatch(
-            unpacked_keys(found, self._keys),
-            np.asarray(found.column("ts")),
-            None if created.null_count == len(created) else np.asarray(pc.fill_null(created, 0)),
-            pa.table(values) if values else bare_rows(found.num_rows),
-        )
-
-    def row_count(self, view: ViewPlan) -> int | None:
-        """Tell nothing: rows come at once."""
-        del view
-        return None
-
-    def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
-        """Give the values, which came in their declared type."""
-        del feature
-        return in_one_piece(values)
+        yield self.batch(view, features, found, unpacked_keys(found, self._keys))
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give the view as it was defined earlier; see `RowSource.earlier`."""

@@ -166,6 +166,18 @@ def _pinned(session: SparkSession) -> Iterator[str | None]:
         in_another_thread(lambda: _set_back(session, before))
 
 
+@contextlib.contextmanager
+def configured(session: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Let a session have other settings for a while."""
+    before = {name: session.conf.get(name, None) for name in settings}
+    try:
+        for name, value in settings.items():
+            session.conf.set(name, value)
+        yield
+    finally:
+        in_another_thread(lambda: _set_back(session, before))
+
+
 def _set_back(session: SparkSession, before: Mapping[str, str | None]) -> None:
     for name, value in before.items():
         if value is None:

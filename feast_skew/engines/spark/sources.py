@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.core.keys import value_bytes
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.engines.spark.columns import batch_of, packed, packed_keys
 from feast_skew.engines.spark.plans import EXCHANGED, SourceRows, sendable, source_schema
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
@@ -20,8 +18,6 @@ from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
 from feast_skew.stores.feast_offline import FeastOfflineReader
 from feast_skew.stores.rows import SourceColumns
-
-_FIXED = ("key", "ts", "created", "seq")
 
 
 @dataclass(frozen=True)
@@ -124,29 +120,16 @@ class Sources:
         return found.place
 
     def _write(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> str:
-        schema = source_schema(view, features)
-        return self._staging.write("source", self._pulled(view, features, schema), schema)
+        return self._staging.write("source", self._pulled(view, features), source_schema(view, features))
 
-    def _pulled(self, view: ViewPlan, features: Sequence[FeaturePlan], schema: pa.Schema) -> Iterator[pa.Table]:
-        """Yield the rows as the driver reads them, and a row without a key for each one with a null in it."""
+    def _pulled(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[pa.Table]:
+        """Yield the rows as the driver reads them."""
         sequence = 0
-        numbers = {feature.name: i for i, feature in enumerate(view.features)}
         with self._progress.stage(f"{view.name}: offline rows", self._offline.row_count(view), "rows") as stage:
             for batch in self._offline.scan(view, features):
                 rows = len(batch.instants)
-                keys = batch.keys
-                columns: dict[str, Any] = {
-                    "key": value_bytes(keys, view.keys) if view.keys.keys else pa.array([b""] * rows, pa.binary()),
-                    "ts": batch.instants,
-                    "created": batch.created,
-                    "seq": np.arange(sequence, sequence + rows),
-                    **packed_keys(keys, view.keys),
-                }
-                for feature in features:
-                    values = self._offline.declare(feature, batch.values.column(feature.name))
-                    columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
+                order = np.arange(sequence, sequence + rows)
+                for packed in reading.packed_offline(view, features, batch, order, self._offline.declare):
+                    yield pa.Table.from_batches([packed])
                 sequence += rows
-                yield pa.Table.from_batches([batch_of(columns, schema, rows)])
-                if batch.null_keys:
-                    yield pa.Table.from_batches([batch_of({}, schema, batch.null_keys)])
                 stage.advance(rows)

@@ -7,18 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from feast_skew.core.columns import bare_rows, in_one_piece
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
-from feast_skew.engines.spark.columns import unpacked, unpacked_keys
+from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.declared_rows import DeclaredRows
 from feast_skew.stores.base import Located, OfflineBatch
 
 
-class SpooledRows:
+class SpooledRows(DeclaredRows):
     """Blocks of offline rows in a file, given in the order of their source; has the port `stores.base.RowSource`.
 
     Memory holds a block at a time however many rows an entity has. `index` finds the entities of the partition once it is set.
@@ -44,7 +42,6 @@ class SpooledRows:
         """Yield the rows of the entities of this partition; see `RowSource.scan`."""
         assert self.index is not None  # noqa: S101  the entities come before the rows are asked for
         self._writer.flush()
-        numbers = {feature.name: i for i, feature in enumerate(view.features)}
         if not self._size:
             return
         with pa.memory_map(str(self._path)) as source:
@@ -55,25 +52,7 @@ class SpooledRows:
                 positions = self.index.positions(unpacked_keys(whole, view.keys))
                 known = positions >= 0
                 table = whole if known.all() else whole.filter(pa.array(known)).combine_chunks()
-                values = {f.name: unpacked(f"off{numbers[f.name]}", table, f.declared) for f in features}
-                created = in_one_piece(table.column("created"))
-                yield OfflineBatch(
-                    None,
-                    np.asarray(table.column("ts")),
-                    None if created.null_count == len(created) else np.asarray(pc.fill_null(created, 0)),
-                    pa.table(values) if values else bare_rows(table.num_rows),
-                    located=Located(self.index.entities, positions[known]),
-                )
-
-    def row_count(self, view: ViewPlan) -> int | None:
-        """Tell nothing: nobody watches."""
-        del view
-        return None
-
-    def declare(self, feature: FeaturePlan, values: pa.ChunkedArray) -> pa.Array:
-        """Give the values, which came in their declared type."""
-        del feature
-        return in_one_piece(values)
+                yield self.batch(view, features, table, located=Located(self.index.entities, positions[known]))
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give nothing: the rows are of one definition."""

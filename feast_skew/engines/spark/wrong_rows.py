@@ -17,15 +17,11 @@ from feast_skew.report import SkewReport
 CAUSES = pa.schema([pa.field("place", pa.int64()), pa.field("feature", pa.string()), pa.field("cause", pa.string())])
 STAGED = WRONG_ROWS.append(CAUSES.field("cause"))
 
+_SHARED = ("view", "feature", "entity", "class", "offline", "online")
 TABLE = pa.schema(
     [
         pa.field("project", pa.string()),
-        pa.field("view", pa.string()),
-        pa.field("feature", pa.string()),
-        pa.field("entity", pa.map_(pa.string(), pa.string())),
-        pa.field("class", pa.string()),
-        pa.field("offline", pa.string()),
-        pa.field("online", pa.string()),
+        *(WRONG_ROWS.field(name) for name in _SHARED),
         pa.field("offline_timestamp", pa.timestamp("us", "UTC")),
         pa.field("online_timestamp", pa.timestamp("us", "UTC")),
         pa.field("cause", pa.string()),
@@ -58,12 +54,7 @@ def table_of(rows: Any, report: SkewReport) -> Any:
 
     return rows.select(
         F.lit(report.project).alias("project"),
-        "view",
-        "feature",
-        "entity",
-        "class",
-        "offline",
-        "online",
+        *_SHARED,
         F.timestamp_micros(F.expr("offline_ns div 1000")).alias("offline_timestamp"),
         F.timestamp_micros(F.expr("online_ns div 1000")).alias("online_timestamp"),
         # What a rule said of a drawn row has seen more than the row.

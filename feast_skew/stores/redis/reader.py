@@ -13,7 +13,7 @@ from feast.protos.feast.types.Value_pb2 import DESCRIPTOR, Value
 
 from feast_skew.core.arrays import Positions
 from feast_skew.core.columns import take_rows
-from feast_skew.core.equality import EXACT, equal
+from feast_skew.core.equality import EXACT, equal_or_null
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.report import Finding
 from feast_skew.stores.base import KeyScan, OnlineRows
@@ -200,8 +200,7 @@ def _same(ours: OnlineRows, theirs: OnlineRows, features: Sequence[FeaturePlan])
         return False
     for feature in features:
         one, other = ours.columns[feature.name], theirs.columns[feature.name]
-        both_null = np.asarray(one.is_null()) & np.asarray(other.is_null())
-        if not (equal(one, other, EXACT, feature.declared.kind) | both_null).all():
+        if not equal_or_null(one, other, EXACT, feature.declared.kind).all():
             return False
         if (ours.corrupt[feature.name] != theirs.corrupt[feature.name]).any():
             return False

@@ -33,12 +33,11 @@ def blocks(batches: Batches, rows: int) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held).combine_chunks()
 
 
-def closed(batches: Batches, kind: int | None = None) -> Batches:
-    """Make a block of each batch, under the kind of its rows, which have one, or under a given one."""
+def closed(batches: Batches) -> Batches:
+    """Make a block of each batch, under the kind that its rows have."""
     for batch in batches:
         if batch.num_rows:
-            own = batch.column("kind")[0].as_py() if kind is None else kind
-            yield _row({"kind": own, "block": batch.serialize()}, BLOCKS)
+            yield block_row({"kind": batch.column("kind")[0].as_py()}, batch, BLOCKS)
 
 
 def opened(batches: Batches, schema: pa.Schema) -> Batches:
@@ -71,18 +70,14 @@ def exchanged(batches: Batches, keys: KeySet, side: int, buckets: Sequence[int],
         rows, share = rows[sorting], share[sorting]
         moved = table.take(pa.array(rows)).combine_chunks()
         ends = np.searchsorted(share, np.arange(len(places) + 1))
-        for number, batch in ((i, moved.slice(ends[i], ends[i + 1] - ends[i])) for i in range(len(places))):
-            if batch.num_rows:
-                whole = batch.to_batches()[0]
-                first = batch.column("seq")[0].as_py() if side else -1
-                values = {"bucket": int(places[number]), "side": side, "first": first, "block": whole.serialize()}
-                yield _row(values, EXCHANGED)
+        for place, start, end in zip(places, ends[:-1], ends[1:], strict=True):
+            if end > start:
+                block = moved.slice(start, end - start).to_batches()[0]
+                first = block.column("seq")[0].as_py() if side else -1
+                yield block_row({"bucket": int(place), "side": side, "first": first}, block, EXCHANGED)
 
 
-def _row(values: dict[str, object], schema: pa.Schema) -> pa.RecordBatch:
-    columns = []
-    for field in schema:
-        value = values[field.name]
-        plain = value.to_pybytes() if isinstance(value, pa.Buffer) else value
-        columns.append(pa.array([plain], field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+def block_row(values: dict[str, int], block: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Give the row that carries a block, beside some values that Spark looks at."""
+    whole = {**values, "block": block.serialize().to_pybytes()}
+    return pa.RecordBatch.from_arrays([pa.array([whole[field.name]], field.type) for field in schema], schema=schema)

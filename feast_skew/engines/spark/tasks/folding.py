@@ -31,8 +31,8 @@ from feast_skew.engines.spark.plans import (
     measured_schema,
 )
 from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks, closed, opened
-from feast_skew.judging.profiling import to_pairs
-from feast_skew.measuring.drawing import compared_mask, drawn_mask
+from feast_skew.judging.profiling import compared_pairs
+from feast_skew.measuring.drawing import drawn_mask
 from feast_skew.measuring.tally import Tally
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Cause
@@ -84,17 +84,10 @@ def profiled(batches: Batches, view: ViewPlan, bins: Mapping[str, Bins]) -> Batc
     for table in blocks(opened(batches, measured_schema(view)), BLOCK):
         for part in measurements_of(table, view):
             for feature in part.features:
-                if feature.name not in bins:
+                pairs = compared_pairs(part, feature) if feature.name in bins else None
+                if pairs is None:
                     continue
-                pairs = part.pairs[feature.name]
-                rows = np.flatnonzero(compared_mask(pairs))
-                if not len(rows):
-                    continue
-                take, same = pa.array(rows), pairs.classes[rows] == PairClass.MATCH
-                both = to_pairs(
-                    feature.declared.kind, pairs.offline.take(take), pairs.online.take(take), same, part.order[rows]
-                )
-                one = Profile.counted(both, bins[feature.name])
+                one = Profile.counted(pairs, bins[feature.name])
                 folded[feature.name] = folded[feature.name] + one if feature.name in folded else one
     if folded:
         yield pa.record_batch({"profiles": pa.array([zlib.compress(pickle.dumps(folded))], pa.binary())})
@@ -131,8 +124,7 @@ def wrong(
     numbers = {feature.name: i for i, feature in enumerate(view.features)}
     for batch in opened(batches, measured_schema(view)):
         for part in measurements_of(pa.Table.from_batches([batch]), view):
-            held = np.where(part.rows.aligned != NO_INSTANT, part.rows.aligned, part.rows.before)
-            held = np.where(held != NO_INSTANT, held, part.rows.latest)
+            held = part.rows.held
             for feature in part.features:
                 if feature.name not in names:
                     continue

@@ -6,7 +6,6 @@ import pickle
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +17,12 @@ from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.engines.spark.columns import (
     batch_of,
-    packed,
     unpacked,
     unpacked_keys,
     whole_table,
 )
 from feast_skew.engines.spark.failures import telling
-from feast_skew.engines.spark.measured_rows import measured_batches, measurements_of
+from feast_skew.engines.spark.measured_rows import measured_batches, measurements_of, taught_table
 from feast_skew.engines.spark.plans import (
     DIGEST,
     OLDER,
@@ -33,6 +31,7 @@ from feast_skew.engines.spark.plans import (
     TAUGHT,
     measured_schema,
     online_schema,
+    parts_of,
     source_schema,
 )
 from feast_skew.engines.spark.spool import SpooledRows
@@ -90,16 +89,16 @@ def measured(batches: Batches, view: ViewPlan, as_of: int, secret: Secret | None
     The same code as in one process: this is a view with fewer entities. Gives blocks of measured rows, and last of a digest.
     """
     begun, spent = time.perf_counter(), {"online": 0.0}
-    first: list[tuple[int, pa.RecordBatch]] = []
+    first: list[pa.RecordBatch] = []
     with closing(SpooledRows(source_schema(view, view.features), gives_all_ties=gives_all_ties)) as spool:
         for batch in batches:
             sides, starts = batch.column("side").to_pylist(), batch.column("first").to_pylist()
             for side, start, raw in zip(sides, starts, batch.column("block"), strict=True):
                 if side == ONLINE:
-                    first.append((start, rows_of(raw, online_schema(view))))
+                    first.append(rows_of(raw, online_schema(view)))
                 else:
                     spool.add(start, raw.as_buffer())
-        entities, place, found, notes = _entities([one for _, one in first], online_schema(view), view, spent)
+        entities, place, found, notes = _entities(first, online_schema(view), view, spent)
         first.clear()
         spool.index = KeyIndex(entities)
         spent["spool"] = time.perf_counter() - begun
@@ -149,20 +148,12 @@ def _entities(
 
 
 @telling
-def taught(batches: Batches, view: ViewPlan, features: Sequence[FeaturePlan], names: Mapping[str, str]) -> Batches:
-    """Bring what a retrieval gave into rows by the place of their entity; `names` are its columns by feature."""
-    schema = measured_schema(view)
-    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+def taught(batches: Batches, view: ViewPlan, part: int, names: Mapping[str, str]) -> Batches:
+    """Bring what a retrieval gave for a part into rows by the place of their entity; `names` are its columns by feature."""
     for batch in batches:
         table = pa.Table.from_batches([batch])
-        columns: dict[str, Any] = {
-            "kind": np.full(table.num_rows, TAUGHT, dtype=np.int8),
-            "place": table.column(SEQUENCE),
-        }
-        for feature in features:
-            values = declared_values(feature, table.column(names[feature.name]))
-            columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
-        yield batch_of(columns, schema, table.num_rows)
+        found = {f.name: declared_values(f, table.column(names[f.name])) for f in parts_of(view)[part]}
+        yield from taught_table(view, part, np.asarray(table.column(SEQUENCE)), found).to_batches()
 
 
 @telling
@@ -173,17 +164,18 @@ def retaken(batches: Batches, view: ViewPlan, parts: Sequence[int]) -> Batches:
     kinds = {
         kind: table.filter(pc.equal(table.column("kind"), kind)).combine_chunks() for kind in (PAIR, OLDER, TAUGHT)
     }
-    rows, answers = kinds[PAIR], kinds[TAUGHT]
+    rows = kinds[PAIR]
     measurements = measurements_of(rows, view, kinds[OLDER])
     place = np.asarray(rows.column("place"))
     numbers = {feature.name: i for i, feature in enumerate(view.features)}
     order = np.argsort(place, kind="stable")
-    positions = order[np.searchsorted(place, np.asarray(answers.column("place")), sorter=order)]
-    # Of several answers to one question the last is taken, as a training set would keep one.
-    unique, last = np.unique(positions[::-1], return_index=True)
-    answers = answers.take(pa.array(len(positions) - 1 - last))
     for number in parts:
         part = measurements[number]
+        answers = kinds[TAUGHT].filter(pc.equal(kinds[TAUGHT].column("part"), number)).combine_chunks()
+        positions = order[np.searchsorted(place, np.asarray(answers.column("place")), sorter=order)]
+        # Of several answers to one question the last is taken, as a training set would keep one.
+        unique, last = np.unique(positions[::-1], return_index=True)
+        answers = answers.take(pa.array(len(positions) - 1 - last))
         found = {f.name: unpacked(f"off{numbers[f.name]}", answers, f.declared) for f in part.features}
         take_over(part, answered(part, unique, found).taken())
     yield from closed(_rows(view, measurements, place, [], {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import KeySet, key_hashes, value_bytes
-from feast_skew.core.model import ViewPlan
+from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.engines.spark.columns import (
     as_place,
     batch_of,
@@ -29,9 +29,10 @@ from feast_skew.engines.spark.plans import (
     ONLINE,
     SourceRows,
     online_schema,
+    source_schema,
 )
-from feast_skew.engines.spark.tasks.batches import Batches, blocks, exchanged
-from feast_skew.stores.base import OnlineRows
+from feast_skew.engines.spark.tasks.batches import Batches, block_row, blocks, exchanged
+from feast_skew.stores.base import OfflineBatch, OnlineRows
 from feast_skew.stores.redis.remote import PATIENCE, Recipe, RemoteReader
 from feast_skew.stores.rows import declared_values, offline_batch
 
@@ -59,25 +60,34 @@ def reader_of(secret: Secret) -> RemoteReader:
 @telling
 def offline_rows(batches: Batches, source: SourceRows) -> Batches:
     """Bring rows of a source into offline rows; of those with a null in the key only that they are there."""
-    view, schema = source.view, source.schema
-    numbers = {feature.name: i for i, feature in enumerate(view.features)}
     for batch in batches:
-        table = pa.Table.from_batches([batch])
-        found = offline_batch(table, source.columns, view.keys, source.where)
-        keys, rows = found.keys, len(found.instants)
-        columns: dict[str, Any] = {
-            "key": value_bytes(keys, view.keys) if view.keys.keys else pa.array([b""] * rows, pa.binary()),
-            "ts": found.instants,
-            "created": found.created,
-            "seq": found.values.column(SEQUENCE),
-            **packed_keys(keys, view.keys),
-        }
-        for feature in source.features:
-            values = declared_values(feature, found.values.column(feature.name))
-            columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
-        yield batch_of(columns, schema, rows)
-        if found.null_keys:
-            yield batch_of({}, schema, found.null_keys)
+        found = offline_batch(pa.Table.from_batches([batch]), source.columns, source.view.keys, source.where)
+        yield from packed_offline(source.view, source.features, found, found.values.column(SEQUENCE), declared_values)
+
+
+def packed_offline(
+    view: ViewPlan,
+    features: Sequence[FeaturePlan],
+    found: OfflineBatch,
+    sequence: pa.ChunkedArray | np.ndarray,
+    declare: Callable[[FeaturePlan, pa.ChunkedArray], pa.Array],
+) -> Batches:
+    """Give rows of a source with their order in it, and a row without a key for each one with a null in it."""
+    schema, keys, rows = source_schema(view, features), found.keys, len(found.instants)
+    numbers = {feature.name: i for i, feature in enumerate(view.features)}
+    columns: dict[str, Any] = {
+        "key": value_bytes(keys, view.keys),
+        "ts": found.instants,
+        "created": found.created,
+        "seq": sequence,
+        **packed_keys(keys, view.keys),
+    }
+    for feature in features:
+        values = declare(feature, found.values.column(feature.name))
+        columns |= packed(f"off{numbers[feature.name]}", values, feature.declared)
+    yield batch_of(columns, schema, rows)
+    if found.null_keys:
+        yield batch_of({}, schema, found.null_keys)
 
 
 @dataclass(frozen=True)
@@ -90,27 +100,26 @@ class Exchange:
     wanted: np.ndarray | None = None
 
     def __call__(self, batches: Batches) -> Batches:
-        """Send rows on their way."""
-        return exchanged(batches, self.keys, self.side, self.buckets, self.wanted)
+        """Send rows on their way; keys with a null in them belong to nobody."""
+        whole = (batch.filter(pc.is_valid(batch.column("key"))) for batch in batches)
+        return exchanged(whole, self.keys, self.side, self.buckets, self.wanted)
 
 
 @telling
 def sent(batches: Batches, exchange: Exchange) -> Batches:
-    """Send offline or online rows that are there already; keys with a null in them belong to nobody."""
-    yield from exchange(batch.filter(pc.is_valid(batch.column("key"))) for batch in batches)
+    """Send offline or online rows that are there already."""
+    yield from exchange(batches)
 
 
 @telling
 def offline_sent(batches: Batches, source: SourceRows, exchange: Exchange) -> Batches:
     """Bring rows of a source into offline rows, and send them."""
-    rows = offline_rows(batches, source)
-    yield from exchange(batch for batch in rows if not batch.num_rows or batch.column("key").null_count == 0)
+    yield from exchange(offline_rows(batches, source))
 
 
 @telling
 def online_sent(batches: Batches, view: ViewPlan, secret: Secret, exchange: Exchange) -> Batches:
     """Read online rows, and send them; what the reader met goes with the first bucket."""
-    schema = online_schema(view)
     notes: list[pa.RecordBatch] = []
 
     def rows() -> Batches:
@@ -122,9 +131,7 @@ def online_sent(batches: Batches, view: ViewPlan, secret: Secret, exchange: Exch
 
     yield from exchange(rows())
     for note in notes:
-        block = note.cast(schema).serialize().to_pybytes()
-        values = {"bucket": [exchange.buckets[0]], "side": [ONLINE], "first": [-1], "block": [block]}
-        yield pa.RecordBatch.from_pydict(values, schema=EXCHANGED)
+        yield block_row({"bucket": exchange.buckets[0], "side": ONLINE, "first": -1}, note, EXCHANGED)
 
 
 @telling
