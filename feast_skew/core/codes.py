@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.arrays import distinct
+
 _DENSE = 8
 """Whole numbers are found in a table of their range while that holds at most so many places per value."""
 
@@ -34,7 +36,7 @@ def codes_of(column: pa.Array) -> Codes:
     low, high = int(known.min()), int(known.max())
     if high - low < _DENSE * len(known):
         return _Range(low, high)
-    return _Sorted(np.unique(known))
+    return _Sorted(distinct(known))
 
 
 def place(known: np.ndarray, numbers: np.ndarray) -> np.ndarray:

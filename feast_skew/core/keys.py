@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.arrays import distinct
 from feast_skew.core.codes import Codes, codes_of, place
 from feast_skew.core.columns import bare_rows, in_one_piece
 from feast_skew.core.plain import python_value
@@ -109,7 +110,7 @@ class KeyIndex:
                 codes = code
                 continue
             combined = _fold(codes, code, coded.size)
-            known = np.unique(combined[combined >= 0])
+            known = distinct(combined[combined >= 0])
             self._folds.append((known, coded.size))
             codes = place(known, combined)
         position = np.full(0 if codes is None else int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)

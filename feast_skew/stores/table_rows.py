@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import microseconds
-from feast_skew.core.arrays import Instants, Mask, Positions
+from feast_skew.core.arrays import Instants, Mask, Positions, distinct
 from feast_skew.core.equality import EXACT, equal_or_null
 from feast_skew.core.keys import KeySet, cast_keys
 from feast_skew.core.model import FeaturePlan
@@ -138,7 +138,7 @@ def resolve(table: TableRows, entity: Positions, features: Sequence[FeaturePlan]
         ~agrees,
         newest,
         repeated=int((sizes - 1)[merged].sum()),
-        repeated_entities=len(np.unique(entity[order[starts[merged]]])),
+        repeated_entities=len(distinct(entity[order[starts[merged]]])),
         contradicting=int(sizes[~agrees].sum()),
     )
 

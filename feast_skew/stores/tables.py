@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, Timeline, microseconds
-from feast_skew.core.arrays import Instants, Mask, Positions
+from feast_skew.core.arrays import Instants, Mask, Positions, distinct
 from feast_skew.core.columns import bare_rows
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
@@ -147,8 +147,8 @@ def join_tables(offline: TableRows, online: TableRows, view: ViewPlan, as_of: in
         offline_rows,
         online_rows,
         {
-            "offline": len(np.unique(offline_entity[offline_rows.unknown])),
-            "online": len(np.unique(online_entity[online_rows.unknown])),
+            "offline": len(distinct(offline_entity[offline_rows.unknown])),
+            "online": len(distinct(online_entity[online_rows.unknown])),
         },
     )
 
