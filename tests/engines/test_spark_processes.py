@@ -119,6 +119,30 @@ def test_ctrl_c_in_mid_read(world: World, tmp_path: Path, scratch: Path, how: st
     assert repo.files() == before
 
 
+def test_a_jvm_that_dies_in_mid_read(world: World, tmp_path: Path) -> None:
+    """As one does that runs out of memory: told by one line, with nothing half-written; its own files stay where it died."""
+    repo, scratch = copy_of(world, tmp_path / "repo"), tmp_path / "scratch"
+    scratch.mkdir()
+    process = start("command", repo, scratch, "--max-ops", "150", "--output", f"json={tmp_path / 'report.json'}")
+    try:
+        reading = world.executors_read(100, of=process.pid)
+        eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
+        everyone = family(process)
+        next(one for one in everyone if "java" in one.name()).kill()
+        _, err = process.communicate(timeout=120)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    print(err)
+    assert process.returncode == 3
+    assert err.rstrip().splitlines()[-1].startswith("feast-skew: driver_stats: measuring (")
+    assert "Spark's JVM has ended" in err
+    assert "spark.driver.memory" in err
+    eventually(lambda: not alive(everyone), "no Python is left", PROMPTLY)
+    assert not (tmp_path / "report.json").exists()
+    assert not list(scratch.glob("feast-skew-*"))
+
+
 class Watched:
     """What every process of a family ever had on its command line, and what was staged meanwhile."""
 

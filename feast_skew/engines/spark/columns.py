@@ -6,7 +6,7 @@ of the same feature may be integers, such types have a second column beside, `of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -96,6 +96,12 @@ def batch_of(columns: Mapping[str, pa.Array | np.ndarray], schema: pa.Schema, ro
         array = in_one_piece(found) if isinstance(found, (pa.Array, pa.ChunkedArray)) else pa.array(found)
         arrays.append(array if array.type == field.type else array.cast(field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def of_size(whole: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    """Cut rows into batches of about so many bytes; of one row where that is larger."""
+    rows = max(1, size * whole.num_rows // max(1, whole.nbytes))
+    yield from (whole.slice(start, rows) for start in range(0, whole.num_rows, rows))
 
 
 def whole_table(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:

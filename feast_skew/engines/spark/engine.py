@@ -19,12 +19,14 @@ from feast_skew.engines.spark import wrong_rows
 from feast_skew.engines.spark.collected import measured_rows, together
 from feast_skew.engines.spark.columns import key_names, unpacked_keys
 from feast_skew.engines.spark.exchange import buckets_of
+from feast_skew.engines.spark.frames import mapped
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.measured_rows import is_tied, measurements_of, taught_table
 from feast_skew.engines.spark.online import OnlineFrames
 from feast_skew.engines.spark.plans import (
     BLOCKS,
     DIGEST,
+    EXCHANGED,
     KEY_TEXTS,
     OFFLINE,
     OLDER,
@@ -55,7 +57,7 @@ from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 from feast_skew.stores.base import OnlineReader, RowSource
 from feast_skew.stores.feast_offline import FeastOfflineReader
 
-ENTITIES_A_TASK = 200_000
+ENTITIES_A_TASK = 250_000
 MOST_WANTED = 1_000_000
 """Entities of a sample whose hashes go to executors, which then send the rows of these alone."""
 
@@ -224,8 +226,8 @@ class SparkEngine:
         rows = self._plain(view, place).where(f"kind <> {DIGEST}").unionByName(answers)
         partitions = self._partitions(self._populations.sample(view)[1].entities)
         task = partial(measuring.retaken, view=sendable(view), parts=parts)
-        frame = self._sources.mapped(rows.repartition(partitions, "place"), task, BLOCKS)
-        self._jobs.run(f"{view.name}: training's values", lambda: frame.write.parquet(taken), "offline")
+        frame = mapped(rows.repartition(partitions, "place"), task, BLOCKS)
+        self._jobs.run(f"{view.name}: training's values", partial(self._staging.save, frame, taken), "offline")
         return taken
 
     def _write_measured(self, view: ViewPlan, place: str) -> None:
@@ -234,7 +236,8 @@ class SparkEngine:
         buckets = buckets_of(partitions)
         secret, online = self._online.frame(view, entities, reading.Exchange(view.keys, ONLINE, buckets))
         wanted = self._wanted(view, entities, size)
-        offline = self._sources.sent(view, reading.Exchange(view.keys, OFFLINE, buckets, wanted))
+        sent = reading.Exchange(view.keys, OFFLINE, buckets, wanted)
+        offline = self._sources.rows(view, view.features).passed(sent, EXCHANGED)
         measured = partial(
             measuring.measured,
             view=sendable(view),
@@ -243,7 +246,7 @@ class SparkEngine:
             gives_all_ties=self._offline.gives_all_ties,
         )
         both = online.unionByName(offline).repartition(partitions, "bucket")
-        self._sources.mapped(both, measured, BLOCKS).write.parquet(place)
+        self._staging.save(mapped(both, measured, BLOCKS), place)
 
     def _wanted(self, view: ViewPlan, entities: Any, size: SampleSize) -> np.ndarray | None:
         """Give the hashes of the entities of a small sample, so that the rows of others need not be sent; else None."""
@@ -255,22 +258,24 @@ class SparkEngine:
     def _partitions(self, entities: int) -> int:
         if self._settings.partitions is not None:
             return self._settings.partitions
-        return max(self._sources.parallelism, -(-entities // ENTITIES_A_TASK))
+        # As many at a time as there are tasks at a time, so that none is left for a turn of its own.
+        turns = -(-entities // (ENTITIES_A_TASK * self._sources.parallelism))
+        return max(1, turns) * self._sources.parallelism
 
     def _plain(self, view: ViewPlan, place: str) -> Any:
         """Give measured rows as rows of Spark."""
         task = partial(folding.plain_rows, view=sendable(view))
-        return self._sources.mapped(self._staging.read(place), task, measured_schema(view))
+        return mapped(self._staging.read(place), task, measured_schema(view))
 
     def _collect_drawn(self, view: ViewPlan, place: str, tallies: Sequence[Tally], older: int) -> list[ViewMeasurement]:
         frame, sent = self._staging.read(place), sendable(view)
         draw = partial(folding.drawn, view=sent, tallies=tallies)
-        chosen = self._sources.mapped(frame.where(f"kind = {PAIR}"), draw, BLOCKS)
+        chosen = mapped(frame.where(f"kind = {PAIR}"), draw, BLOCKS)
         rows = measured_rows(view, self._jobs.run(f"{view.name}: drawn rows", chosen.toArrow, "fold"))
         versions = None
         if older:
             task = partial(folding.earlier, view=sent, places=np.asarray(rows.column("place")))
-            wanted = self._sources.mapped(frame.where(f"kind = {OLDER}"), task, BLOCKS)
+            wanted = mapped(frame.where(f"kind = {OLDER}"), task, BLOCKS)
             versions = measured_rows(view, self._jobs.run(f"{view.name}: earlier versions", wanted.toArrow, "fold"))
         return self._measurements(view, rows, versions)
 
@@ -289,9 +294,9 @@ class SparkEngine:
         frame = self._staging.read(place).where(f"kind = {PAIR}")
         fold = partial(folding.profiled, view=sendable(view), bins=bins)
         schema = pa.schema([pa.field("profiles", pa.binary())])
-        folded = self._sources.mapped(frame, fold, schema)
+        folded = mapped(frame, fold, schema)
         if self._partitions(self._populations.sample(view)[1].entities) > _MERGED_BY:
-            folded = self._sources.mapped(folded.repartition(_MERGED_BY), folding.merged, schema)
+            folded = mapped(folded.repartition(_MERGED_BY), folding.merged, schema)
         table = self._jobs.run(f"{view.name}: profiles", folded.toArrow, "fold")
         total: dict[str, Profile] = {}
         for raw in table.column(0).to_pylist():
@@ -311,7 +316,7 @@ class SparkEngine:
 
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
         task = partial(folding.texts, view=sendable(view), order=self._offline.key_order(view))
-        alike = self._sources.mapped(frame, task, KEY_TEXTS).groupBy("text", "instant").count()
+        alike = mapped(frame, task, KEY_TEXTS).groupBy("text", "instant").count()
         apart = F.when(F.col("count") > 1, F.col("count")).otherwise(0)
         by_text = alike.groupBy("text").agg(F.sum("count").alias("count"), F.sum(apart).alias("together"))
         totals = by_text.agg(F.sum(apart).alias("always"), F.sum("together").alias("together"))
@@ -341,11 +346,11 @@ class SparkEngine:
             causes={one.feature.name: one.explained.causes for one in wrong},
         )
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
-        rows = self._sources.mapped(frame, task, WRONG_ROWS)
+        rows = mapped(frame, task, WRONG_ROWS)
         known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
         place = self._staging.path("wrong", wrong_rows.STAGED)
         with_causes = rows.join(known, ["place", "feature"], "left")
-        self._jobs.run(f"{view.name}: wrong rows", lambda: with_causes.write.parquet(place), "wrong rows")
+        self._jobs.run(f"{view.name}: wrong rows", partial(self._staging.save, with_causes, place), "wrong rows")
         self._wrong.append(place)
 
     def finish(self, report: SkewReport) -> None:

@@ -45,6 +45,12 @@ def told_by(error: BaseException, stage: str) -> SkewError:
 
     `stage` says what was under way, and how far it was.
     """
+    if _is_lost(error):
+        return EngineUnavailable(
+            f"{stage}: Spark's JVM has ended",
+            hint="it may have run out of memory: set spark.driver.memory under spark_conf in feature_store.yaml, "
+            "or by spark-submit's --driver-memory",
+        )
     text = str(error)
     found = _TOLD.search(text)
     if found is not None:
@@ -53,6 +59,12 @@ def told_by(error: BaseException, stage: str) -> SkewError:
         # A source that cannot be read is named, and would fail at any stage.
         return kind(message if kind is errors.SourceUnreadable else f"{stage}: {message}", hint=hint)
     return EngineUnavailable(f"{stage}: Spark failed", hint=reason_of(error))
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Tell whether an error comes of a JVM that does not answer any more."""
+    lost = isinstance(error, (ConnectionError, EOFError)) or type(error).__name__ == "Py4JNetworkError"
+    return lost or (error is not None and _is_lost(error.__cause__ or error.__context__))
 
 
 def reason_of(error: BaseException) -> str:

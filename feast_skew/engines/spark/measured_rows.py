@@ -13,7 +13,7 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.earlier import equal_to_earlier
 from feast_skew.core.model import ViewPlan
 from feast_skew.core.pairs import FeaturePairs, RowState
-from feast_skew.engines.spark.columns import batch_of, packed, packed_keys, unpacked, unpacked_keys
+from feast_skew.engines.spark.columns import batch_of, of_size, packed, packed_keys, unpacked, unpacked_keys
 from feast_skew.engines.spark.plans import OLDER, PAIR, TAUGHT, measured_schema, parts_of
 from feast_skew.measuring.view import ViewMeasurement
 
@@ -24,7 +24,7 @@ _STALE, _AHEAD, _TIED = 1, 2, 4
 def measured_batches(
     view: ViewPlan, parts: Sequence[ViewMeasurement], place: np.ndarray, schema: pa.Schema, size: int
 ) -> Iterator[pa.RecordBatch]:
-    """Give the entities of a measurement as rows, at most so many in a batch, then the earlier versions of their rows."""
+    """Give the entities of a measurement as rows, in batches of about so many bytes, then the earlier versions of their rows."""
     numbers = {feature.name: i for i, feature in enumerate(view.features)}
     rows = parts[0].rows
     columns: dict[str, Any] = {
@@ -46,7 +46,7 @@ def measured_batches(
             columns[f"class{i}"] = pairs.classes.astype(np.int8)
             columns[f"was{i}"] = equal_to_earlier(feature, pairs, part.older_positions, part.older.get(feature.name))
     whole = batch_of(columns, schema, len(place))
-    yield from (whole.slice(start, size) for start in range(0, whole.num_rows, size))
+    yield from of_size(whole, size)
     for number, part in enumerate(parts):
         if not len(part.older_positions):
             continue
@@ -57,7 +57,7 @@ def measured_batches(
         }
         for feature in part.features:
             older |= packed(f"off{numbers[feature.name]}", part.older[feature.name], feature.declared)
-        yield batch_of(older, schema, len(part.older_positions))
+        yield from of_size(batch_of(older, schema, len(part.older_positions)), size)
 
 
 def measurements_of(table: pa.Table, view: ViewPlan, older: pa.Table | None = None) -> list[ViewMeasurement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.spark.columns import key_names, unpacked_keys
+from feast_skew.engines.spark.frames import mapped
 from feast_skew.engines.spark.plans import EXCHANGED, online_schema, sendable
 from feast_skew.engines.spark.sealing import PackedRecipe, SealedRecipe, seal
 from feast_skew.engines.spark.sources import Sources
@@ -42,7 +44,8 @@ class OnlineFrames:
     def close(self) -> None:
         """Let executors forget how the store is reached."""
         for secret in self._secrets:
-            secret.destroy()
+            with contextlib.suppress(Exception):  # of a session that is gone
+                secret.destroy()
 
     def take_notes(self, notes: Sequence[Notes]) -> None:
         """Tell the driver's reader what those of the executors came upon; it gives the findings of all."""
@@ -59,21 +62,21 @@ class OnlineFrames:
             first = entities.orderBy("place").limit(_HELD).toArrow()
             if self._online.reads_in_bulk(view, unpacked_keys(first, view.keys)):
                 # Those that read at a time share the limit. How many do is known of a cluster that grows only by giving it
-                # no more tasks; without a limit a task has no more entities than others have.
+                # no more tasks. Entities are staged in as many files as there are tasks at a time, and stay where they are.
                 readers = min(partitions, self._sources.parallelism)
                 recipe = self._online.recipe([view], readers)
-                secret, tasks = self._hidden(recipe), partitions if recipe.max_ops is None else readers
+                secret = self._hidden(recipe)
                 read = partial(reading.online_sent, view=sendable(view), secret=secret, exchange=exchange)
-                spread = entities.select("key", "place", *key_names(view.keys)).repartition(tasks)
-                return secret, self._sources.mapped(spread, read, EXCHANGED)
+                asked = entities.select("key", "place", *key_names(view.keys))
+                return secret, mapped(asked if recipe.max_ops is None else asked.coalesce(readers), read, EXCHANGED)
         schema = pa.schema(
             [field for field in online_schema(view) if field.name in ("key", "place", *key_names(view.keys))]
         )
         place = self._staging.path("entities", schema)
-        entities.select(*schema.names).write.parquet(place)
+        self._staging.save(entities.select(*schema.names), place)
         tables = self._read_here(view, place)
         staged = self._staging.read(self._staging.write("online", tables, online_schema(view)))
-        return None, self._sources.mapped(staged, partial(reading.sent, exchange=exchange), EXCHANGED)
+        return None, mapped(staged, partial(reading.passed, then=exchange), EXCHANGED)
 
     def _read_here(self, view: ViewPlan, place: str) -> Iterator[pa.Table]:
         schema = online_schema(view)

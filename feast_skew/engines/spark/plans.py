@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from feast_skew.core.keys import KeySet
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.types import Kind
 from feast_skew.engines.spark.columns import carried, key_fields
@@ -28,6 +29,21 @@ EXCHANGED = pa.schema(
     ]
 )
 """Blocks on their way to the partition of their entities; `first` orders those of one side."""
+
+
+def counted_schema(keys: KeySet, views: int) -> pa.Schema:
+    """Give the columns of entities: for each view its rows, and marks of whether any lies up to the run's instant or beyond."""
+    counts = [
+        field
+        for i in range(views)
+        for field in (
+            pa.field(f"rows{i}", pa.int64()),
+            pa.field(f"known{i}", pa.int32()),
+            pa.field(f"later{i}", pa.int32()),
+        )
+    ]
+    return pa.schema([pa.field("key", pa.binary()), *key_fields(keys), *counts])
+
 
 BLOCKS = pa.schema([pa.field("kind", pa.int8()), pa.field("block", pa.binary())])
 """Blocks of measured rows, each of one kind."""

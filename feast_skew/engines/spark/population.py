@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,13 @@ from feast_skew.core.keys import KeySet, value_bytes
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.base import KnownSize, PopulationSize
 from feast_skew.engines.spark.columns import batch_of, key_fields, key_names, packed_keys, unpacked_keys
+from feast_skew.engines.spark.exchange import buckets_of
+from feast_skew.engines.spark.frames import OfflineRows, mapped
 from feast_skew.engines.spark.jobs import Jobs
+from feast_skew.engines.spark.plans import EXCHANGED, counted_schema
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
-from feast_skew.engines.spark.tasks import reading
+from feast_skew.engines.spark.tasks.entities import Counting, gathered
 from feast_skew.errors import SkewError
 from feast_skew.measuring.sampling import Known, Population, SampleSize, ViewSample
 
@@ -62,56 +65,44 @@ class Populations:
     def find(self, keys: KeySet, views: Sequence[ViewPlan]) -> PopulationSize:
         """Find the entities of a key set in one job; when it fails, view by view, to name those that cannot be read."""
         errors: dict[str, SkewError] = {}
-        frames: dict[str, Any] = {}
+        sources: dict[str, OfflineRows] = {}
         for view in views:
             try:
-                frames[view.name] = self._sources.frame(view, ())
+                sources[view.name] = self._sources.rows(view, ())
             except SkewError as error:
                 errors[view.name] = error
         try:
-            found = self._stage(keys, frames)
+            found = self._stage(keys, sources)
         except SkewError as error:
-            if len(frames) == 1:
-                errors[next(iter(frames))] = error
-                frames = {}
-            for name in list(frames):
+            if len(sources) == 1:
+                errors[next(iter(sources))] = error
+                sources = {}
+            for name in list(sources):
                 try:
-                    self._stage(keys, {name: frames[name]})
+                    self._stage(keys, {name: sources[name]})
                 except SkewError as own:
                     errors[name] = own
-                    del frames[name]
-            found = self._stage(keys, frames)
-        sizes = self._sizes(found, keys, list(frames))
+                    del sources[name]
+            found = self._stage(keys, sources)
+        sizes = self._sizes(found, keys, list(sources))
         size = PopulationSize(*sizes, errors)
-        self._found[keys] = _Found(found, {name: i for i, name in enumerate(frames)}, size)
+        self._found[keys] = _Found(found, {name: i for i, name in enumerate(sources)}, size)
         return size
 
-    def _stage(self, keys: KeySet, frames: Mapping[str, Any]) -> str:
-        from pyspark.sql import functions as F  # noqa: N812  as everywhere
-
-        schema = _schema(keys, len(frames))
-        if not frames:
+    def _stage(self, keys: KeySet, sources: Mapping[str, OfflineRows]) -> str:
+        schema = _schema(keys, len(sources))
+        if not sources:
             return self._staging.write("population", [], schema)
-        names = key_names(keys)
-        parts = [frame.select("key", "ts", *names, F.lit(i).alias("v")) for i, frame in enumerate(frames.values())]
-        rows = parts[0]
-        for part in parts[1:]:
-            rows = rows.unionByName(part)
+        buckets = buckets_of(self._sources.shuffled_by)
         counted = [
-            column
-            for i in range(len(frames))
-            for column in (
-                F.sum(F.when(F.col("v") == i, 1).otherwise(0)).alias(f"rows{i}"),
-                F.max(F.when((F.col("v") == i) & (F.col("ts") <= self._as_of), 1).otherwise(0)).alias(f"known{i}"),
-                F.max(F.when((F.col("v") == i) & (F.col("ts") > self._as_of), 1).otherwise(0)).alias(f"later{i}"),
-            )
+            source.passed(Counting(keys, i, len(sources), self._as_of, buckets), EXCHANGED)
+            for i, source in enumerate(sources.values())
         ]
-        entities = rows.groupBy("key").agg(*(F.first(name).alias(name) for name in names), *counted)
-        columns = [name for name in schema.names if name != "place"]
-        placed = partial(reading.placed, keys=keys, seed=self._seed)
+        # By the column alone, so that Spark puts small partitions together.
+        sent = reduce(lambda one, other: one.unionByName(other), counted).repartition("bucket")
         place = self._staging.path("population", schema)
-        whole = self._sources.mapped(entities.select(*columns), placed, schema)
-        self._jobs.run(f"entities by {keys}", lambda: whole.write.parquet(place), "sampling")
+        whole = mapped(sent, partial(gathered, keys=keys, views=len(sources), seed=self._seed), schema)
+        self._jobs.run(f"entities by {keys}", partial(self._staging.save, whole, place), "sampling")
         return place
 
     def _sizes(self, place: str, keys: KeySet, views: list[str]) -> tuple[int, dict[str, KnownSize]]:
@@ -212,7 +203,9 @@ class Populations:
             **packed_keys(entities, keys),
         }
         table = pa.Table.from_batches([batch_of(columns, schema, rows)])
-        return self._staging.read(self._staging.write("entities", [table], schema))
+        share = max(1, -(-rows // self._sources.parallelism))
+        parts = (table.slice(start, share) for start in range(0, rows, share))
+        return self._staging.read(self._staging.write("entities", parts, schema, share))
 
     def unknown(self, view: ViewPlan, entities: pa.Table) -> Mask:
         """Tell which of some entities the source of a view does not know."""
@@ -257,16 +250,7 @@ class Populations:
 
 
 def _schema(keys: KeySet, views: int) -> pa.Schema:
-    counts = [
-        field
-        for i in range(views)
-        for field in (
-            pa.field(f"rows{i}", pa.int64()),
-            pa.field(f"known{i}", pa.int32()),
-            pa.field(f"later{i}", pa.int32()),
-        )
-    ]
-    return pa.schema([pa.field("key", pa.binary()), *key_fields(keys), *counts, pa.field("place", pa.int64())])
+    return pa.schema([*counted_schema(keys, views), pa.field("place", pa.int64())])
 
 
 def _any_known(views: int) -> Any:

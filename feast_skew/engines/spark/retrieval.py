@@ -12,6 +12,7 @@ import pyarrow as pa
 from feast_skew.core.model import ViewPlan
 from feast_skew.core.types import Kind
 from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.frames import mapped
 from feast_skew.engines.spark.measured_rows import taught_table
 from feast_skew.engines.spark.plans import measured_schema, parts_of, sendable
 from feast_skew.engines.spark.sources import Sources
@@ -46,9 +47,9 @@ class Retrieval:
         if answered is not None:
             names = {feature.name: full_name(feature) for feature in features}
             task = partial(measuring.taught, view=sendable(view), part=number, names=names)
-            return self._sources.mapped(answered.select(reading.SEQUENCE, *names.values()), task, schema)
+            return mapped(answered.select(reading.SEQUENCE, *names.values()), task, schema)
         place = self._staging.path("asked", schema)
-        asked.write.parquet(place)
+        self._staging.save(asked, place)
         tables = self._asked_here(view, place, number)
         return self._staging.read(self._staging.write("taught", tables, schema))
 

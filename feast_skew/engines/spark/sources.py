@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.engines.spark.plans import EXCHANGED, SourceRows, sendable, source_schema
+from feast_skew.engines.spark.frames import OfflineRows
+from feast_skew.engines.spark.plans import SourceRows, sendable, source_schema
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import reading
 from feast_skew.errors import SkewError
@@ -47,6 +47,14 @@ class Sources:
         except Exception:  # noqa: BLE001  Spark Connect does not tell
             return 8
 
+    @property
+    def shuffled_by(self) -> int:
+        """How many partitions Spark shuffles into where nobody says; it puts small ones together."""
+        try:
+            return max(1, int(self._session.conf.get("spark.sql.shuffle.partitions")))
+        except Exception:  # noqa: BLE001  `auto`, as Databricks has it
+            return 200
+
     def frame(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Any:
         """Give the offline rows of a view with the values of some features (none: keys and timestamps only).
 
@@ -55,21 +63,16 @@ class Sources:
         SourceUnreadable
             When the source is missing or lacks a column.
         """
+        return self.rows(view, features).frame()
+
+    def rows(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> OfflineRows:
+        """Give the offline rows of a view before it is said what becomes of them; see `frame`."""
         schema = source_schema(view, features)
         found = self._named(view, features)
         if found is None:
-            return self._staging.read(self._staged_at(view, features)).select(*schema.names)
-        named, rows = found
-        return self.mapped(named, partial(reading.offline_rows, source=rows), schema)
-
-    def sent(self, view: ViewPlan, exchange: reading.Exchange) -> Any:
-        """Give the offline rows of a view with all values, in blocks on their way to the partitions of their entities."""
-        found = self._named(view, view.features)
-        if found is None:
-            staged = self._staging.read(self._staged_at(view, view.features))
-            return self.mapped(staged, partial(reading.sent, exchange=exchange), EXCHANGED)
-        named, rows = found
-        return self.mapped(named, partial(reading.offline_sent, source=rows, exchange=exchange), EXCHANGED)
+            return OfflineRows(self._staging.read(self._staged_at(view, features)).select(*schema.names), schema)
+        named, source = found
+        return OfflineRows(named, schema, source)
 
     def _named(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> tuple[Any, SourceRows] | None:
         """Give the source's own rows with their order, and how they become offline rows; None where Feast reads without Spark."""
@@ -97,14 +100,6 @@ class Sources:
             where,
         )
         return named, rows
-
-    def mapped(
-        self, frame: Any, task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
-    ) -> Any:
-        """Let executors run a function from batches to batches, which gives the columns of a schema."""
-        from pyspark.sql.pandas.types import from_arrow_schema
-
-        return frame.mapInArrow(task, from_arrow_schema(schema))
 
     def _staged_at(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> str:
         """Give the place of the rows of a source with all features, or without any where these cannot be read."""

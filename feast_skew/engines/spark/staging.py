@@ -17,7 +17,12 @@ import pyarrow.parquet as pq
 
 from feast_skew.errors import ConfigError
 
-_ROWS = 1 << 20
+# A task that reads holds a whole group of rows in the JVM, and blocks are so few that Parquet would not look how large they are.
+_SMALL_GROUPS = {
+    "parquet.block.size": str(16 << 20),
+    "parquet.block.size.row.check.min": "1",
+    "parquet.page.size.row.check.min": "1",
+}
 
 
 class Staging:
@@ -44,8 +49,8 @@ class Staging:
         self._schemas[place] = schema
         return place
 
-    def write(self, name: str, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
-        """Write tables from the driver, a file for about a million rows; give their place."""
+    def write(self, name: str, tables: Iterable[pa.Table], schema: pa.Schema, rows_a_file: int = 1 << 20) -> str:
+        """Write tables from the driver, a file for at least so many rows; give their place."""
         place = self.path(name, schema)
         system, folder = pafs.FileSystem.from_uri(place)
         system.create_dir(folder, recursive=True)
@@ -58,7 +63,7 @@ class Staging:
                     number, rows = number + 1, 0
                 writer.write_table(table)
                 rows += table.num_rows
-                if rows >= _ROWS:
+                if rows >= rows_a_file:
                     writer.close()
                     writer = None
             if not number:
@@ -67,6 +72,10 @@ class Staging:
             if writer is not None:
                 writer.close()
         return place
+
+    def save(self, frame: Any, place: str) -> None:
+        """Let Spark write the rows of a frame to a place."""
+        frame.write.options(**_SMALL_GROUPS).parquet(place)
 
     def read(self, place: str) -> Any:
         """Give the rows at a place as a frame of Spark."""

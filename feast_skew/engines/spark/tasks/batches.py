@@ -8,27 +8,36 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.keys import KeySet
-from feast_skew.engines.spark.columns import unpacked_keys
+from feast_skew.engines.spark.columns import of_size, unpacked_keys
 from feast_skew.engines.spark.plans import BLOCKS, EXCHANGED
 from feast_skew.measuring.entity_order import entity_order
+from feast_skew.statistics.hashing import Hashes
 
 Batches = Iterator[pa.RecordBatch]
 BLOCK = 65_536
 """Rows that are worked on at a time."""
 
-_EXCHANGED_AT_ONCE = 4 * BLOCK
+EXCHANGED_AT_ONCE = 4 * BLOCK
+"""Rows that are cut into blocks at a time, unless they are too large."""
+
+MOST_BYTES = 64 << 20
+"""Bytes of rows that are worked on at a time."""
+
+BLOCK_BYTES = 4 << 20
+"""About what a block may have: the JVM holds several of them, and each of them more than once."""
 
 
 def blocks(batches: Batches, rows: int) -> Iterator[pa.Table]:
-    """Put small batches together into tables of at most so many rows."""
+    """Put small batches together into tables of at most so many rows, fewer where these are large."""
     held: list[pa.RecordBatch] = []
-    count = 0
+    count = size = 0
     for batch in batches:
-        if held and count + batch.num_rows > rows:
+        if held and (count + batch.num_rows > rows or size + batch.nbytes > MOST_BYTES):
             yield pa.Table.from_batches(held).combine_chunks()
-            held, count = [], 0
+            held, count, size = [], 0, 0
         held.append(batch)
         count += batch.num_rows
+        size += batch.nbytes
     if count:
         yield pa.Table.from_batches(held).combine_chunks()
 
@@ -58,23 +67,27 @@ def exchanged(batches: Batches, keys: KeySet, side: int, buckets: Sequence[int],
     `buckets` are those of all partitions; `wanted` are the sorted hashes of the entities that are measured, None for all. An
     entity of another one's hash goes along, and is nobody's where it arrives.
     """
-    places = np.array(buckets)
-    for table in blocks(batches, _EXCHANGED_AT_ONCE):
+    for table in blocks(batches, EXCHANGED_AT_ONCE):
         order = entity_order(unpacked_keys(table, keys))
-        rows = np.arange(table.num_rows)
         if wanted is not None and len(wanted):
             at = np.minimum(np.searchsorted(wanted, order), len(wanted) - 1)
-            rows = np.flatnonzero(wanted[at] == order)
-        share = (order[rows] % np.uint64(len(places))).astype(np.int64)
-        sorting = np.argsort(share, kind="stable")
-        rows, share = rows[sorting], share[sorting]
-        moved = table.take(pa.array(rows)).combine_chunks()
-        ends = np.searchsorted(share, np.arange(len(places) + 1))
-        for place, start, end in zip(places, ends[:-1], ends[1:], strict=True):
-            if end > start:
-                block = moved.slice(start, end - start).to_batches()[0]
-                first = block.column("seq")[0].as_py() if side else -1
-                yield block_row({"bucket": int(place), "side": side, "first": first}, block, EXCHANGED)
+            found = wanted[at] == order
+            table, order = table.filter(pa.array(found)), order[found]  # noqa: PLW2901  what is left of it
+        for bucket, block in cut(table, order, buckets):
+            first = block.column("seq")[0].as_py() if side else -1
+            yield block_row({"bucket": bucket, "side": side, "first": first}, block, EXCHANGED)
+
+
+def cut(table: pa.Table, hashes: Hashes, buckets: Sequence[int]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Cut rows into blocks for each bucket that any of them goes to by its hash; rows of a bucket keep their order."""
+    share = (hashes % np.uint64(len(buckets))).astype(np.int64)
+    sorting = np.argsort(share, kind="stable")
+    moved = table.take(pa.array(sorting)).combine_chunks()
+    ends = np.searchsorted(share[sorting], np.arange(len(buckets) + 1))
+    for bucket, start, end in zip(buckets, ends[:-1], ends[1:], strict=True):
+        if end > start:
+            for block in of_size(moved.slice(start, end - start).to_batches()[0], BLOCK_BYTES):
+                yield bucket, block
 
 
 def block_row(values: dict[str, int], block: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -35,7 +35,7 @@ from feast_skew.engines.spark.plans import (
     source_schema,
 )
 from feast_skew.engines.spark.spool import SpooledRows
-from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, closed, rows_of
+from feast_skew.engines.spark.tasks.batches import BLOCK_BYTES, Batches, closed, rows_of
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret, reader_of
 from feast_skew.measuring.progress import NoProgress
@@ -122,7 +122,7 @@ def _rows(
     schema = measured_schema(view)
     digest = Digest([Tally.of(part) for part in parts], notes, spent, sum(len(part.older_positions) for part in parts))
     if len(place):
-        yield from measured_batches(view, parts, place, schema, BLOCK)
+        yield from measured_batches(view, parts, place, schema, BLOCK_BYTES)
     kind, content = np.array([DIGEST], dtype=np.int8), pa.array([digest.to_bytes()], pa.binary())
     yield batch_of({"kind": kind, "digest": content}, schema, 1)
 

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.keys import KeySet, key_hashes, value_bytes
+from feast_skew.core.keys import KeySet, value_bytes
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.engines.spark.columns import (
-    as_place,
     batch_of,
     packed,
     packed_keys,
@@ -38,6 +37,9 @@ from feast_skew.stores.rows import declared_values, offline_batch
 
 SEQUENCE = "feast_skew_sequence"
 """The column that carries the order of rows, or the place of an entity, through what Feast does."""
+
+Then = Callable[[Batches], Batches]
+"""What becomes of rows that a task has read."""
 
 Secret = Callable[[], Recipe]
 """Gives the recipe where it is needed; it holds passwords, so that nothing that is logged may hold it."""
@@ -106,15 +108,15 @@ class Exchange:
 
 
 @telling
-def sent(batches: Batches, exchange: Exchange) -> Batches:
-    """Send offline or online rows that are there already."""
-    yield from exchange(batches)
+def passed(batches: Batches, then: Then) -> Batches:
+    """Pass on offline or online rows that are there already."""
+    yield from then(batches)
 
 
 @telling
-def offline_sent(batches: Batches, source: SourceRows, exchange: Exchange) -> Batches:
-    """Bring rows of a source into offline rows, and send them."""
-    yield from exchange(offline_rows(batches, source))
+def offline_passed(batches: Batches, source: SourceRows, then: Then) -> Batches:
+    """Bring rows of a source into offline rows, and pass them on."""
+    yield from then(offline_rows(batches, source))
 
 
 @telling
@@ -132,21 +134,6 @@ def online_sent(batches: Batches, view: ViewPlan, secret: Secret, exchange: Exch
     yield from exchange(rows())
     for note in notes:
         yield block_row({"bucket": exchange.buckets[0], "side": ONLINE, "first": -1}, note, EXCHANGED)
-
-
-@telling
-def placed(batches: Batches, keys: KeySet, seed: int) -> Batches:
-    """Give each entity the place of its seeded hash in a sample."""
-    for batch in batches:
-        table = pa.Table.from_batches([batch])
-        known = table.filter(pc.is_valid(table.column("key")))
-        if not keys.keys:
-            place = pa.array(np.zeros(known.num_rows, dtype=np.int64))
-        else:
-            place = pa.array(as_place(key_hashes(unpacked_keys(known, keys), keys, seed)))
-        yield from known.append_column("place", place).to_batches()
-        without = table.filter(pc.is_null(table.column("key")))
-        yield from without.append_column("place", pa.nulls(without.num_rows, pa.int64())).to_batches()
 
 
 @telling
