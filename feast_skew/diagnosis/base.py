@@ -138,8 +138,11 @@ class Explanation:
 
 Explain = Callable[[Case], Explanation | None]
 
-Covers = Callable[[Case, Cause], Mask]
-"""Tells which entities of a case a cause explains that was found on others, from what the cause says of itself."""
+Covers = Callable[[Case, Cause], Mask | None]
+"""Tells which entities of a case a cause explains that was found on others, from what the cause says of itself.
+
+None where that cannot be told, as what the rule looked at is not there.
+"""
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,13 @@ def covered_codes(case: Case, causes: Sequence[Cause]) -> NDArray[np.str_]:
         rule = RULES.get(cause.code)
         if rule is None:  # `unknown` itself
             continue
-        if rule.covers is None:
+        covered = None if rule.covers is None else rule.covers(case, cause)
+        if covered is None:
             hidden = left & (case.wrong | case.pairs.mask(PairClass.UNALIGNED))
             codes[hidden] = ""
             left &= ~hidden
             continue
-        mine = left & rule.covers(case, cause)
+        mine = left & covered
         codes[mine] = cause.code
         left &= ~mine
     return codes

@@ -19,7 +19,23 @@ _LEAST_UNALIGNED = 0.9
 _Claims = list[tuple[SourceVersion, Mask]]
 
 
-@rule("definition_not_landed", kind="how")
+def _covers(case: Case, cause: Cause) -> Mask | None:
+    """Tell of which entities the online value is what one of the definitions gives that the cause names."""
+    named = {one["fingerprint"] for one in cause.evidence["versions"]}
+    definitions = [earlier for earlier in case.ask_earlier() if earlier.version.fingerprint in named]
+    if not definitions:
+        return None
+    apart = case.pairs.mask(PairClass.UNALIGNED) & np.asarray(case.pairs.online.is_valid())
+    left = case.wrong & (case.pairs.wrong | apart) & ~case.pairs.mask(PairClass.CORRUPT)
+    covered = np.zeros(len(left), dtype=bool)
+    for earlier in definitions:
+        positions = np.flatnonzero(left & ~covered)
+        same = case.online_equals(earlier.values.take(pa.array(positions)), positions)
+        covered[positions[same]] = True
+    return covered
+
+
+@rule("definition_not_landed", kind="how", covers=_covers)
 def definition_not_landed(case: Case) -> Explanation | None:
     """Claim entities whose online value is what an earlier definition of the view gives at the same instant.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import KeyIndex
-from feast_skew.core.model import FeaturePlan, SourceVersion
+from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+from feast_skew.core.pairs import RowState
 from feast_skew.diagnosis.base import Earlier
 from feast_skew.errors import SkewError
 from feast_skew.measuring.history import pick_rows
@@ -46,8 +47,7 @@ class EarlierValues:
     def _read(self) -> list[tuple[SourceVersion, dict[str, pa.Array]]]:
         found = []
         measured = self._measured
-        aligned = measured.rows.aligned
-        instants = np.where(aligned == NO_INSTANT, measured.rows.online, aligned)
+        index = KeyIndex(measured.entities)
         for earlier_version in reversed(self._versions):
             view = self._offline.earlier(measured.view, earlier_version)
             if view is None:
@@ -56,15 +56,16 @@ class EarlierValues:
                 with self._progress.stage(
                     f"{view.name}: earlier definition", self._offline.row_count(view), "rows"
                 ) as stage:
-                    held = pick_rows(
-                        view,
-                        view.features,
-                        KeyIndex(measured.entities),
-                        {"held": instants},
-                        self._offline,
-                        stage.advance,
-                    )["held"]
-                found.append((earlier_version, held.columns))
+                    values = earlier_values(measured.rows, view, index, self._offline, stage.advance)
+                found.append((earlier_version, values))
             except SkewError:
                 continue  # an earlier source that broke since then proves nothing
         return found
+
+
+def earlier_values(
+    rows: RowState, view: ViewPlan, index: KeyIndex, offline: RowSource, advance: Callable[[int], None] = lambda _: None
+) -> dict[str, pa.Array]:
+    """Give what an earlier definition of a view gives at the aligned instants of some entities, and else at those of the online rows."""
+    instants = np.where(rows.aligned == NO_INSTANT, rows.online, rows.aligned)
+    return pick_rows(view, view.features, index, {"held": instants}, offline, advance)["held"].columns

@@ -20,17 +20,19 @@ USED = (
     "feast_skew.judging.profiling",
     "feast_skew.statistics.profile",
 )
-"""Beside all of the core, which is found."""
+"""Beside all of the core and all tasks, which are found."""
 
 
-def core() -> list[str]:
-    return [
-        f"feast_skew.core.{path.stem}" for path in sorted((PACKAGE / "core").glob("*.py")) if path.stem != "__init__"
-    ]
+def found(*folder: str) -> list[str]:
+    """Give the modules of a folder of the package."""
+    files = sorted(PACKAGE.joinpath(*folder).glob("*.py"))
+    return [".".join(("feast_skew", *folder, path.stem)) for path in files if path.stem != "__init__"]
 
 
 def test_what_executors_use_loads_there() -> None:
     """Each module in the order of its name, so that none finds another one loaded by chance."""
-    names = sorted([*core(), *USED])
-    assert len(core()) > 10
+    core, tasks = found("core"), found("engines", "spark", "tasks")
+    names = sorted([*core, *tasks, *USED])
+    assert len(core) > 10
+    assert len(tasks) > 5
     assert executor.run(names) == names

@@ -48,13 +48,12 @@ def make_wrong(repo: Repository) -> None:
 def test_skew_is_exit_code_1(repo: Repository, tmp_path: Path) -> None:
     make_wrong(repo)
     report = tmp_path / "report.json"
-    outcome = submit(
-        "--engine", "local", "--repo", repo.path, "--as-of", AS_OF, "--output", f"json={report}", cwd=tmp_path
-    )
+    outcome = submit("--repo", repo.path, "--as-of", AS_OF, "--output", f"json={report}", cwd=tmp_path)
     assert outcome.code == 1
     assert "skew found" in outcome.out
     assert "Warning" not in outcome.out
-    assert json.loads(report.read_text())["verdict"] == "fail"
+    found = json.loads(report.read_text())
+    assert (found["verdict"], found["engine"]) == ("fail", "spark")
 
 
 @pytest.mark.slow
@@ -63,7 +62,7 @@ def test_other_exit_codes(repo: Repository, redis: EmbeddedRedis, tmp_path: Path
     if code == 3:
         repo.edit(redis.connection_string, "127.0.0.1:1")
     where = tmp_path / "nothing" if code == 2 else repo.path
-    assert submit("--engine=local", "--repo", where, "--as-of", AS_OF, cwd=tmp_path).code == code
+    assert submit("--repo", where, "--as-of", AS_OF, cwd=tmp_path).code == code
 
 
 def dag(monkeypatch: pytest.MonkeyPatch, **names: str) -> ModuleType:
@@ -82,7 +81,7 @@ def test_the_command_of_the_airflow_dag(repo: Repository, tmp_path: Path, monkey
         monkeypatch, FEAST_SKEW_SUBMIT=SUBMIT, FEAST_SKEW_REPO=str(repo.path), FEAST_SKEW_REPORTS=str(tmp_path)
     )
     words, report = module.command(AS_OF)
-    done = subprocess.run([*words, "--engine", "local"], cwd=tmp_path, env=on_this_machine(), timeout=300, check=False)
+    done = subprocess.run(words, cwd=tmp_path, env=on_this_machine(), timeout=300, check=False)
     assert done.returncode == 0
     assert report == tmp_path / f"skew-{AS_OF}.json"
     assert json.loads(report.read_text())["verdict"] == "pass"

@@ -31,10 +31,11 @@ NOW = datetime(2026, 3, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Any]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from feast_skew.engines.spark.session import open_session
 
-    with open_session("wrong rows", master="local[2]", settings=faults.QUICK) as opened:
+    settings = {**faults.QUICK, "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
+    with open_session("wrong rows", master="local[2]", settings=settings) as opened:
         yield opened.session
 
 
@@ -168,6 +169,49 @@ def test_every_wrong_row_is_there_in_full_for_each_run(session: Any, repo: Repos
     second = run(repo, target)
     assert {path.name for path in target.glob("run_id=*")} == {f"run_id={one.run_id}" for one in (first, second)}
     assert len(pq.read_table(target)) == 2 * len(rows)
+
+
+def test_an_earlier_definition_is_named_for_rows_that_no_rule_saw(session: Any, tmp_path: Path) -> None:
+    """More wrong rows than are drawn: those that the earlier source gives are told from those that it does not give any more."""
+    from feast import Entity, FeatureView, Field, FileSource, ValueType
+    from feast.types import Float64, Int64
+    from rides import make_repository
+
+    from feast_skew import api
+
+    count, random = 36_000, np.random.default_rng(4)
+    numbers = np.arange(count)
+
+    def rows(values: np.ndarray) -> pa.Table:
+        moments = pa.array([DAY] * count, pa.timestamp("us", "UTC"))
+        return pa.table({"number": numbers, "event_timestamp": moments, "x": values})
+
+    with Server() as server:
+        repo = make_repository(tmp_path / "repo", server.address, apply=False)
+        store, thing = repo.store(), Entity(name="thing", join_keys=["number"], value_type=ValueType.INT64)
+        online = random.normal(size=count)
+        for name, values in (("first", online), ("second", random.normal(size=count))):
+            pq.write_table(rows(values), repo.path / "data" / f"{name}.parquet")
+            source = FileSource(name="source", path=f"data/{name}.parquet", timestamp_field="event_timestamp")
+            fields = [Field(name="number", dtype=Int64), Field(name="x", dtype=Float64)]
+            store.apply(
+                [thing, FeatureView(name="v", entities=[thing], ttl=timedelta(0), schema=fields, source=source)]
+            )
+            if name == "first":
+                repo.materialize()
+                api.validate(repo.path, as_of=datetime.fromisoformat(AS_OF), now=NOW)
+        lost = numbers % 10 == 0
+        pq.write_table(rows(np.where(lost, online + 1, online)), repo.path / "data" / "first.parquet")
+        report = api.validate(
+            repo.path, engine="spark", sample="all", as_of=datetime.fromisoformat(AS_OF), now=NOW,
+            wrong_rows=tmp_path / "wrong",
+        )  # fmt: skip
+        (feature,) = report.features
+        assert feature.counts["mismatch"] == count
+        assert [cause.code for cause in feature.causes] == ["definition_not_landed", "unknown"]
+        found = session.read.parquet(str(tmp_path / "wrong")).select("entity", "cause").toPandas()
+        causes = {int(entity["number"]): cause for entity, cause in zip(found["entity"], found["cause"], strict=True)}
+        assert causes == {i: "unknown" if lost[i] else "definition_not_landed" for i in range(count)}
 
 
 def compare(rows: pd.DataFrame, wanted: pd.DataFrame) -> None:

@@ -42,7 +42,9 @@ from feast_skew.engines.spark.rows import KeyedRows
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import folding, measuring, reading
+from feast_skew.engines.spark.tasks import listing as listing_tasks
 from feast_skew.engines.spark.tasks.digest import Digest
+from feast_skew.engines.spark.tasks.listing import Listing
 from feast_skew.judging.profiling import compared_pairs
 from feast_skew.judging.whole import whole
 from feast_skew.measuring.drawing import Measured, fair
@@ -114,6 +116,7 @@ class SparkEngine:
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
         self._drawn_places = np.empty(0, dtype=np.int64)
+        self._rows: dict[str, KeyedRows] = {}
         self._wrong: list[str] = []
 
     def close(self) -> None:
@@ -330,28 +333,55 @@ class SparkEngine:
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
         entities = self._drawn[view.name][0].entities
-        return KeyedRows(self._session, self._sources, self._offline, self._jobs, view.keys, entities)
+        rows = KeyedRows(self._session, self._sources, self._offline, self._jobs, view.keys, entities)
+        self._rows = {view.name: rows}
+        return rows
 
     def keep(self, measured: Measured, wrong: Sequence[Wrong]) -> None:
         """Stage the wrong rows with their causes; see `Engine.keep`."""
         if self._settings.wrong_rows is None:
             return
-        view, names = measured.view, [one.feature.name for one in wrong]
+        view = measured.view
         causes = wrong_rows.causes_of(wrong, self._drawn_places)
-        task = partial(
-            folding.wrong,
-            view=sendable(view),
-            names=names,
-            unaligned=[one.feature.name for one in wrong if one.unaligned],
-            causes={one.feature.name: one.explained.causes for one in wrong},
+        listing = Listing(
+            sendable(view),
+            tuple(one.feature.name for one in wrong),
+            tuple(one.feature.name for one in wrong if one.unaligned),
+            {one.feature.name: one.explained.causes for one in wrong},
         )
-        frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
-        rows = mapped(frame, task, WRONG_ROWS)
+        rows = self._listed(view, listing)
         known = self._staging.read(self._staging.write("causes", [causes], wrong_rows.CAUSES))
         place = self._staging.path("wrong", wrong_rows.STAGED)
         with_causes = rows.join(known, ["place", "feature"], "left")
         self._jobs.run(f"{view.name}: wrong rows", partial(self._staging.save, with_causes, place), "wrong rows")
         self._wrong.append(place)
+
+    def _listed(self, view: ViewPlan, listing: Listing) -> Any:
+        """Give the wrong rows of a view; beside what an earlier definition gives where a cause names one of rows that were not drawn."""
+        frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
+        named = {
+            version["fingerprint"]
+            for causes in listing.causes.values()
+            for cause in causes
+            for version in cause.evidence.get("versions", ())
+        }
+        rows = self._rows.get(view.name)
+        definitions = [one for one in (rows.definitions if rows else ()) if one[0].fingerprint in named]
+        if self._is_small(view) or not definitions:
+            return mapped(frame, partial(listing_tasks.wrong, listing=listing), WRONG_ROWS)
+        partitions = self._partitions(self._populations.sample(view)[1].entities)
+        buckets = buckets_of(partitions)
+        sent = mapped(frame, partial(listing_tasks.wrong_sent, listing=listing, buckets=buckets), EXCHANGED)
+        for side, (_, one) in enumerate(definitions, start=1):
+            exchange = reading.Exchange(view.keys, side, buckets)
+            sent = sent.unionByName(self._sources.rows(one, one.features).passed(exchange, EXCHANGED))
+        beside = partial(
+            listing_tasks.wrong_beside,
+            listing=listing,
+            definitions=[(version, sendable(one)) for version, one in definitions],
+            gives_all_ties=self._offline.gives_all_ties,
+        )
+        return mapped(sent.repartition(partitions, "bucket"), beside, WRONG_ROWS)
 
     def finish(self, report: SkewReport) -> None:
         """Add the wrong rows of all views to the table at once; see `Engine.finish`."""

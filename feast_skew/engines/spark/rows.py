@@ -19,7 +19,10 @@ from feast_skew.stores.feast_offline import FeastOfflineReader
 
 
 class KeyedRows(DeclaredRows):
-    """Reads the offline rows of some entities alone; has the port `stores.base.RowSource`."""
+    """Reads the offline rows of some entities alone; has the port `stores.base.RowSource`.
+
+    `definitions` are the earlier ones that were asked for and could be restored.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class KeyedRows(DeclaredRows):
         self._keys = keys
         self._entities = entities
         self.gives_all_ties = offline.gives_all_ties
+        self.definitions: list[tuple[SourceVersion, ViewPlan]] = []
 
     def scan(self, view: ViewPlan, features: Sequence[FeaturePlan]) -> Iterator[OfflineBatch]:
         """Yield the rows; see `RowSource.scan`."""
@@ -51,4 +55,7 @@ class KeyedRows(DeclaredRows):
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give the view as it was defined earlier; see `RowSource.earlier`."""
-        return self._offline.earlier(view, version)
+        found = self._offline.earlier(view, version)
+        if found is not None:
+            self.definitions.append((version, found))
+        return found

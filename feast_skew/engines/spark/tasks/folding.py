@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Mask, Positions
-from feast_skew.core.columns import in_one_piece, take_rows
-from feast_skew.core.model import FeaturePlan, ViewPlan
-from feast_skew.core.pairs import WRONG, PairClass
-from feast_skew.core.plain import plain, python_value
-from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import Case
-from feast_skew.diagnosis.covering import covered_codes
+from feast_skew.core.columns import in_one_piece
+from feast_skew.core.model import ViewPlan
 from feast_skew.engines.spark.columns import batch_of, unpacked_keys
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measurements_of
 from feast_skew.engines.spark.plans import (
     KEY_TEXTS,
-    WRONG_ROWS,
     measured_schema,
 )
 from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks, closed, opened
 from feast_skew.judging.profiling import compared_pairs
 from feast_skew.measuring.drawing import drawn_mask
 from feast_skew.measuring.tally import Tally
-from feast_skew.measuring.view import ViewMeasurement
-from feast_skew.report import Cause
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.states.base import Bins
 from feast_skew.stores.spark_row_ids import key_texts
@@ -110,79 +97,3 @@ def added(total: Mapping[str, Profile], raw: bytes) -> dict[str, Profile]:
     for name, profile in total.items():
         found[name] = found[name] + profile if name in found else profile
     return found
-
-
-@telling
-def wrong(
-    batches: Batches,
-    view: ViewPlan,
-    names: Sequence[str],
-    unaligned: Sequence[str],
-    causes: Mapping[str, Sequence[Cause]],
-) -> Batches:
-    """Give the wrong ones of measured entities, a row for each value; unaligned ones where the feature failed by them."""
-    numbers = {feature.name: i for i, feature in enumerate(view.features)}
-    for batch in opened(batches, measured_schema(view)):
-        for part in measurements_of(pa.Table.from_batches([batch]), view):
-            held = part.rows.held
-            for feature in part.features:
-                if feature.name not in names:
-                    continue
-                pairs, name = part.pairs[feature.name], feature.name
-                kinds = (*WRONG, PairClass.OFFLINE_ONLY, PairClass.ONLINE_ONLY)
-                which = pairs.mask(*kinds, PairClass.UNALIGNED) if name in unaligned else pairs.mask(*kinds)
-                rows = np.flatnonzero(which)
-                if not len(rows):
-                    continue
-                was = np.array(batch.column(f"was{numbers[name]}"), dtype=bool)
-                case = _case(part, feature, was, failed=name in unaligned)
-                codes = covered_codes(case, causes.get(name, ()))[rows]
-                yield _wrong_batch(part, feature, rows, np.asarray(batch.column("place"))[rows], held[rows], codes)
-
-
-def _case(part: ViewMeasurement, feature: FeaturePlan, was: Mask, *, failed: bool) -> Case:
-    """Give a case of what one row tells by itself: neither earlier versions nor earlier definitions are there."""
-    none = np.empty(0, dtype=np.int64)
-    pairs = part.pairs[feature.name]
-    return Case(part.view, feature, pairs, part.rows, none, None, list, unaligned_failed=failed, was_earlier=was)
-
-
-def _wrong_batch(
-    part: ViewMeasurement,
-    feature: FeaturePlan,
-    rows: Positions,
-    places: np.ndarray,
-    held: np.ndarray,
-    codes: NDArray[np.str_],
-) -> pa.RecordBatch:
-    pairs, take, count = part.pairs[feature.name], pa.array(rows), len(rows)
-    entities = take_rows(part.entities, rows)
-    keys = [
-        [
-            (name, str(plain(python_value(column[i]), whole=True)))
-            for name, column in zip(entities.column_names, entities.columns, strict=True)
-        ]
-        for i in range(count)
-    ]
-    names = np.array([kind.key for kind in PairClass])
-    columns: dict[str, Any] = {
-        "place": places,
-        "view": pa.array([part.view.name] * count),
-        "feature": pa.array([feature.name] * count),
-        "entity": pa.array(keys, WRONG_ROWS.field("entity").type),
-        "class": pa.array(names[pairs.classes[rows]].tolist()),
-        "offline": _json(pairs.offline.take(take), feature),
-        "online": _json(pairs.online.take(take), feature),
-        "offline_ns": pa.array(held, mask=held == NO_INSTANT),
-        "online_ns": pa.array(part.rows.online[rows], mask=part.rows.online[rows] == NO_INSTANT),
-        "covered": pa.array([code or None for code in codes.tolist()], pa.string()),
-    }
-    return batch_of(columns, WRONG_ROWS, count)
-
-
-def _json(column: pa.Array, feature: FeaturePlan) -> pa.Array:
-    """Write values as JSON, in full, null where there is none; a nested one is JSON already."""
-    if feature.declared.kind is Kind.NESTED:
-        return column.cast(pa.string())
-    written = [None if not value.is_valid else json.dumps(plain(python_value(value), whole=True)) for value in column]
-    return pa.array(written, pa.string())
