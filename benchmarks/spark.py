@@ -29,7 +29,7 @@ from feast_skew.embedded.redis_server import EmbeddedRedis
 PACKAGES = ("feast-skew", "feast", "pyspark", "pyarrow", "numpy")
 ENGINES = ("local", "spark")
 _STAGES = ("sampling", "measure", "fold")
-_SPLIT = ("measure: online", "measure: spool", "measure: align")
+_SPLIT = ("measure: online", "measure: offline", "measure: spool", "measure: align")
 
 Figures = dict[str, Any]
 

@@ -254,8 +254,8 @@ def _run_view(
         orphans = count_orphans(view, scan, unknown, job.online, job.progress)
     gathered.findings.extend(findings_of(parts, null_rows, orphans))
     gathered.findings.extend(job.engine.hazards(view))
-    for measured in parts:
-        gathered.drafts.extend(_drafts(job, measured, sample))
+    # All at once: a view whose second part fails is one that failed.
+    gathered.drafts.extend([draft for measured in parts for draft in _drafts(job, measured, sample)])
     return parts
 
 

@@ -28,10 +28,10 @@ else:
 
     @task(retries=2, retry_delay=timedelta(minutes=10))  # type: ignore[untyped-decorator]
     def validate(ds: str | None = None) -> None:
-        """Fail at once when skew was found; whatever else ends the command is worth another try."""
-        words, report = command(str(ds))
+        """Fail at once when skew was found; whatever else ends the command is worth another try, also without a report."""
+        words, report = command(ds or f"{datetime.now(timezone.utc):%Y-%m-%d}")
+        report.unlink(missing_ok=True)  # of an earlier try: it would speak for this one
         done = subprocess.run(words, check=False)
-        # spark-submit ends with 1 for troubles of its own, too, and then there is no report.
         if done.returncode == 1 and report.is_file():
             raise AirflowFailException(f"skew was found: {report}")
         done.check_returncode()

@@ -49,7 +49,8 @@ def spark_engine(
         offline.found_in(opened.zones)
     with session:
         from feast_skew.engines.spark import wrong_rows
-        from feast_skew.engines.spark.engine import BATCHES, SparkEngine, SparkSettings
+        from feast_skew.engines.spark.engine import SparkEngine
+        from feast_skew.engines.spark.settings import BATCHES, SparkSettings
 
         asked = SparkSettings(
             settings.spark_staging,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
 
@@ -39,6 +39,7 @@ from feast_skew.engines.spark.plans import (
 from feast_skew.engines.spark.population import Populations
 from feast_skew.engines.spark.retrieval import Retrieval
 from feast_skew.engines.spark.rows import KeyedRows
+from feast_skew.engines.spark.settings import SparkSettings
 from feast_skew.engines.spark.sources import Sources
 from feast_skew.engines.spark.staging import Staging
 from feast_skew.engines.spark.tasks import folding, measuring, reading
@@ -66,24 +67,6 @@ MOST_WANTED = 1_000_000
 SMALL = MOST_DRAWN
 """Entities of which the driver takes all rows at once, instead of having them counted, drawn and profiled by jobs."""
 _MERGED_BY = 8
-BATCHES = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
-    "spark.sql.execution.arrow.maxBytesPerBatch": str(32 << 20),
-}
-"""Settings of a session for this engine: batches are for many narrow rows of a source as for blocks, one of which is enough."""
-
-
-@dataclass(frozen=True)
-class SparkSettings:
-    """How the engine works: where it stages rows, in how many partitions it measures (None: by the number of entities).
-
-    `wrong_rows` is the path or the name of the table that wrong rows are added to, None for none.
-    """
-
-    staging: str | None = None
-    partitions: int | None = None
-    wrong_rows: str | None = None
-    wrong_rows_format: str = "parquet"
 
 
 class SparkEngine:
@@ -121,8 +104,10 @@ class SparkEngine:
 
     def close(self) -> None:
         """Remove what was staged."""
-        self._online.close()
-        self._staging.remove()
+        try:
+            self._online.close()
+        finally:
+            self._staging.remove()
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -319,12 +304,14 @@ class SparkEngine:
 
         frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
         task = partial(folding.texts, view=sendable(view), order=self._offline.key_order(view))
-        alike = mapped(frame, task, KEY_TEXTS).groupBy("text", "instant").count()
+        alike = mapped(frame, task, KEY_TEXTS).groupBy("part", "text", "instant").count()
         apart = F.when(F.col("count") > 1, F.col("count")).otherwise(0)
-        by_text = alike.groupBy("text").agg(F.sum("count").alias("count"), F.sum(apart).alias("together"))
-        totals = by_text.agg(F.sum(apart).alias("always"), F.sum("together").alias("together"))
-        row = self._jobs.run(f"{view.name}: keys that read alike", totals.first, "fold")
-        return int(row["always"] or 0), int(row["together"] or 0)
+        by_text = alike.groupBy("part", "text").agg(F.sum("count").alias("count"), F.sum(apart).alias("together"))
+        totals = by_text.groupBy("part").agg(F.sum(apart).alias("always"), F.sum("together").alias("together"))
+        rows = self._jobs.run(f"{view.name}: keys that read alike", totals.collect, "fold")
+        return max((int(row["always"]) for row in rows), default=0), max(
+            (int(row["together"]) for row in rows), default=0
+        )
 
     def ruled(self, view: ViewPlan, parts: Sequence[Measured]) -> Sequence[ViewMeasurement]:
         """Give drawn rows that stand for all; see `Engine.ruled`."""
@@ -333,7 +320,7 @@ class SparkEngine:
     def rows_of(self, view: ViewPlan) -> RowSource:
         """Give what reads the rows of the drawn entities; see `Engine.rows_of`."""
         entities = self._drawn[view.name][0].entities
-        rows = KeyedRows(self._session, self._sources, self._offline, self._jobs, view.keys, entities)
+        rows = KeyedRows(self._session, self._sources, self._offline, self._staging, self._jobs, view.keys, entities)
         self._rows = {view.name: rows}
         return rows
 

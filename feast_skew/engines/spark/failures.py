@@ -45,12 +45,6 @@ def told_by(error: BaseException, stage: str) -> SkewError:
 
     `stage` says what was under way, and how far it was.
     """
-    if _is_lost(error):
-        return EngineUnavailable(
-            f"{stage}: Spark's JVM has ended",
-            hint="it may have run out of memory: set spark.driver.memory under spark_conf in feature_store.yaml, "
-            "or by spark-submit's --driver-memory",
-        )
     text = str(error)
     found = _TOLD.search(text)
     if found is not None:
@@ -58,7 +52,20 @@ def told_by(error: BaseException, stage: str) -> SkewError:
         kind = getattr(errors, name, errors.StoreUnavailable)
         # A source that cannot be read is named, and would fail at any stage.
         return kind(message if kind is errors.SourceUnreadable else f"{stage}: {message}", hint=hint)
+    if _is_lost(error):
+        return EngineUnavailable(
+            f"{stage}: Spark's JVM has ended",
+            hint="it may have run out of memory: set spark.driver.memory under spark_conf in feature_store.yaml, "
+            "or by spark-submit's --driver-memory",
+        )
     return EngineUnavailable(f"{stage}: Spark failed", hint=reason_of(error))
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error came up while an interruption was on its way."""
+    return isinstance(error, KeyboardInterrupt) or (
+        error is not None and (was_interrupted(error.__cause__) or was_interrupted(error.__context__))
+    )
 
 
 def _is_lost(error: BaseException | None) -> bool:

@@ -36,6 +36,9 @@ def cancelled_when_interrupted(session: SparkSession, stop: Callable[[], None]) 
             if interrupted.is_set():  # Spark says that the job was cancelled
                 raise KeyboardInterrupt from error
             raise
+        else:
+            if interrupted.is_set():  # somebody took what Spark said for an answer
+                raise KeyboardInterrupt
         finally:
             if not interrupted.is_set():
                 with contextlib.suppress(Exception):  # of a session that is gone
@@ -58,12 +61,13 @@ def _at_an_interruption(call: Callable[[], None]) -> Iterator[threading.Event]:
         return handler
 
     def worth_telling(record: logging.LogRecord) -> bool:
-        # py4j tells the root logger, with a traceback, that a call was cut short.
+        # py4j tells with a traceback that a call was cut short, or that the other side was gone first.
         return not (interrupted.is_set() and "py4j" in Path(record.pathname).parts)
 
     handlers: dict[int, Any] = {}
-    root = logging.getLogger()
-    root.addFilter(worth_telling)
+    loggers = [logging.getLogger(name) for name in ("", "py4j.clientserver", "py4j.java_gateway")]
+    for logger in loggers:
+        logger.addFilter(worth_telling)
     try:
         if threading.current_thread() is threading.main_thread():
             for number in [getattr(signal, name) for name in _ENDINGS if hasattr(signal, name)]:
@@ -72,7 +76,8 @@ def _at_an_interruption(call: Callable[[], None]) -> Iterator[threading.Event]:
                     handlers[number] = signal.signal(number, passing_on(before))
         yield interrupted
     finally:
-        root.removeFilter(worth_telling)
+        for logger in loggers:
+            logger.removeFilter(worth_telling)
         for number, before in handlers.items():
             signal.signal(number, before)
 

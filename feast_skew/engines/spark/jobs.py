@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from feast_skew.engines.spark.failures import told_by
+from feast_skew.engines.spark.failures import told_by, was_interrupted
 from feast_skew.errors import SkewError
 from feast_skew.measuring.progress import Progress
 
@@ -42,8 +42,8 @@ class Jobs:
                 raise
             except Exception as error:
                 watch.stop()
-                if isinstance(error.__cause__, KeyboardInterrupt):
-                    raise
+                if was_interrupted(error):
+                    raise KeyboardInterrupt from error
                 raise told_by(error, f"{stage} ({watch.share})") from error
             finally:
                 watch.stop()

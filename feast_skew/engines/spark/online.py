@@ -61,13 +61,13 @@ class OnlineFrames:
             # Those that one process holds against Feast's read: what holds for them holds for those that executors read.
             first = entities.orderBy("place").limit(_HELD).toArrow()
             if self._online.reads_in_bulk(view, unpacked_keys(first, view.keys)):
-                # Those that read at a time share the limit. How many do is known of a cluster that grows only by giving it
-                # no more tasks. Entities are staged in as many files as there are tasks at a time, and stay where they are.
-                readers = min(partitions, self._sources.parallelism)
+                # Entities stay in the files where they are staged. Those that read at a time share the limit; how many do is
+                # known of a cluster that grows only by giving it no more tasks.
+                asked = entities.select("key", "place", *key_names(view.keys))
+                readers = min(_files(asked), partitions, self._sources.parallelism)
                 recipe = self._online.recipe([view], readers)
                 secret = self._hidden(recipe)
                 read = partial(reading.online_sent, view=sendable(view), secret=secret, exchange=exchange)
-                asked = entities.select("key", "place", *key_names(view.keys))
                 return secret, mapped(asked if recipe.max_ops is None else asked.coalesce(readers), read, EXCHANGED)
         schema = pa.schema(
             [field for field in online_schema(view) if field.name in ("key", "place", *key_names(view.keys))]
@@ -100,3 +100,8 @@ class OnlineFrames:
         broadcast = context.broadcast(sealed)
         self._secrets.append(broadcast)
         return SealedRecipe(broadcast, key)
+
+
+def _files(frame: Any) -> int:
+    """Give how many tasks read a frame, by the files that it is in."""
+    return max(1, len(frame.inputFiles()))

@@ -17,13 +17,15 @@ PAIR, OLDER, DIGEST, TAUGHT = 0, 1, 2, 3
 """Kinds of measured rows: an entity, an earlier version of an offline row, what a task counted, what a training set gets."""
 
 
-ONLINE, OFFLINE = 0, 1
-"""Sides of an exchange."""
+ONLINE, OFFLINE, NOTES = 0, 1, -1
+"""Sides of an exchange, and what tasks say of themselves."""
+
+NOTE = pa.schema([pa.field("note", pa.binary())])
 
 EXCHANGED = pa.schema(
     [
         pa.field("bucket", pa.int32()),
-        pa.field("side", pa.int8()),
+        pa.field("side", pa.int32()),
         pa.field("first", pa.int64()),
         pa.field("block", pa.binary()),
     ]
@@ -72,7 +74,7 @@ def source_schema(view: ViewPlan, features: Sequence[FeaturePlan]) -> pa.Schema:
 
 def online_schema(view: ViewPlan) -> pa.Schema:
     """Give the columns of online rows: `place` orders the sample, `ts` is null where the store holds nothing."""
-    head = [("key", pa.binary()), ("place", pa.int64()), ("ts", pa.int64()), ("note", pa.binary())]
+    head = [("key", pa.binary()), ("place", pa.int64()), ("ts", pa.int64())]
     values = [
         field
         for i, feature in enumerate(view.features)
@@ -128,8 +130,8 @@ def sendable(view: ViewPlan) -> ViewPlan:
     return replace(view, features=features, handle=None)
 
 
-KEY_TEXTS = pa.schema([pa.field("text", pa.binary()), pa.field("instant", pa.int64())])
-"""What Feast's Spark store knows entities by."""
+KEY_TEXTS = pa.schema([pa.field("part", pa.int32()), pa.field("text", pa.binary()), pa.field("instant", pa.int64())])
+"""What Feast's Spark store knows entities by, for each group of features that align alike."""
 
 WRONG_ROWS = pa.schema(
     [

@@ -29,6 +29,9 @@ from feast_skew.measuring.sampling import Known, Population, SampleSize, ViewSam
 SERVED = 20_000
 """Entities of a key set of which serving may be asked, request by request."""
 
+MOST_BUCKETS = 1_000
+"""Into so many parts at most the entities of some rows are dealt out: more would be of a few rows each."""
+
 _TOP = 48
 """Bits below those by which places are counted to find the smallest ones."""
 
@@ -93,9 +96,9 @@ class Populations:
         schema = _schema(keys, len(sources))
         if not sources:
             return self._staging.write("population", [], schema)
-        buckets = buckets_of(self._sources.shuffled_by)
+        buckets = buckets_of(min(MOST_BUCKETS, self._sources.shuffled_by))
         counted = [
-            source.passed(Counting(keys, i, len(sources), self._as_of, buckets), EXCHANGED)
+            source.passed(Counting(keys, i, self._as_of, buckets), EXCHANGED)
             for i, source in enumerate(sources.values())
         ]
         # By the column alone, so that Spark puts small partitions together.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from feast_skew.engines.spark.declared_rows import DeclaredRows
 from feast_skew.engines.spark.jobs import Jobs
 from feast_skew.engines.spark.plans import source_schema
 from feast_skew.engines.spark.sources import Sources
+from feast_skew.engines.spark.staging import Staging
+from feast_skew.engines.spark.tasks.batches import BLOCK, blocks
 from feast_skew.stores.base import OfflineBatch
 from feast_skew.stores.feast_offline import FeastOfflineReader
 
@@ -29,6 +32,7 @@ class KeyedRows(DeclaredRows):
         session: Any,
         sources: Sources,
         offline: FeastOfflineReader,
+        staging: Staging,
         jobs: Jobs,
         keys: KeySet,
         entities: pa.Table,
@@ -36,6 +40,7 @@ class KeyedRows(DeclaredRows):
         self._session = session
         self._sources = sources
         self._offline = offline
+        self._staging = staging
         self._jobs = jobs
         self._keys = keys
         self._entities = entities
@@ -50,12 +55,15 @@ class KeyedRows(DeclaredRows):
             table = pa.table({"key": value_bytes(self._entities, self._keys)})
             frame = frame.join(self._session.createDataFrame(table), "key", "left_semi")
         wanted = frame.orderBy("seq").select(*schema.names)
-        found = self._jobs.run(f"{view.name}: rows of drawn entities", wanted.toArrow, "drawn").cast(schema)
-        yield self.batch(view, features, found, unpacked_keys(found, self._keys))
+        # They may have a long history, which goes through the driver a piece at a time.
+        place = self._staging.path("history", schema)
+        self._jobs.run(f"{view.name}: rows of drawn entities", partial(self._staging.save, wanted, place), "drawn")
+        for found in blocks(self._staging.batches(place), BLOCK):
+            yield self.batch(view, features, found.cast(schema), unpacked_keys(found, self._keys))
 
     def earlier(self, view: ViewPlan, version: SourceVersion) -> ViewPlan | None:
         """Give the view as it was defined earlier; see `RowSource.earlier`."""
         found = self._offline.earlier(view, version)
-        if found is not None:
+        if found is not None and version.fingerprint not in [one.fingerprint for one, _ in self.definitions]:
             self.definitions.append((version, found))
         return found

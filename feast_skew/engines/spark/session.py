@@ -49,7 +49,8 @@ _UNLESS_SET_LOCALLY = {
     "spark.ui.enabled": "false",
 }
 _ALWAYS = {SESSION_ZONE: "UTC", "spark.executorEnv.TZ": "UTC"}
-# What Spark itself hides in its logs must not stand on the command line of the JVM, where every user of the machine sees it.
+# What has to be known when the JVM starts. All else is set afterwards, for on its command line every user of the machine sees it.
+_AT_LAUNCH = (_MASTER, "spark.driver.", "spark.jars", "spark.submit.")
 _SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
 _THROWN = re.compile(r"(?:Exception in thread \S+ |Caused by: |: |Error: )(?:[\w.$]+(?:Exception|Error): )?(.+)")
 
@@ -159,41 +160,35 @@ def _environment() -> Iterator[None]:
 @contextlib.contextmanager
 def _pinned(session: SparkSession) -> Iterator[str | None]:
     """Put a session of somebody else in UTC for a while; give the zone that it had."""
-    before: dict[str, str | None] = {}
-    for name, value in ((SESSION_ZONE, "UTC"), (_ARROW, "true")):
-        before[name] = session.conf.get(name, None)
-        try:
-            session.conf.set(name, value)
-        except Exception:
-            del before[name]
-            if name == SESSION_ZONE:
-                raise
-            # A serverless session has Arrow on, and refuses to be told so.
-    try:
+    with configured(session, {SESSION_ZONE: "UTC", _ARROW: "true"}) as before:
+        if str(session.conf.get(SESSION_ZONE, "")) != "UTC":
+            raise EngineUnavailable(
+                f"Spark does not let {SESSION_ZONE} be UTC", hint="set it when the session is started"
+            )
         yield before[SESSION_ZONE]
+
+
+@contextlib.contextmanager
+def configured(session: SparkSession, settings: Mapping[str, str]) -> Iterator[Mapping[str, str | None]]:
+    """Let a session have other settings for a while, as far as it lets itself be told; give those that it had."""
+    before = {name: session.conf.get(name, None) for name in settings}
+    try:
+        for name, value in settings.items():
+            with contextlib.suppress(Exception):  # serverless sessions have most of them, and refuse to be told so
+                session.conf.set(name, value)
+        yield before
     finally:
         # The connection of this thread may be in the middle of an answer that an interruption cut short.
         in_another_thread(lambda: _set_back(session, before))
 
 
-@contextlib.contextmanager
-def configured(session: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
-    """Let a session have other settings for a while."""
-    before = {name: session.conf.get(name, None) for name in settings}
-    try:
-        for name, value in settings.items():
-            session.conf.set(name, value)
-        yield
-    finally:
-        in_another_thread(lambda: _set_back(session, before))
-
-
 def _set_back(session: SparkSession, before: Mapping[str, str | None]) -> None:
     for name, value in before.items():
-        if value is None:
-            session.conf.unset(name)
-        else:
-            session.conf.set(name, value)
+        with contextlib.suppress(Exception):  # what could not be set cannot be set back
+            if value is None:
+                session.conf.unset(name)
+            else:
+                session.conf.set(name, value)
 
 
 @contextlib.contextmanager
@@ -284,7 +279,7 @@ def _gateway(asked: str | None, settings: Mapping[str, str], log: IO[bytes] | No
         os.environ[_JAVA_OPTIONS] = " ".join((*_LATE_COMPILER, os.environ.get(_JAVA_OPTIONS, ""))).strip()
     conf = SparkConf(loadDefaults=False)
     for name, value in settings.items():
-        if not _SECRET.search(name):
+        if name.startswith(_AT_LAUNCH) and not _SECRET.search(name):
             conf.set(name, value)
     if asked:
         conf.set(_MASTER, asked)
@@ -335,9 +330,14 @@ def _announced_master() -> str | None:
     """Give the master that Spark will find by itself, without a JVM to ask."""
     from pyspark.find_spark_home import _find_spark_home
 
-    words = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    words = shlex.split(
+        os.environ.get("PYSPARK_SUBMIT_ARGS", "").replace("--conf=", "").replace("--master=", f"{_MASTER}=")
+    )
     if "--master" in words[:-1]:
         return words[words.index("--master") + 1]
+    named = [word.removeprefix(f"{_MASTER}=") for word in words if word.startswith(f"{_MASTER}=")]
+    if named:
+        return named[-1]
     folder = os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home()) / "conf"
     with contextlib.suppress(OSError):
         for line in (Path(folder) / "spark-defaults.conf").read_text().splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +25,9 @@ class SpooledRows(DeclaredRows):
 
     def __init__(self, schema: pa.Schema, *, gives_all_ties: bool) -> None:
         self._schema = schema
-        self._folder = tempfile.TemporaryDirectory(prefix="feast-skew-")
+        # Spark removes its own folders also when it kills a task.
+        within = os.environ.get("SPARK_LOCAL_DIRS", "").partition(",")[0]
+        self._folder = tempfile.TemporaryDirectory(prefix="feast-skew-", dir=within or None)
         self._path = Path(self._folder.name) / "rows"
         self._writer: BinaryIO = self._path.open("wb")
         self._blocks: list[tuple[int, int, int]] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from feast_skew.errors import ConfigError
 
+_FILE = "file://"
 # A task that reads holds a whole group of rows in the JVM, and blocks are so few that Parquet would not look how large they are.
 _SMALL_GROUPS = {
     "parquet.block.size": str(16 << 20),
@@ -31,16 +32,22 @@ class Staging:
     def __init__(self, session: Any, place: str | None) -> None:
         self._session = session
         if place is None:
-            if not str(session.conf.get("spark.master", "local")).startswith("local"):
+            if not str(session.conf.get("spark.master", "")).startswith("local"):
                 raise ConfigError(
                     "spark_staging: a cluster needs a folder that the driver and all executors see",
                     hint="for example spark_staging: hdfs:///tmp/feast-skew",
                 )
-            self.root = Path(tempfile.mkdtemp(prefix="feast-skew-")).as_uri()
+            self.root = f"{_FILE}{tempfile.mkdtemp(prefix='feast-skew-')}"
         else:
-            self.root = posixpath.join(
-                place if "://" in place else Path(place).resolve().as_uri(), f"feast-skew-{uuid.uuid4().hex}"
-            )
+            whole = place if "://" in place else f"{_FILE}{Path(place).resolve()}"
+            self.root = posixpath.join(whole, f"feast-skew-{uuid.uuid4().hex}")
+            try:
+                _opened(self.root)
+            except (pa.ArrowException, OSError) as error:
+                raise ConfigError(
+                    f"spark_staging: the driver cannot open {place}: {' '.join(str(error).split())[:200]}",
+                    hint="name a mounted path, or a scheme that pyarrow.fs opens here: hdfs, s3, s3a, gs, abfss",
+                ) from error
         self._schemas: dict[str, pa.Schema] = {}
 
     def path(self, name: str, schema: pa.Schema) -> str:
@@ -52,7 +59,7 @@ class Staging:
     def write(self, name: str, tables: Iterable[pa.Table], schema: pa.Schema, rows_a_file: int = 1 << 20) -> str:
         """Write tables from the driver, a file for at least so many rows; give their place."""
         place = self.path(name, schema)
-        system, folder = pafs.FileSystem.from_uri(place)
+        system, folder = _opened(place)
         system.create_dir(folder, recursive=True)
         writer: pq.ParquetWriter | None = None
         number = rows = 0
@@ -86,13 +93,22 @@ class Staging:
 
     def batches(self, place: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows at a place to the driver, batch by batch."""
-        system, folder = pafs.FileSystem.from_uri(place)
+        system, folder = _opened(place)
         yield from ds.dataset(folder, format="parquet", filesystem=system).to_batches()
 
     def remove(self) -> None:
-        """Remove all that was written."""
-        if self.root.startswith("file://"):
-            shutil.rmtree(self.root.removeprefix("file://"), ignore_errors=True)
-            return
-        system, folder = pafs.FileSystem.from_uri(self.root)
-        system.delete_dir(folder)
+        """Remove all that was written; what cannot be removed stays, as the run itself is over."""
+        with contextlib.suppress(pa.ArrowException, OSError):
+            system, folder = _opened(self.root)
+            system.delete_dir(folder)
+
+
+def _opened(place: str) -> tuple[pafs.FileSystem, str]:
+    """Give the file system of a place, and the path in it, where Spark and Arrow name places differently."""
+    if place.startswith(_FILE):  # Hadoop takes a path as it stands, and Arrow would decode it
+        return pafs.LocalFileSystem(), place.removeprefix(_FILE)
+    for hadoop in ("s3a://", "s3n://"):
+        if place.startswith(hadoop):
+            place = f"s3://{place.removeprefix(hadoop)}"
+    system, folder = pafs.FileSystem.from_uri(place)
+    return system, folder

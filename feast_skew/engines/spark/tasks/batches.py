@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.keys import KeySet
 from feast_skew.engines.spark.columns import of_size, unpacked_keys
-from feast_skew.engines.spark.plans import BLOCKS, EXCHANGED
+from feast_skew.engines.spark.plans import BLOCKS, EXCHANGED, NOTE, NOTES, ONLINE
 from feast_skew.measuring.entity_order import entity_order
 from feast_skew.statistics.hashing import Hashes
+from feast_skew.stores.redis.notes import Notes
 
 Batches = Iterator[pa.RecordBatch]
 BLOCK = 65_536
@@ -73,9 +76,16 @@ def exchanged(batches: Batches, keys: KeySet, side: int, buckets: Sequence[int],
             at = np.minimum(np.searchsorted(wanted, order), len(wanted) - 1)
             found = wanted[at] == order
             table, order = table.filter(pa.array(found)), order[found]  # noqa: PLW2901  what is left of it
-        for bucket, block in cut(table, order, buckets):
-            first = block.column("seq")[0].as_py() if side else -1
-            yield block_row({"bucket": bucket, "side": side, "first": first}, block, EXCHANGED)
+        for start, end in _runs(table.column("seq")) if side != ONLINE else [(0, table.num_rows)]:
+            for bucket, block in cut(table.slice(start, end - start), order[start:end], buckets):
+                first = block.column("seq")[0].as_py() if side != ONLINE else -1
+                yield block_row({"bucket": bucket, "side": side, "first": first}, block, EXCHANGED)
+
+
+def _runs(sequence: pa.ChunkedArray) -> list[tuple[int, int]]:
+    """Give where a sequence rises, from and to: Spark may give the end of one staged file and then an earlier one."""
+    falls = np.flatnonzero(np.diff(np.asarray(sequence)) < 0) + 1
+    return list(pairwise([0, *falls.tolist(), len(sequence)]))
 
 
 def cut(table: pa.Table, hashes: Hashes, buckets: Sequence[int]) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -94,3 +104,15 @@ def block_row(values: dict[str, int], block: pa.RecordBatch, schema: pa.Schema) 
     """Give the row that carries a block, beside some values that Spark looks at."""
     whole = {**values, "block": block.serialize().to_pybytes()}
     return pa.RecordBatch.from_arrays([pa.array([whole[field.name]], field.type) for field in schema], schema=schema)
+
+
+def note_row(bucket: int, kind: str, seconds: float, notes: Notes | None = None) -> pa.RecordBatch:
+    """Give the row that tells how long a task was at something, and what its reader met."""
+    note = pa.record_batch([pa.array([pickle.dumps((kind, seconds, notes))], pa.binary())], schema=NOTE)
+    return block_row({"bucket": bucket, "side": NOTES, "first": -1}, note, EXCHANGED)
+
+
+def note_of(raw: pa.Scalar) -> tuple[str, float, Notes | None]:
+    """Give what such a row tells."""
+    found: tuple[str, float, Notes | None] = pickle.loads(rows_of(raw, NOTE).column(0)[0].as_py())  # noqa: S301  our own task wrote it
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from feast_skew.core.keys import KeySet, key_hashes
 from feast_skew.engines.spark.columns import as_place, batch_of, key_names, unpacked_keys
 from feast_skew.engines.spark.failures import telling
-from feast_skew.engines.spark.plans import EXCHANGED, OFFLINE, counted_schema
+from feast_skew.engines.spark.plans import EXCHANGED, counted_schema
 from feast_skew.engines.spark.tasks.batches import BLOCK, EXCHANGED_AT_ONCE, Batches, block_row, blocks, cut, rows_of
 from feast_skew.measuring.entity_order import entity_order
 
@@ -24,27 +24,24 @@ class Counting:
 
     keys: KeySet
     view: int
-    views: int
     as_of: int
     buckets: tuple[int, ...]
 
     def __call__(self, batches: Batches) -> Batches:
         """Give blocks of counts, each of entities of one bucket; rows with a null in their key count as one entity."""
-        schema = counted_schema(self.keys, self.views)
+        schema = counted_schema(self.keys, 1)
         for table in blocks(batches, EXCHANGED_AT_ONCE):
-            nothing = np.zeros(table.num_rows, dtype=np.int32)
             instants, real = np.asarray(pc.fill_null(table.column("ts"), 0)), pc.is_valid(table.column("ts"))
-            columns: dict[str, Any] = dict.fromkeys(schema.names, nothing)
-            columns |= {name: table.column(name) for name in ("key", *key_names(self.keys))}
-            columns[f"rows{self.view}"] = np.ones(table.num_rows, dtype=np.int64)
-            columns[f"known{self.view}"] = (instants <= self.as_of) & np.asarray(real)
-            columns[f"later{self.view}"] = (instants > self.as_of) & np.asarray(real)
+            columns: dict[str, Any] = {name: table.column(name) for name in ("key", *key_names(self.keys))}
+            columns["rows0"] = np.ones(table.num_rows, dtype=np.int64)
+            columns["known0"] = (instants <= self.as_of) & np.asarray(real)
+            columns["later0"] = (instants > self.as_of) & np.asarray(real)
             counted = _together([pa.Table.from_batches([batch_of(columns, schema, table.num_rows)])], schema)
             order = np.zeros(counted.num_rows, dtype=np.uint64)
             somebody = pc.is_valid(counted.column("key"))
             order[np.asarray(somebody)] = entity_order(unpacked_keys(counted.filter(somebody), self.keys))
             for bucket, block in cut(counted, order, self.buckets):
-                yield block_row({"bucket": bucket, "side": OFFLINE, "first": -1}, block, EXCHANGED)
+                yield block_row({"bucket": bucket, "side": self.view, "first": -1}, block, EXCHANGED)
 
 
 @telling
@@ -53,16 +50,18 @@ def gathered(batches: Batches, keys: KeySet, views: int, seed: int) -> Batches:
 
     Memory holds the entities of the partition, and at most as many rows of blocks beside.
     """
-    schema = counted_schema(keys, views)
-    held, fresh, count = schema.empty_table(), list[pa.RecordBatch](), 0
+    schema, one = counted_schema(keys, views), counted_schema(keys, 1)
+    held, count = schema.empty_table(), 0
+    fresh: dict[int, list[pa.RecordBatch]] = {}
     for batch in batches:
-        for raw in batch.column("block"):
-            fresh.append(rows_of(raw, schema))
-            count += fresh[-1].num_rows
+        for view, raw in zip(batch.column("side").to_pylist(), batch.column("block"), strict=True):
+            rows = rows_of(raw, one)
+            fresh.setdefault(view, []).append(rows)
+            count += rows.num_rows
             if count > max(EXCHANGED_AT_ONCE, held.num_rows):
-                held, count = _together([held, pa.Table.from_batches(fresh)], schema), 0
+                held, count = _together([held, *_widened(fresh, schema)], schema), 0
                 fresh.clear()
-    held = _together([held, pa.Table.from_batches(fresh, schema)], schema)
+    held = _together([held, *_widened(fresh, schema)], schema)
     for block in held.to_batches(max_chunksize=BLOCK):
         somebody = np.asarray(block.column("key").is_valid())
         places = np.zeros(block.num_rows, dtype=np.int64)
@@ -70,6 +69,17 @@ def gathered(batches: Batches, keys: KeySet, views: int, seed: int) -> Batches:
             entities = pa.Table.from_batches([block.filter(pa.array(somebody))])
             places[somebody] = as_place(key_hashes(unpacked_keys(entities, keys), keys, seed))
         yield block.append_column("place", pa.array(places, mask=~somebody))
+
+
+def _widened(counted: Mapping[int, Sequence[pa.RecordBatch]], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Give the counts of each view with the columns of all views, 0 in those of others."""
+    own = {"rows0": "rows{}", "known0": "known{}", "later0": "later{}"}
+    for view, batches in counted.items():
+        table = pa.Table.from_batches(batches)
+        nothing = np.zeros(table.num_rows, dtype=np.int32)
+        columns: dict[str, Any] = dict.fromkeys(schema.names, nothing)
+        columns |= {own.get(name, name).format(view): table.column(name) for name in table.column_names}
+        yield pa.Table.from_batches([batch_of(columns, schema, table.num_rows)])
 
 
 def _together(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -18,6 +18,7 @@ from feast_skew.engines.spark.measured_rows import measurements_of
 from feast_skew.engines.spark.plans import (
     KEY_TEXTS,
     measured_schema,
+    parts_of,
 )
 from feast_skew.engines.spark.tasks.batches import BLOCK, Batches, blocks, closed, opened
 from feast_skew.judging.profiling import compared_pairs
@@ -59,9 +60,14 @@ def texts(batches: Batches, view: ViewPlan, order: Sequence[str]) -> Batches:
     """Give the text by which Feast's Spark store knows each entity that has an aligned row, and the instant of that row."""
     for batch in opened(batches, measured_schema(view)):
         table = pa.Table.from_batches([batch])
-        known = table.filter(pc.is_valid(table.column("aligned0"))).combine_chunks()
-        found = key_texts(unpacked_keys(known, view.keys), order).cast(pa.binary())
-        yield batch_of({"text": found, "instant": known.column("aligned0")}, KEY_TEXTS, known.num_rows)
+        for part in range(len(parts_of(view))):
+            known = table.filter(pc.is_valid(table.column(f"aligned{part}"))).combine_chunks()
+            columns = {
+                "part": np.full(known.num_rows, part, dtype=np.int32),
+                "text": key_texts(unpacked_keys(known, view.keys), order).cast(pa.binary()),
+                "instant": known.column(f"aligned{part}"),
+            }
+            yield batch_of(columns, KEY_TEXTS, known.num_rows)
 
 
 @telling

@@ -26,7 +26,7 @@ from feast_skew.diagnosis.earlier import earlier_values
 from feast_skew.engines.spark.columns import batch_of, unpacked_keys, whole_table
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measurements_of
-from feast_skew.engines.spark.plans import EXCHANGED, ONLINE, WRONG_ROWS, measured_schema, source_schema
+from feast_skew.engines.spark.plans import EXCHANGED, NOTES, ONLINE, WRONG_ROWS, measured_schema, source_schema
 from feast_skew.engines.spark.spool import SpooledRows
 from feast_skew.engines.spark.tasks.batches import EXCHANGED_AT_ONCE, Batches, block_row, blocks, cut, opened, rows_of
 from feast_skew.measuring.entity_order import entity_order
@@ -93,7 +93,7 @@ def wrong_beside(
             for side, start, raw in zip(sides, starts, batch.column("block"), strict=True):
                 if side == ONLINE:
                     rows.append(rows_of(raw, schema))
-                else:
+                elif side != NOTES:
                     spools[side - 1].add(start, raw.as_buffer())
         table = whole_table(rows, schema)
         index = KeyIndex(unpacked_keys(table, listing.view.keys))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -25,6 +24,7 @@ from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measured_batches, measurements_of, taught_table
 from feast_skew.engines.spark.plans import (
     DIGEST,
+    NOTES,
     OLDER,
     ONLINE,
     PAIR,
@@ -35,7 +35,7 @@ from feast_skew.engines.spark.plans import (
     source_schema,
 )
 from feast_skew.engines.spark.spool import SpooledRows
-from feast_skew.engines.spark.tasks.batches import BLOCK_BYTES, Batches, closed, rows_of
+from feast_skew.engines.spark.tasks.batches import BLOCK_BYTES, Batches, closed, note_of, rows_of
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret, reader_of
 from feast_skew.measuring.progress import NoProgress
@@ -88,17 +88,22 @@ def measured(batches: Batches, view: ViewPlan, as_of: int, secret: Secret | None
 
     The same code as in one process: this is a view with fewer entities. Gives blocks of measured rows, and last of a digest.
     """
-    begun, spent = time.perf_counter(), {"online": 0.0}
+    begun, spent = time.perf_counter(), {"online": 0.0, "offline": 0.0}
     first: list[pa.RecordBatch] = []
+    notes: list[Notes] = []
     with closing(SpooledRows(source_schema(view, view.features), gives_all_ties=gives_all_ties)) as spool:
         for batch in batches:
             sides, starts = batch.column("side").to_pylist(), batch.column("first").to_pylist()
             for side, start, raw in zip(sides, starts, batch.column("block"), strict=True):
-                if side == ONLINE:
+                if side == NOTES:
+                    kind, seconds, met = note_of(raw)
+                    spent[kind] += seconds
+                    notes += [met] if met is not None else []
+                elif side == ONLINE:
                     first.append(rows_of(raw, online_schema(view)))
                 else:
                     spool.add(start, raw.as_buffer())
-        entities, place, found, notes = _entities(first, online_schema(view), view, spent)
+        entities, place, found = _entities(whole_table(first, online_schema(view)), view)
         first.clear()
         spool.index = KeyIndex(entities)
         spent["spool"] = time.perf_counter() - begun
@@ -127,24 +132,15 @@ def _rows(
     yield batch_of({"kind": kind, "digest": content}, schema, 1)
 
 
-def _entities(
-    batches: list[pa.RecordBatch], schema: pa.Schema, view: ViewPlan, spent: dict[str, float]
-) -> tuple[pa.Table, np.ndarray, OnlineRows, list[Notes]]:
+def _entities(rows: pa.Table, view: ViewPlan) -> tuple[pa.Table, np.ndarray, OnlineRows]:
     """Give the entities of a partition, their places in the sample, and their online rows."""
-    table = whole_table(batches, schema)
-    notes = []
-    for raw in table.column("note").drop_null().to_pylist():
-        note, seconds = pickle.loads(raw)  # noqa: S301  our own task wrote it
-        notes.append(note)
-        spent["online"] += seconds
-    rows = table.filter(pc.is_valid(table.column("place"))).combine_chunks()
+    rows = rows.combine_chunks()
     columns, corrupt = {}, {}
     for i, feature in enumerate(view.features):
         columns[feature.name] = unpacked(f"on{i}", rows, feature.declared)
         corrupt[feature.name] = np.array(rows.column(f"bad{i}"), dtype=bool)
     instants = np.asarray(pc.fill_null(rows.column("ts"), NO_INSTANT))
-    entities = unpacked_keys(rows, view.keys)
-    return entities, np.asarray(rows.column("place")), OnlineRows(instants, columns, corrupt), notes
+    return unpacked_keys(rows, view.keys), np.asarray(rows.column("place")), OnlineRows(instants, columns, corrupt)
 
 
 @telling

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -24,13 +23,12 @@ from feast_skew.engines.spark.columns import (
 )
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.plans import (
-    EXCHANGED,
     ONLINE,
     SourceRows,
     online_schema,
     source_schema,
 )
-from feast_skew.engines.spark.tasks.batches import Batches, block_row, blocks, exchanged
+from feast_skew.engines.spark.tasks.batches import Batches, blocks, exchanged, note_row
 from feast_skew.stores.base import OfflineBatch, OnlineRows
 from feast_skew.stores.redis.remote import PATIENCE, Recipe, RemoteReader
 from feast_skew.stores.rows import declared_values, offline_batch
@@ -102,9 +100,20 @@ class Exchange:
     wanted: np.ndarray | None = None
 
     def __call__(self, batches: Batches) -> Batches:
-        """Send rows on their way; keys with a null in them belong to nobody."""
-        whole = (batch.filter(pc.is_valid(batch.column("key"))) for batch in batches)
-        return exchanged(whole, self.keys, self.side, self.buckets, self.wanted)
+        """Send rows on their way; keys with a null in them belong to nobody. How long offline rows took goes with the first bucket."""
+        spent = 0.0
+
+        def whole() -> Batches:
+            nonlocal spent
+            begun = time.perf_counter()
+            for batch in batches:
+                spent += time.perf_counter() - begun
+                yield batch.filter(pc.is_valid(batch.column("key")))
+                begun = time.perf_counter()
+
+        yield from exchanged(whole(), self.keys, self.side, self.buckets, self.wanted)
+        if self.side != ONLINE:
+            yield note_row(self.buckets[0], "offline", spent)
 
 
 @telling
@@ -121,35 +130,21 @@ def offline_passed(batches: Batches, source: SourceRows, then: Then) -> Batches:
 
 @telling
 def online_sent(batches: Batches, view: ViewPlan, secret: Secret, exchange: Exchange) -> Batches:
-    """Read online rows, and send them; what the reader met goes with the first bucket."""
-    notes: list[pa.RecordBatch] = []
-
-    def rows() -> Batches:
-        for batch in online_rows(batches, view, secret):
-            if batch.column("place").null_count:
-                notes.append(batch)
-            else:
-                yield batch
-
-    yield from exchange(rows())
-    for note in notes:
-        yield block_row({"bucket": exchange.buckets[0], "side": ONLINE, "first": -1}, note, EXCHANGED)
-
-
-@telling
-def online_rows(batches: Batches, view: ViewPlan, secret: Secret) -> Batches:
-    """Read the online rows of entities: one reader a task, a chunk after the other; a last row tells what it met."""
-    schema = online_schema(view)
-    spent = 0.0
+    """Read the online rows of entities, a chunk after the other, and send them; what the reader met goes with the first bucket."""
+    schema, spent = online_schema(view), 0.0
     with closing(reader_of(secret)) as reader:
-        for table in blocks(batches, reader.chunk):
-            begun = time.perf_counter()
-            entities = unpacked_keys(table, view.keys)
-            found = reader.read(view, view.features, entities)
-            spent += time.perf_counter() - begun
-            yield online_batch(view, schema, table, entities, found)
-        note = pickle.dumps((reader.notes, spent))
-    yield batch_of({"note": pa.array([note], pa.binary())}, schema, 1)
+
+        def rows() -> Batches:
+            nonlocal spent
+            for table in blocks(batches, reader.chunk):
+                begun = time.perf_counter()
+                entities = unpacked_keys(table, view.keys)
+                found = reader.read(view, view.features, entities)
+                spent += time.perf_counter() - begun
+                yield online_batch(view, schema, table, entities, found)
+
+        yield from exchange(rows())
+        yield note_row(exchange.buckets[0], "online", spent, reader.notes)
 
 
 def online_batch(
