@@ -21,14 +21,16 @@ _Claims = list[tuple[SourceVersion, Mask]]
 
 def _covers(case: Case, cause: Cause) -> Mask | None:
     """Tell of which entities the online value is what one of the definitions gives that the cause names."""
-    named = {one["fingerprint"] for one in cause.evidence["versions"]}
-    definitions = [earlier for earlier in case.ask_earlier() if earlier.version.fingerprint in named]
+    definitions = case.ask_earlier()
     if not definitions:
         return None
+    named = {one["fingerprint"] for one in cause.evidence["versions"]}
     apart = case.pairs.mask(PairClass.UNALIGNED) & np.asarray(case.pairs.online.is_valid())
     left = case.wrong & (case.pairs.wrong | apart) & ~case.pairs.mask(PairClass.CORRUPT)
     covered = np.zeros(len(left), dtype=bool)
     for earlier in definitions:
+        if earlier.version.fingerprint not in named:
+            continue
         positions = np.flatnonzero(left & ~covered)
         same = case.online_equals(earlier.values.take(pa.array(positions)), positions)
         covered[positions[same]] = True

@@ -18,8 +18,10 @@ import pyarrow.parquet as pq
 from feast_skew.errors import ConfigError
 
 _FILE = "file://"
-# A task that reads holds a whole group of rows in the JVM, and blocks are so few that Parquet would not look how large they are.
+# A task that reads holds a whole group of rows in the JVM, as it is when it is not compressed; and blocks are so few that Parquet
+# would not look how large they are.
 _SMALL_GROUPS = {
+    "compression": "uncompressed",
     "parquet.block.size": str(16 << 20),
     "parquet.block.size.row.check.min": "1",
     "parquet.page.size.row.check.min": "1",
