@@ -32,8 +32,8 @@ _LOOPBACK = "127.0.0.1"
 # Where nothing else is said. In local mode Spark gives up on a task that failed once, unless the master says otherwise.
 _TASK_FAILURES = 4
 _JAVA_OPTIONS = "SPARK_SUBMIT_OPTS"
-# Java's second compiler shares the cores with the work. Ten times its limits, it takes half a minute less of a run that is over in
-# one, and still compiles what runs for long.
+# Java's second compiler shares the cores with the work. With ten times its limits it takes some twenty seconds of CPU less of a run
+# that is over in a minute, and still compiles what runs for long.
 _LATE_COMPILER = (
     "-XX:+IgnoreUnrecognizedVMOptions",
     "-XX:Tier4InvocationThreshold=50000",

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.engines.base import Wrong
-from feast_skew.engines.spark.failures import reason_of
+from feast_skew.engines.spark.failures import reason_of, was_interrupted
 from feast_skew.engines.spark.plans import WRONG_ROWS
 from feast_skew.errors import ConfigError, UnwritableOutput
 from feast_skew.report import SkewReport
@@ -97,8 +97,8 @@ def add(rows: Any, target: str, kind: str) -> None:
     try:
         _add(rows, target, kind)
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            raise
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
         raise UnwritableOutput(f"wrong_rows: {target} could not be written", hint=reason_of(error)) from error
 
 

@@ -59,6 +59,14 @@ def opened(batches: Batches, schema: pa.Schema) -> Batches:
             yield rows_of(raw, schema)
 
 
+def received(batches: Batches) -> Iterator[tuple[int, int, pa.Scalar]]:
+    """Give the blocks that came through an exchange, each with its side and the place of its first row."""
+    for batch in batches:
+        yield from zip(
+            batch.column("side").to_pylist(), batch.column("first").to_pylist(), batch.column("block"), strict=True
+        )
+
+
 def rows_of(raw: pa.Scalar, schema: pa.Schema) -> pa.RecordBatch:
     """Give the rows of one block."""
     return pa.ipc.read_record_batch(pa.ipc.read_message(raw.as_buffer()), schema)

@@ -14,7 +14,16 @@ from feast_skew.core.keys import KeySet, key_hashes
 from feast_skew.engines.spark.columns import as_place, batch_of, key_names, unpacked_keys
 from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.plans import EXCHANGED, counted_schema
-from feast_skew.engines.spark.tasks.batches import BLOCK, EXCHANGED_AT_ONCE, Batches, block_row, blocks, cut, rows_of
+from feast_skew.engines.spark.tasks.batches import (
+    BLOCK,
+    EXCHANGED_AT_ONCE,
+    Batches,
+    block_row,
+    blocks,
+    cut,
+    received,
+    rows_of,
+)
 from feast_skew.measuring.entity_order import entity_order
 
 
@@ -53,14 +62,13 @@ def gathered(batches: Batches, keys: KeySet, views: int, seed: int) -> Batches:
     schema, one = counted_schema(keys, views), counted_schema(keys, 1)
     held, count = schema.empty_table(), 0
     fresh: dict[int, list[pa.RecordBatch]] = {}
-    for batch in batches:
-        for view, raw in zip(batch.column("side").to_pylist(), batch.column("block"), strict=True):
-            rows = rows_of(raw, one)
-            fresh.setdefault(view, []).append(rows)
-            count += rows.num_rows
-            if count > max(EXCHANGED_AT_ONCE, held.num_rows):
-                held, count = _together([held, *_widened(fresh, schema)], schema), 0
-                fresh.clear()
+    for view, _, raw in received(batches):
+        rows = rows_of(raw, one)
+        fresh.setdefault(view, []).append(rows)
+        count += rows.num_rows
+        if count > max(EXCHANGED_AT_ONCE, held.num_rows):
+            held, count = _together([held, *_widened(fresh, schema)], schema), 0
+            fresh.clear()
     held = _together([held, *_widened(fresh, schema)], schema)
     for block in held.to_batches(max_chunksize=BLOCK):
         somebody = np.asarray(block.column("key").is_valid())

@@ -28,7 +28,16 @@ from feast_skew.engines.spark.failures import telling
 from feast_skew.engines.spark.measured_rows import measurements_of
 from feast_skew.engines.spark.plans import EXCHANGED, NOTES, ONLINE, WRONG_ROWS, measured_schema, source_schema
 from feast_skew.engines.spark.spool import SpooledRows
-from feast_skew.engines.spark.tasks.batches import EXCHANGED_AT_ONCE, Batches, block_row, blocks, cut, opened, rows_of
+from feast_skew.engines.spark.tasks.batches import (
+    EXCHANGED_AT_ONCE,
+    Batches,
+    block_row,
+    blocks,
+    cut,
+    opened,
+    received,
+    rows_of,
+)
 from feast_skew.measuring.entity_order import entity_order
 from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Cause
@@ -88,13 +97,11 @@ def wrong_beside(
             stack.enter_context(closing(SpooledRows(source_schema(one, one.features), gives_all_ties=gives_all_ties)))
             for _, one in definitions
         ]
-        for batch in batches:
-            sides, starts = batch.column("side").to_pylist(), batch.column("first").to_pylist()
-            for side, start, raw in zip(sides, starts, batch.column("block"), strict=True):
-                if side == ONLINE:
-                    rows.append(rows_of(raw, schema))
-                elif side != NOTES:
-                    spools[side - 1].add(start, raw.as_buffer())
+        for side, start, raw in received(batches):
+            if side == ONLINE:
+                rows.append(rows_of(raw, schema))
+            elif side != NOTES:
+                spools[side - 1].add(start, raw.as_buffer())
         table = whole_table(rows, schema)
         index = KeyIndex(unpacked_keys(table, listing.view.keys))
         for spool in spools:

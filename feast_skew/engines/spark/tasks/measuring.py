@@ -35,7 +35,7 @@ from feast_skew.engines.spark.plans import (
     source_schema,
 )
 from feast_skew.engines.spark.spool import SpooledRows
-from feast_skew.engines.spark.tasks.batches import BLOCK_BYTES, Batches, closed, note_of, rows_of
+from feast_skew.engines.spark.tasks.batches import BLOCK_BYTES, Batches, closed, note_of, received, rows_of
 from feast_skew.engines.spark.tasks.digest import Digest
 from feast_skew.engines.spark.tasks.reading import SEQUENCE, Secret, reader_of
 from feast_skew.measuring.progress import NoProgress
@@ -92,17 +92,15 @@ def measured(batches: Batches, view: ViewPlan, as_of: int, secret: Secret | None
     first: list[pa.RecordBatch] = []
     notes: list[Notes] = []
     with closing(SpooledRows(source_schema(view, view.features), gives_all_ties=gives_all_ties)) as spool:
-        for batch in batches:
-            sides, starts = batch.column("side").to_pylist(), batch.column("first").to_pylist()
-            for side, start, raw in zip(sides, starts, batch.column("block"), strict=True):
-                if side == NOTES:
-                    kind, seconds, met = note_of(raw)
-                    spent[kind] += seconds
-                    notes += [met] if met is not None else []
-                elif side == ONLINE:
-                    first.append(rows_of(raw, online_schema(view)))
-                else:
-                    spool.add(start, raw.as_buffer())
+        for side, start, raw in received(batches):
+            if side == NOTES:
+                kind, seconds, met = note_of(raw)
+                spent[kind] += seconds
+                notes += [met] if met is not None else []
+            elif side == ONLINE:
+                first.append(rows_of(raw, online_schema(view)))
+            else:
+                spool.add(start, raw.as_buffer())
         entities, place, found = _entities(whole_table(first, online_schema(view)), view)
         first.clear()
         spool.index = KeyIndex(entities)
