@@ -98,7 +98,11 @@ def _of_every_type(repo: Repository) -> list[str]:
         for take in ((row // 3) % 3, row % 3)
     )
     repo.apply(repo.view("types", repo.source("types", online), {"id": "Int64"}, fields))
-    repo.materialize()
+    if repo.offline == "spark":
+        # Feast materializes through pandas there, from which lists of timestamps and of structures do not come back.
+        lay_online(repo, "types", online.to_pandas())
+    else:
+        repo.materialize()
     repo.write("types", offline)
     return list(fields)
 

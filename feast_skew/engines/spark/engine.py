@@ -94,7 +94,7 @@ class SparkEngine:
         self._staging = Staging(session, settings.staging)
         self._sources = Sources(session, offline, self._staging, progress)
         self._online = OnlineFrames(session, online, self._sources, self._staging, progress)
-        self._retrieval = Retrieval(offline, self._sources, self._staging)
+        self._retrieval = Retrieval(offline, self._staging, self._jobs)
         self._populations = Populations(self._sources, self._staging, self._jobs, as_of, seed, given or {})
         self._measured: dict[str, str] = {}
         self._drawn: dict[str, list[ViewMeasurement]] = {}
@@ -200,7 +200,7 @@ class SparkEngine:
                 asked = self._plain(view, place).where(f"kind = {PAIR} and aligned{number} is not null")
                 if self._offline.gives_all_ties:
                     asked = asked.where(f"not {is_tied(number)}")
-                frames.append(self._retrieval.frame(view, asked, number))
+                frames.append(self._retrieval.frame(view, asked, number, self._key_texts(view, place)))
             elif one.ties is not None:
                 places = self._drawn_places[one.ties.positions]
                 table = taught_table(view, number, places, one.ties.columns)
@@ -295,16 +295,23 @@ class SparkEngine:
         """Ask the offline store about the drawn rows, and count on Spark where there are more; see `Engine.hazards`."""
         drawn = self._drawn[view.name]
         everyone = drawn[0].entities.num_rows == self._populations.sample(view)[1].entities
-        asked = self._offline.gives_all_ties and len(view.keys.keys) > 1 and not everyone
-        return self._offline.hazards([rows.compared for rows in drawn], self._collisions(view) if asked else None)
+        texts = None if everyone else self._key_texts(view, self._measured[view.name])
+        counted = None if texts is None else self._collisions(view, texts)
+        return self._offline.hazards([rows.compared for rows in drawn], counted)
 
-    def _collisions(self, view: ViewPlan) -> tuple[int, int]:
+    def _key_texts(self, view: ViewPlan, place: str) -> Any | None:
+        """Give what Feast's Spark store knows measured entities by; None where no two can be taken for each other."""
+        if not self._offline.gives_all_ties or len(view.keys.keys) < 2:
+            return None
+        frame = self._staging.read(place).where(f"kind = {PAIR}")
+        task = partial(folding.texts, view=sendable(view), order=self._offline.key_order(view))
+        return mapped(frame, task, KEY_TEXTS)
+
+    def _collisions(self, view: ViewPlan, texts: Any) -> tuple[int, int]:
         """Count the entities that Feast's Spark store takes for another one, at any moment, and at that of their rows."""
         from pyspark.sql import functions as F  # noqa: N812  as everywhere
 
-        frame = self._staging.read(self._measured[view.name]).where(f"kind = {PAIR}")
-        task = partial(folding.texts, view=sendable(view), order=self._offline.key_order(view))
-        alike = mapped(frame, task, KEY_TEXTS).groupBy("part", "text", "instant").count()
+        alike = texts.groupBy("part", "text", "instant").count()
         apart = F.when(F.col("count") > 1, F.col("count")).otherwise(0)
         by_text = alike.groupBy("part", "text").agg(F.sum("count").alias("count"), F.sum(apart).alias("together"))
         totals = by_text.groupBy("part").agg(F.sum(apart).alias("always"), F.sum("together").alias("together"))

@@ -130,8 +130,15 @@ def sendable(view: ViewPlan) -> ViewPlan:
     return replace(view, features=features, handle=None)
 
 
-KEY_TEXTS = pa.schema([pa.field("part", pa.int32()), pa.field("text", pa.binary()), pa.field("instant", pa.int64())])
-"""What Feast's Spark store knows entities by, for each group of features that align alike."""
+KEY_TEXTS = pa.schema(
+    [
+        pa.field("part", pa.int32()),
+        pa.field("place", pa.int64()),
+        pa.field("text", pa.binary()),
+        pa.field("instant", pa.int64()),
+    ]
+)
+"""What Feast's Spark store knows entities by, for each group of features that align alike; `instant` is one of whole microseconds."""
 
 WRONG_ROWS = pa.schema(
     [

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feast_skew.core.alignment import microseconds
 from feast_skew.core.columns import in_one_piece
 from feast_skew.core.model import ViewPlan
 from feast_skew.engines.spark.columns import batch_of, unpacked_keys
@@ -64,8 +65,9 @@ def texts(batches: Batches, view: ViewPlan, order: Sequence[str]) -> Batches:
             known = table.filter(pc.is_valid(table.column(f"aligned{part}"))).combine_chunks()
             columns = {
                 "part": np.full(known.num_rows, part, dtype=np.int32),
+                "place": known.column("place"),
                 "text": key_texts(unpacked_keys(known, view.keys), order).cast(pa.binary()),
-                "instant": known.column(f"aligned{part}"),
+                "instant": microseconds(np.asarray(known.column(f"aligned{part}"))),
             }
             yield batch_of(columns, KEY_TEXTS, known.num_rows)
 
