@@ -55,20 +55,23 @@ class OnlineFrames:
     def frame(
         self, view: ViewPlan, entities: Any, exchange: reading.Exchange
     ) -> tuple[Callable[[], Recipe] | None, Any]:
-        """Give how executors read more rows, None where they have no way to the store, and the rows of entities in blocks."""
+        """Give how the tasks of the exchange read more rows, None where they have no way to the store, and the rows of entities in blocks."""
         partitions = len(exchange.buckets)
         if isinstance(self._online, RedisBulkReader):
             # Those that one process holds against Feast's read: what holds for them holds for those that executors read.
             first = entities.orderBy("place").limit(_HELD).toArrow()
             if self._online.reads_in_bulk(view, unpacked_keys(first, view.keys)):
                 # Entities stay in the files where they are staged. Those that read at a time share the limit; how many do is
-                # known of a cluster that grows only by giving it no more tasks.
+                # known of a cluster that grows only by giving it no more tasks. A second look is had in every partition.
                 asked = entities.select("key", "place", *key_names(view.keys))
                 readers = min(_files(asked), partitions, self._sources.parallelism)
                 recipe = self._online.recipe([view], readers)
-                secret = self._hidden(recipe)
+                secret = again = self._hidden(recipe)
+                if recipe.max_ops is not None:
+                    asked = asked.coalesce(readers)
+                    again = self._hidden(self._online.recipe([view], self._sources.at_once(partitions)))
                 read = partial(reading.online_sent, view=sendable(view), secret=secret, exchange=exchange)
-                return secret, mapped(asked if recipe.max_ops is None else asked.coalesce(readers), read, EXCHANGED)
+                return again, mapped(asked, read, EXCHANGED)
         schema = pa.schema(
             [field for field in online_schema(view) if field.name in ("key", "place", *key_names(view.keys))]
         )

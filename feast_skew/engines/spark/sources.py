@@ -47,6 +47,11 @@ class Sources:
         except Exception:  # noqa: BLE001  Spark Connect does not tell
             return 8
 
+    def at_once(self, tasks: int) -> int:
+        """How many of some tasks may run at a time: all of them where the cluster may grow meanwhile."""
+        grows = str(self._session.conf.get("spark.dynamicAllocation.enabled", "false")).lower() == "true"
+        return tasks if grows else min(tasks, self.parallelism)
+
     @property
     def shuffled_by(self) -> int:
         """How many partitions Spark shuffles into where nobody says; it puts small ones together."""
