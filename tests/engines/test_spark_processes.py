@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import faults
 from faults import World
 from rides import AS_OF, Repository, command, environment
+from servers.proxy import Proxy
 from servers.server import Server, eventually
 
 from feast_skew.demo.spark import find_job, find_submit
@@ -141,6 +143,33 @@ def test_a_jvm_that_dies_in_mid_read(world: World, tmp_path: Path) -> None:
     eventually(lambda: not alive(everyone), "no Python is left", PROMPTLY)
     assert not (tmp_path / "report.json").exists()
     assert not list(scratch.glob("feast-skew-*"))
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_for_good(world: World, tmp_path: Path, scratch: Path) -> None:
+    """Waited for, then told by one line with the stage and the share that was done; no report, no table."""
+    repo = copy_of(world, tmp_path / "repo")
+    with closing(Proxy(world.server.port)) as proxy:
+        repo.edit(world.server.address, f"127.0.0.1:{proxy.port}")
+        process = start(
+            "command", repo, scratch, "--max-ops", "150", "--wrong-rows", str(tmp_path / "wrong"), "--output",
+            f"json={tmp_path / 'report.json'}",
+        )  # fmt: skip
+        try:
+            reading = world.executors_read(100, proxy.port, of=process.pid)
+            eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
+            proxy.cut()
+            _, err = process.communicate(timeout=300)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    print(err)
+    assert process.returncode == 3
+    (line,) = err.splitlines()
+    assert line.startswith("feast-skew: driver_stats: measuring (")
+    assert "tasks done): the online store (redis) does not answer" in line
+    assert not (tmp_path / "report.json").exists()
+    assert not list((tmp_path / "wrong").rglob("run_id=*"))
 
 
 class Watched:
