@@ -76,7 +76,8 @@ def test_on_spark_without_java(tmp_path: Path) -> None:
     """Feast's Spark store, and each validation by spark-submit; the JDK comes from its wheel."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name in ("bash", "dirname", "env", "ps", "cat", "uname", "which", "nice"):
+    # What every Linux has, and Spark's scripts and Hadoop's local files (chmod) call.
+    for name in ("bash", "dirname", "env", "ps", "cat", "uname", "which", "nice", "chmod"):
         found = shutil.which(name)
         if found is not None:
             (commands / name).symlink_to(found)
