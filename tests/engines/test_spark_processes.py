@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -89,6 +89,17 @@ def alive(processes: list[psutil.Process]) -> list[str]:
     return found
 
 
+@contextlib.contextmanager
+def in_mid_read(process: subprocess.Popen[str], reading: Callable[[], bool]) -> Iterator[None]:
+    """Wait until the executors of a process read; nothing of its group outlives the block."""
+    try:
+        eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("how", ["command", pytest.param("spark-submit", marks=pytest.mark.slow)])
 def test_ctrl_c_in_mid_read(world: World, tmp_path: Path, scratch: Path, how: str) -> None:
     """The job on Spark ends with the command; the terminal sends the signal to every process of the group."""
@@ -98,18 +109,13 @@ def test_ctrl_c_in_mid_read(world: World, tmp_path: Path, scratch: Path, how: st
         how, repo, scratch, "--max-ops", "150", "--wrong-rows", str(tmp_path / "wrong"), "--output",
         f"json={tmp_path / 'report.json'}",
     )  # fmt: skip
-    try:
-        reading = world.executors_read(100, of=process.pid)
-        eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
+    with in_mid_read(process, world.executors_read(100, of=process.pid)):
         everyone = family(process)
         assert any("pyspark.daemon" in one for one in alive(everyone))
         begun = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=120)
         took = time.monotonic() - begun
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
     print(err, process.returncode, f"{took:.1f} s")
     assert process.returncode == 130
     assert took < PROMPTLY
@@ -126,15 +132,10 @@ def test_a_jvm_that_dies_in_mid_read(world: World, tmp_path: Path) -> None:
     repo, scratch = copy_of(world, tmp_path / "repo"), tmp_path / "scratch"
     scratch.mkdir()
     process = start("command", repo, scratch, "--max-ops", "150", "--output", f"json={tmp_path / 'report.json'}")
-    try:
-        reading = world.executors_read(100, of=process.pid)
-        eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
+    with in_mid_read(process, world.executors_read(100, of=process.pid)):
         everyone = family(process)
         next(one for one in everyone if "java" in one.name()).kill()
         _, err = process.communicate(timeout=120)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
     print(err)
     assert process.returncode == 3
     assert err.rstrip().splitlines()[-1].startswith("feast-skew: driver_stats: measuring (")
@@ -155,14 +156,9 @@ def test_a_server_that_is_gone_for_good(world: World, tmp_path: Path, scratch: P
             "command", repo, scratch, "--max-ops", "150", "--wrong-rows", str(tmp_path / "wrong"), "--output",
             f"json={tmp_path / 'report.json'}",
         )  # fmt: skip
-        try:
-            reading = world.executors_read(100, proxy.port, of=process.pid)
-            eventually(lambda: process.poll() is not None or reading(), "executors read", 240)
+        with in_mid_read(process, world.executors_read(100, proxy.port, of=process.pid)):
             proxy.cut()
             _, err = process.communicate(timeout=300)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
     print(err)
     assert process.returncode == 3
     (line,) = err.splitlines()
