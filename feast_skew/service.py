@@ -18,6 +18,7 @@ from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.case import case_of
+from feast_skew.diagnosis.context import Context
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
 from feast_skew.engines.base import Engine, Wrong
@@ -265,19 +266,29 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
     drafts = [draft_feature(measured, feature, sample, job.settings) for feature in measured.features]
     offline = job.engine.rows_of(view)
     _judge_unaligned(job, measured, drafts, offline)
-    earlier = _earlier_sources(job, view)
-    ask_earlier = EarlierValues(measured.drawn, earlier, offline, job.progress)
-    wrong = []
+    context, wrong = _context(job, measured, offline), []
     for draft in drafts:
         if draft.not_measured:
             continue
         failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
-        case = case_of(measured, draft.feature, ask_earlier, apart=draft.apart, failed=failed, changed=earlier)
+        case = case_of(measured, draft.feature, context, apart=draft.apart, failed=failed)
         explained = explain(case)
         draft.causes = explained.causes
         wrong.append(Wrong(draft.feature, case.positions, explained, failed))
     job.engine.keep(measured, wrong)
     return drafts
+
+
+def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
+    """Give what rules may ask about the drawn rows of a view."""
+    changed = _earlier_sources(job, measured.view)
+    return Context(
+        earlier=EarlierValues(measured.drawn, changed, offline, job.progress),
+        changed=changed,
+        beside=measured.drawn.pairs,
+        now=to_nanoseconds(job.now),
+        as_of=to_nanoseconds(job.as_of),
+    )
 
 
 def _judge_unaligned(job: Job, measured: Measured, drafts: Sequence[Draft], offline: RowSource) -> None:

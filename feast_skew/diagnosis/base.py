@@ -15,9 +15,10 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.earlier import equal_to_earlier
 from feast_skew.core.equality import equal_or_null
-from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
+from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.core.types import floats
+from feast_skew.diagnosis.context import Context, Earlier
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
@@ -31,20 +32,6 @@ FEWEST_VALUES = 3
 """Nor on fewer distinct offline values: a constant fits every formula."""
 
 
-@dataclass(frozen=True)
-class Earlier:
-    """An earlier definition of the view, with the values that it gives at the aligned instants, one per entity."""
-
-    version: SourceVersion
-    values: pa.Array
-
-    def at(self, positions: Positions) -> Earlier:
-        """Give the values of some of the entities."""
-        return (
-            self if len(positions) == len(self.values) else Earlier(self.version, self.values.take(pa.array(positions)))
-        )
-
-
 @dataclass
 class Case:
     """One feature with everything that rules may look at; arrays have one element per drawn entity.
@@ -53,7 +40,7 @@ class Case:
     among the drawn rows of the view.
     `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too, and
     `apart` holds them where they are numbers. `was_earlier` tells of which the online value equals an earlier version of the offline
-    row; without it `older` tells.
+    row; without it `older` tells. `context` is what else is known of the view, by its drawn entities, which `positions` picks from.
     """
 
     view: ViewPlan
@@ -65,10 +52,10 @@ class Case:
     ask_earlier: Callable[[], list[Earlier]]
     apart: Apart | None = None
     unaligned_failed: bool = False
-    changed_versions: tuple[SourceVersion, ...] = field(default=())
     weights: Floats | None = None
     positions: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     was_earlier: Mask | None = None
+    context: Context = field(default_factory=Context)
 
     @cached_property
     def wrong(self) -> Mask:

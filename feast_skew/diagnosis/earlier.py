@@ -11,7 +11,7 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import RowState
-from feast_skew.diagnosis.base import Earlier
+from feast_skew.diagnosis.context import Earlier
 from feast_skew.errors import SkewError
 from feast_skew.measuring.history import pick_rows
 from feast_skew.measuring.progress import Progress

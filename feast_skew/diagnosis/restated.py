@@ -54,7 +54,7 @@ def restated(case: Case) -> Explanation | None:
         return None
     if any(_gives_most(case, earlier.values) for earlier in case.ask_earlier()):
         return None  # definition_not_landed has the proof
-    changed = [version.source_name for version in case.changed_versions]
+    changed = [version.source_name for version in case.context.changed]
     if changed:
         possibility = f"; the source was {changed[-1]} before and may have been replaced"
     elif case.view.source_changed:

@@ -20,7 +20,8 @@ from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.pairs import WRONG, PairClass
 from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import Case, Earlier
+from feast_skew.diagnosis.base import Case
+from feast_skew.diagnosis.context import Earlier
 from feast_skew.diagnosis.covering import covered_codes
 from feast_skew.diagnosis.earlier import earlier_values
 from feast_skew.engines.spark.columns import batch_of, unpacked_keys, whole_table

@@ -1,0 +1,47 @@
+"""What rules may ask beyond the pairs of one feature, each question when a rule needs its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from feast_skew.core.alignment import NO_INSTANT
+from feast_skew.core.arrays import Positions
+from feast_skew.core.model import FeaturePlan, SourceVersion
+from feast_skew.core.pairs import FeaturePairs
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier definition of the view, with the values that it gives at the aligned instants, one per entity."""
+
+    version: SourceVersion
+    values: pa.Array
+
+    def at(self, positions: Positions) -> Earlier:
+        """Give the values of some of the entities."""
+        return (
+            self if len(positions) == len(self.values) else Earlier(self.version, self.values.take(pa.array(positions)))
+        )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of the run around one view; arrays that answers hold have one element per drawn entity of the view.
+
+    `earlier` gives what earlier definitions say of a feature, and `changed` are these definitions. `beside` are the pairs of all
+    features of the view that align alike, by name. `now` is the moment of the run and `as_of` that up to which offline rows count, in
+    nanoseconds, `NO_INSTANT` where there is none, as for tables.
+    """
+
+    earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
+    changed: tuple[SourceVersion, ...] = ()
+    beside: Mapping[str, FeaturePairs] | None = None
+    now: int = NO_INSTANT
+    as_of: int = NO_INSTANT
+
+    def earlier_at(self, feature: FeaturePlan, positions: Positions) -> list[Earlier]:
+        """Give what earlier definitions say of a feature for some of the drawn entities; nothing where nobody knows any."""
+        return [] if self.earlier is None else [one.at(positions) for one in self.earlier(feature)]
