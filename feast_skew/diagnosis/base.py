@@ -89,6 +89,11 @@ class Case:
         """Positions of the finite mismatching pairs, with their offline and online numbers."""
         return self._finite(np.flatnonzero(self.mismatch))
 
+    @cached_property
+    def compared_numbers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions of the aligned pairs of finite numbers, equal or not, with their offline and online numbers."""
+        return self._finite(np.flatnonzero(self.pairs.mask(PairClass.MATCH, PairClass.MISMATCH)))
+
     def _finite(self, positions: Positions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         take = pa.array(positions)
         off, known_off = floats(self.pairs.offline.take(take))
@@ -117,10 +122,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A cause and the entities that it explains, as a mask over the sample."""
+    """A cause and the entities that it explains, as a mask over the sample.
+
+    `beside` tells that it is one of values that are right, and said although it explains no wrong one.
+    """
 
     cause: Cause
     explained: np.ndarray
+    beside: bool = False
 
 
 Explain = Callable[[Case], Explanation | None]

@@ -12,6 +12,8 @@ from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.constant import one_value_online
+from feast_skew.diagnosis.formulas.clips import find_clip
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.02
@@ -35,13 +37,16 @@ def _covers(case: Case, cause: Cause) -> Mask:
 def default_fill(case: Case) -> Explanation | None:
     """Claim wrong pairs whose online value is the same one, far more often than that value is found offline.
 
-    It has to be most of them or stand alone: values that are unrelated have a most frequent one too, but others are
+    Not where everybody has it while offline varies, which is `constant`. It has to be most of them or stand alone: values that are unrelated have a most frequent one too, but others are
     nearly as frequent.
     """
     if case.feature.declared.kind in (Kind.LIST, Kind.SET, Kind.NESTED):
         return None
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
-    if len(positions) < FEWEST_ROWS:
+    clip = find_clip(case)
+    if clip is not None:  # the limit that numbers beyond it were cut to is no default
+        positions = np.setdiff1d(positions, clip.explained, assume_unique=True)
+    if len(positions) < FEWEST_ROWS or one_value_online(case) is not None:
         return None
     online = case.pairs.online.take(pa.array(positions))
     tally = pc.value_counts(online)

@@ -37,7 +37,7 @@ def explain(case: Case) -> Explained:
     found: list[Explanation] = []
     for rule in load_rules():
         explanation = rule.explain(case)
-        if explanation is not None and explanation.cause.share >= _SMALLEST_SHARE:
+        if explanation is not None and (explanation.beside or explanation.cause.share >= _SMALLEST_SHARE):
             found.append(explanation)
     covered = np.zeros(len(case.wrong), dtype=bool)
     for entry in found:
@@ -46,7 +46,7 @@ def explain(case: Case) -> Explained:
     kept = [
         (cause, entry.explained)
         for entry in found
-        if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE
+        if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE or entry.beside
     ]
     left = case.wrong & ~covered
     if left.any() and case.total(left) > _REMAINDER * case.total(case.wrong):

@@ -8,6 +8,7 @@ from feast_skew.core.arrays import Floats, Mask
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.scale import FEWEST_APART, LEAST_SHARE, SMALL, by_chance, outstanding
+from feast_skew.diagnosis.timezone import is_zone_offset
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
@@ -75,7 +76,10 @@ def offset(case: Case) -> Explanation | None:
     with np.errstate(over="ignore"):
         typical = float(np.median(np.maximum(np.abs(off[fits]), np.abs(on[fits]))))
     rounded_off = kind in (Kind.FLOAT32, Kind.FLOAT64) and abs(constant) <= _ROUNDING * typical
-    if rounded_off or (kind is not Kind.TIMESTAMP and abs(constant) <= SMALL and by_chance(off, on, int(fits.sum()))):
+    # A time zone has a rule of its own.
+    zone = kind is Kind.TIMESTAMP and is_zone_offset(constant)
+    small = kind is not Kind.TIMESTAMP and abs(constant) <= SMALL
+    if zone or rounded_off or (small and by_chance(off, on, int(fits.sum()))):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
@@ -104,6 +108,8 @@ def _offset_apart(case: Case, apart: Apart) -> Explanation | None:
         # Most rows must have moved the same way and about as far: another definition scatters around zero instead.
         spread = float(np.quantile(np.abs(apart.difference - constant), 0.8))
         shifted = apart.online - constant
+    if case.feature.declared.kind is Kind.TIMESTAMP and is_zone_offset(constant):
+        return None
     if constant == 0 or not spread <= abs(constant) / 2 or not apart.explained_by(shifted):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)

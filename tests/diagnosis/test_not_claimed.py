@@ -19,7 +19,8 @@ def test_a_detour_through_float32_is_no_unit_and_no_offset(spread):
     values = np.random.default_rng(0).normal(50, 10, 4000) * spread
     found = judged({"id": np.arange(4000), "x": values}, {"id": np.arange(4000), "x": values.astype("f4").astype("f8")})
     assert found.verdict is Verdict.FAIL
-    assert [cause.code for cause in found.causes] == ["unknown"]
+    (cause,) = found.causes
+    assert (cause.code, cause.evidence["type"]) == ("precision", "float32")
 
 
 def test_counts_that_mostly_differ_by_one_have_no_offset():

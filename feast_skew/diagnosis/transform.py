@@ -1,0 +1,194 @@
+"""`transform`: a monotone function of offline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from feast_skew.core.arrays import Floats, Mask
+from feast_skew.core.types import Kind
+from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.formulas.apart import undone_apart
+from feast_skew.diagnosis.formulas.clips import find_clip
+from feast_skew.diagnosis.formulas.curves import curve_of, curves
+from feast_skew.diagnosis.formulas.grids import BINARY, Multiples, best_grid, multiples
+from feast_skew.diagnosis.formulas.named import FUNCTIONS, Function, fits
+from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
+from feast_skew.diagnosis.scale import LEAST_SHARE
+from feast_skew.report import Cause
+
+_TIMES_CHANCE = 5
+_ALIKE = 2.0**18
+_QUANTA = (
+    *(step * 10.0**power for power in range(-6, 7) for step in (2.0, 2.5, 5.0)),
+    *(10.0**power for power in range(1, 10)),
+    *(1 / 8, 1 / 16, 1 / 3, 3.0, 4.0, 6.0, 7.0, 8.0, 12.0, 15.0, 16.0, 24.0, 30.0, 32.0, 60.0, 64.0, 100 / 3, 128.0),
+    *(256.0, 365.0, 512.0, 900.0, 1024.0, 3600.0, 86400.0),
+)
+_REMEDY = (
+    "apply the same step on both sides: in the code that computes the feature, or in the model's own preprocessing"
+)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A function with its parameters, and the entities that it explains."""
+
+    name: str
+    formula: str
+    values: Mapping[str, Any]
+    explained: Mask
+    parameters: int = 1
+    confidence: float = 0.99
+
+
+def _covers(case: Case, cause: Cause) -> Mask | None:
+    name, values = cause.evidence["name"], cause.evidence["parameters"]
+    positions, off, on = case.numbers
+    covered = np.zeros(len(case.wrong), dtype=bool)
+    if cause.evidence.get("exact") is False:
+        covered[case.numbers_apart[0]] = True
+        return covered
+    if name == "monotone":
+        return None
+    if name == "clip":
+        low, high = values.get("low"), values.get("high")
+        hit = np.zeros(len(off), dtype=bool)
+        hit |= False if low is None else (on == low) & (off < low)
+        hit |= False if high is None else (on == high) & (off > high)
+    elif name in ("abs", "negative_abs"):
+        hit = on == (np.abs(off) if name == "abs" else -np.abs(off))
+    elif name == "round":
+        hit = Multiples(float(values["quantum"]), str(values["how"]), case.feature.declared.kind).marks(off, on).fits
+    elif (curve := curve_of(name, values)) is not None:
+        hit = curve.fits(off, on)
+    else:
+        hit = fits(next(one for one in FUNCTIONS if one.name == name), off, on)
+    covered[positions[hit]] = True
+    return covered
+
+
+@rule("transform", kind="what", parameters=1, covers=_covers)
+def transform(case: Case) -> Explanation | None:
+    """Claim pairs of which online is one function of offline: the function that explains the most, of equals the simplest."""
+    if not case.feature.declared.kind.is_number:
+        return None
+    if case.apart is not None:
+        return undone_apart(case, case.apart)
+    if len(case.numbers[0]) < FEWEST_ROWS:
+        return None
+    best: _Found | None = None
+    for found in _candidates(case):
+        if best is None or case.total(found.explained) > case.total(best.explained):
+            best = found
+    if best is None:
+        return None
+    count, wrong = case.total(best.explained), case.total(case.wrong)
+    if count < max(FEWEST_ROWS, LEAST_SHARE * wrong):
+        return None
+    return Explanation(
+        Cause(
+            "transform",
+            "what",
+            count / wrong,
+            best.confidence,
+            f"online is {best.formula} of offline x for {share_text(count, wrong)} of the wrong values",
+            {"name": best.name, "parameters": dict(best.values), "formula": best.formula, "entities": count},
+            _REMEDY,
+            parameters=best.parameters,
+        ),
+        best.explained,
+    )
+
+
+def _candidates(case: Case) -> Iterator[_Found]:
+    """Give what fits, the simpler first; the dearer fits are tried where the cheaper ones leave much."""
+    positions, off, on = case.numbers
+
+    def explained(hit: Mask) -> Mask:
+        mask = np.zeros(len(case.wrong), dtype=bool)
+        mask[positions[hit]] = True
+        return mask
+
+    most = 0
+    for found in (
+        _absolute(case, off, on),
+        _named(off, on),
+        _clipped(case),
+        _stepped(case.feature.declared.kind, off, on),
+    ):
+        if found is not None:
+            name, formula, values, hit, parameters = found
+            most = max(most, int(np.count_nonzero(hit)))
+            yield _Found(name, formula, values, explained(hit), parameters)
+    if most > 0.9 * len(off):
+        return
+    for curve in curves(case, off, on):
+        yield _Found(curve.name, curve.formula, curve.values, explained(curve.hit), curve.parameters, curve.confidence)
+
+
+_Fit = tuple[str, str, Mapping[str, Any], Mask, int]
+
+
+def _absolute(case: Case, off: Floats, on: Floats) -> _Fit | None:
+    turned = (on == -off) & (off != 0)
+    if np.count_nonzero(turned) < FEWEST_ROWS or len(np.unique(off[turned])) < FEWEST_VALUES:
+        return None
+    side = all_on_one_side(case, 0.0, off[turned])
+    if not side:
+        return None
+    turned &= off * side > 0
+    return ("abs", "|x|", {}, turned, 0) if side < 0 else ("negative_abs", "-|x|", {}, turned, 0)
+
+
+def _named(off: Floats, on: Floats) -> _Fit | None:
+    """Give the function without parameters that fits the most, unless it fits as many of pairs that do not belong together."""
+    best: tuple[int, float, Function, Mask] | None = None
+    for function in FUNCTIONS:
+        hit = fits(function, off, on)
+        count = int(np.count_nonzero(hit))
+        if count < FEWEST_ROWS or (best is not None and count < best[0]):
+            continue
+        with np.errstate(all="ignore"):
+            left = float(np.median(np.abs(function.apply(off[hit]) / on[hit] - 1.0)))
+        if best is not None and count == best[0] and not left < best[1] / 2:
+            continue
+        if len(np.unique(off[hit])) < FEWEST_VALUES or len(np.unique(on[hit])) < FEWEST_VALUES:
+            continue
+        if _beyond_chance(function, off, on):
+            best = count, left, function, hit
+    return None if best is None else (best[2].name, best[2].formula, {}, best[3], 1)
+
+
+def _beyond_chance(function: Function, off: Floats, on: Floats) -> bool:
+    """Tell whether a function fits far more of the pairs than of such that do not belong together.
+
+    Each online number counts once, to six digits: many of a function that levels off are alike.
+    """
+    digits, power = np.frexp(on)
+    _, once = np.unique(np.rint(digits * _ALIKE) + power * 4 * _ALIKE, return_index=True)
+    off, on = off[once], on[once]
+    count = np.count_nonzero(fits(function, off, on))
+    chance = max(np.count_nonzero(fits(function, off, np.roll(on, by))) for by in (1, 7, len(on) // 2))
+    return bool(count >= max(FEWEST_VALUES, _TIMES_CHANCE * chance))
+
+
+def _clipped(case: Case) -> _Fit | None:
+    clip = find_clip(case)
+    if clip is None:
+        return None
+    hit = np.isin(case.numbers[0], clip.explained)
+    return "clip", clip.formula, clip.values, hit, len(clip.values)
+
+
+def _stepped(kind: Kind, off: Floats, on: Floats) -> _Fit | None:
+    """Give the quantum to whose multiples numbers were rounded; powers of ten up to one are decimals, which `precision` has."""
+    best = best_grid((*BINARY, *multiples(_QUANTA, kind)), off, on)
+    if best is None or not isinstance(best[0], Multiples):
+        return None
+    grid, marks = best
+    values = {"quantum": grid.quantum, "how": grid.how}
+    return "round", f"x {grid.how} to a multiple of {grid.quantum:.8g}", values, marks.fits, 1
