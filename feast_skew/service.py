@@ -271,7 +271,8 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
         if draft.not_measured:
             continue
         failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
-        case = case_of(measured, draft.feature, context, apart=draft.apart, failed=failed)
+        movement = draft.unaligned.movement if draft.unaligned is not None else None
+        case = case_of(measured, draft.feature, context, apart=draft.apart, failed=failed, movement=movement)
         explained = explain(case)
         draft.causes = explained.causes
         wrong.append(Wrong(draft.feature, case.positions, explained, failed))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,8 +39,8 @@ class Case:
 
     Each of them stands for `weights` entities, for one where it is None: rules count by `total`. `positions` are their places
     among the drawn rows of the view.
-    `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too, and
-    `apart` holds them where they are numbers. `was_earlier` tells of which the online value equals an earlier version of the offline
+    `unaligned_failed` tells that the feature failed by its unaligned rows: then these entities are wrong ones too,
+    `apart` holds them where they are numbers, and `movement` what each statistic of them told, by its name. `was_earlier` tells of which the online value equals an earlier version of the offline
     row; without it `older` tells. `context` is what else is known of the view, by its drawn entities, which `positions` picks from.
     """
 
@@ -52,6 +53,7 @@ class Case:
     ask_earlier: Callable[[], list[Earlier]]
     apart: Apart | None = None
     unaligned_failed: bool = False
+    movement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     weights: Floats | None = None
     positions: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     was_earlier: Mask | None = None
@@ -63,6 +65,14 @@ class Case:
         if self.unaligned_failed:
             return self.pairs.wrong | self.rows.unaligned
         return self.pairs.wrong
+
+    @cached_property
+    def unaligned_pairs(self) -> tuple[np.ndarray, pa.Array, pa.Array]:
+        """Positions of the unaligned entities that failed and have a row before, with its value and the online one, or nulls."""
+        known = self.rows.unaligned & (self.rows.before != NO_INSTANT)
+        positions = np.flatnonzero(known & self.unaligned_failed)
+        take = pa.array(positions)
+        return positions, self.pairs.offline.take(take), self.pairs.online.take(take)
 
     @cached_property
     def mismatch(self) -> Mask:

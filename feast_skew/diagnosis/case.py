@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from feast_skew.core.model import FeaturePlan
@@ -18,11 +21,12 @@ def case_of(
     *,
     apart: Apart | None = None,
     failed: bool = False,
+    movement: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Case:
     """Give the case of one feature, on the rows that were drawn for it.
 
     `context` is what is known of its view; `apart` holds unaligned ones among the drawn rows of the view, and `failed` tells that the
-    feature failed by them.
+    feature failed by them; `movement` is what each statistic of theirs told.
     """
     context = context or Context()
     evidence = measured.evidence(feature)
@@ -40,6 +44,7 @@ def case_of(
         lambda: context.earlier_at(feature, evidence.positions),
         apart=None if apart is None else apart.at(everywhere),
         unaligned_failed=failed,
+        movement=movement or {},
         weights=evidence.weights,
         positions=evidence.positions,
         context=context,

@@ -6,23 +6,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.arrays import Mask
+from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.constant import one_value_online
+from feast_skew.diagnosis.formulas.apart import limits_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
+from feast_skew.diagnosis.scale import FEWEST_APART
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.02
 _MOST = 0.5
 _TIMES_USUAL = 3.0
 _TIMES_SECOND = 3
+_REMEDY = "fill the same default offline, or serve null and let the model's own imputation work on both sides"
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
+    if "unaligned" in cause.evidence:
+        return case.pairs.mask(PairClass.UNALIGNED)
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
     # The cause has its value as plain JSON.
     values = case.pairs.online.take(pa.array(positions)).dictionary_encode()
@@ -42,6 +47,8 @@ def default_fill(case: Case) -> Explanation | None:
     """
     if case.feature.declared.kind in (Kind.LIST, Kind.SET, Kind.NESTED):
         return None
+    if case.unaligned_failed:
+        return _default_fill_apart(case)
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
     clip = find_clip(case)
     if clip is not None:  # the limit that numbers beyond it were cut to is no default
@@ -89,8 +96,68 @@ def default_fill(case: Case) -> Explanation | None:
                 "offline_null": case.total(hit[np.asarray(instead.is_null())]),
                 "share_offline": usual,
             },
-            "fill the same default offline, or serve null and let the model's own imputation work on both sides",
+            _REMEDY,
             parameters=1,
         ),
         explained,
     )
+
+
+def _default_fill_apart(case: Case) -> Explanation | None:
+    """Claim rows that never align when all but those with one value, rare offline, are within offline's own movement."""
+    if one_value_online(case) is not None:
+        return None
+    positions, before, online = case.unaligned_pairs
+    tally = pc.value_counts(online.drop_null())
+    if not len(tally):
+        return None
+    counts = np.asarray(tally.field("counts"))
+    value, count = tally.field("values")[int(np.argmax(counts))], int(counts.max())
+    second = int(np.sort(counts)[-2]) if len(counts) > 1 else 0
+    filled = np.asarray(pc.fill_null(pc.equal(online, value), False))
+    usual = np.asarray(pc.fill_null(pc.equal(before, value), False))
+    if count < FEWEST_APART or usual.sum() * _TIMES_USUAL > count or count < second:
+        return None
+    if len(before.filter(pa.array(filled)).unique()) < FEWEST_VALUES or not _others_agree(
+        case, positions, filled, before, online
+    ):
+        return None
+    explained = case.wrong & case.rows.unaligned
+    entities, wrong = case.total(positions[filled]), case.total(case.wrong)
+    shown = plain(python_value(value))
+    if case.apart is not None and shown in limits_apart(case.apart).values():
+        return None
+    return Explanation(
+        Cause(
+            "default_fill",
+            "what",
+            case.total(explained) / wrong,
+            0.8,
+            f"{share_text(entities, case.total(positions))} of the values are {shown!r} online, where offline shortly before has "
+            f"others; the rest differ by no more than offline itself moves",
+            {
+                "value": shown,
+                "entities": entities,
+                "offline_null": case.total(positions[filled & np.asarray(before.is_null())]),
+                "share_offline": case.total(positions[usual]) / case.total(positions),
+                "unaligned": True,
+            },
+            _REMEDY,
+            parameters=1,
+        ),
+        explained,
+    )
+
+
+def _others_agree(case: Case, positions: Positions, filled: Mask, before: pa.Array, online: pa.Array) -> bool:
+    """Tell whether the rows that are not filled differ by no more than offline moves."""
+    if case.apart is not None:
+        rest = case.apart.where(~np.isin(case.apart.positions, positions[filled]))
+        return len(rest.positions) >= FEWEST_APART and rest.explained_by(rest.online)
+    changed = case.movement.get("changed", {})
+    rest = ~filled & np.asarray(before.is_valid()) & np.asarray(online.is_valid())
+    if changed.get("limit") is None or np.count_nonzero(rest) < FEWEST_APART:
+        return False
+    take = pa.array(rest)
+    same = equal(before.filter(take), online.filter(take), case.feature.tolerance, case.feature.declared.kind)
+    return bool(np.mean(~same) <= changed["limit"])

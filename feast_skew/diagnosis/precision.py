@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,19 @@ from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.formulas.grids import BINARY, Multiples, Narrower, best_grid, multiples
+from feast_skew.diagnosis.formulas.exact import INTEGERS, through_double, wrapped
+from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Marks, Multiples, Narrower, best_grid
 from feast_skew.diagnosis.scale import LEAST_SHARE
 from feast_skew.report import Cause
 
-MOST_DECIMALS = 9
 _NEARLY_ALL = 0.98
 _TEXTS = {"rounded": "rounded to", "truncated": "cut to", "floored": "rounded down to", "ceiled": "rounded up to"}
 
 
-def _grids(kind: Kind) -> Iterator[Multiples | Narrower]:
-    """Give the types narrower than a declared one: with equal claims the first is taken."""
-    yield from BINARY[1:] if kind is Kind.FLOAT32 else BINARY
-    if kind is not Kind.INTEGER:
-        yield from multiples((10.0**-digits for digits in range(MOST_DECIMALS + 1)), kind)
+def _best(kind: Kind, off: Floats, on: Floats) -> tuple[Multiples | Narrower, Marks] | None:
+    """Give the type narrower than a declared one that explains the most of finite pairs which differ."""
+    decimals = () if kind is Kind.INTEGER else DECIMALS
+    return best_grid(BINARY[1:] if kind is Kind.FLOAT32 else BINARY, decimals, kind, off, on)
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
@@ -33,6 +31,18 @@ def _covers(case: Case, cause: Cause) -> Mask:
         return covered
     positions, off, on = case.numbers
     name, kind = cause.evidence["type"], case.feature.declared.kind
+    if name == "float64" or name in INTEGERS:
+        every = np.flatnonzero(case.mismatch)
+        bits = wrapped(case, every)
+        hit = (
+            through_double(case, every)
+            if name == "float64"
+            else bits[1]
+            if bits is not None
+            else np.zeros(len(every), bool)
+        )
+        covered[every[hit]] = True
+        return covered
     grid: Multiples | Narrower = next(
         (one for one in BINARY if one.name == name),
         Multiples(10.0 ** -int(cause.evidence["decimals"] or 0), str(cause.evidence["how"]), kind),
@@ -51,8 +61,11 @@ def precision(case: Case) -> Explanation | None:
     kind = case.feature.declared.kind
     if not kind.is_number or case.apart is not None:
         return None
+    whole = _exact(case)
+    if whole is not None:
+        return whole
     positions, off, on = case.numbers
-    best = best_grid(_grids(kind), off, on) if len(positions) >= FEWEST_ROWS else None
+    best = _best(kind, off, on) if len(positions) >= FEWEST_ROWS else None
     if best is None:
         return _precision_of_matches(case, kind)
     grid, marks = best
@@ -76,10 +89,43 @@ def precision(case: Case) -> Explanation | None:
     )
 
 
+def _exact(case: Case) -> Explanation | None:
+    """Claim whole numbers and decimals that lost digits which doubles do not hold, or the upper bits of an integer."""
+    if case.feature.declared.kind not in (Kind.INTEGER, Kind.DECIMAL):
+        return None
+    positions = np.flatnonzero(case.mismatch)
+    name, how, hit = "float64", "rounded", through_double(case, positions)
+    if not hit.any():
+        bits = wrapped(case, positions)
+        if bits is None:
+            return None
+        (name, hit), how = bits, "wrapped"
+    count, wrong = case.total(positions[hit]), case.total(case.wrong)
+    if count < max(FEWEST_ROWS, LEAST_SHARE * wrong):
+        return None
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[positions[hit]] = True
+    _, off, _ = case.numbers
+    quantum = float(np.median(np.spacing(np.abs(off)))) if how == "rounded" else 1.0
+    detail = "holds no number so large, so its upper bits are cut off" if how == "wrapped" else "has fewer digits"
+    return Explanation(
+        Cause(
+            "precision",
+            "what",
+            count / wrong,
+            0.99,
+            f"online is offline as {name}, which {detail}, for {share_text(count, wrong)} of the wrong values",
+            {"type": name, "quantum": quantum, "how": how, "decimals": None, "entities": count},
+            f"find the step that keeps {name} on one side, and declare and compute the feature in one type on both",
+        ),
+        explained,
+    )
+
+
 def _precision_of_matches(case: Case, kind: Kind) -> Explanation | None:
     """Tell of a narrower type whose values all match within tolerance: of none of the wrong ones, where there are such."""
     found = _differing_matches(case)
-    best = None if found is None else best_grid(_grids(kind), *found[1:])
+    best = None if found is None else _best(kind, *found[1:])
     if found is None or best is None:
         return None
     positions, off, _ = found

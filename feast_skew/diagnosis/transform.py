@@ -14,10 +14,11 @@ from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanat
 from feast_skew.diagnosis.formulas.apart import undone_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
 from feast_skew.diagnosis.formulas.curves import curve_of, curves
-from feast_skew.diagnosis.formulas.grids import BINARY, Multiples, best_grid, multiples
+from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Multiples, best_grid
 from feast_skew.diagnosis.formulas.named import FUNCTIONS, Function, fits
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
 from feast_skew.diagnosis.scale import LEAST_SHARE
+from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
 _TIMES_CHANCE = 5
@@ -52,7 +53,7 @@ def _covers(case: Case, cause: Cause) -> Mask | None:
     if cause.evidence.get("exact") is False:
         covered[case.numbers_apart[0]] = True
         return covered
-    if name == "monotone":
+    if name in ("monotone", "rank", "quantile"):
         return None
     if name == "clip":
         low, high = values.get("low"), values.get("high")
@@ -77,7 +78,7 @@ def transform(case: Case) -> Explanation | None:
     if not case.feature.declared.kind.is_number:
         return None
     if case.apart is not None:
-        return undone_apart(case, case.apart)
+        return _transform_apart(case, case.apart)
     if len(case.numbers[0]) < FEWEST_ROWS:
         return None
     best: _Found | None = None
@@ -101,6 +102,31 @@ def transform(case: Case) -> Explanation | None:
             parameters=best.parameters,
         ),
         best.explained,
+    )
+
+
+def _transform_apart(case: Case, apart: Apart) -> Explanation | None:
+    """Claim rows that never align when undoing a function brings them within offline's own movement."""
+    found = undone_apart(apart)
+    if found is None:
+        return None
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[apart.positions] = True
+    count = case.total(explained)
+    evidence = {"name": found.name, "parameters": dict(found.values), "formula": found.formula, "entities": count}
+    return Explanation(
+        Cause(
+            "transform",
+            "what",
+            count / case.total(case.wrong),
+            0.8,
+            f"taken for {found.formula} of offline x, online differs from offline by no more than offline itself moves "
+            f"({count:,} entities)",
+            {**evidence, "exact": False},
+            _REMEDY,
+            parameters=found.parameters,
+        ),
+        explained,
     )
 
 
@@ -186,8 +212,9 @@ def _clipped(case: Case) -> _Fit | None:
 
 def _stepped(kind: Kind, off: Floats, on: Floats) -> _Fit | None:
     """Give the quantum to whose multiples numbers were rounded; powers of ten up to one are decimals, which `precision` has."""
-    best = best_grid((*BINARY, *multiples(_QUANTA, kind)), off, on)
-    if best is None or not isinstance(best[0], Multiples):
+    decimals = () if kind is Kind.INTEGER else DECIMALS
+    best = best_grid(BINARY, (*decimals, *_QUANTA), kind, off, on)
+    if best is None or not isinstance(best[0], Multiples) or best[0].quantum in decimals:
         return None
     grid, marks = best
     values = {"quantum": grid.quantum, "how": grid.how}

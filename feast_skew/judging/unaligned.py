@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feast_skew.core.arrays import Floats, Positions
+from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.equality import equal
 from feast_skew.core.model import FeaturePlan
 from feast_skew.core.types import Kind, floats
@@ -34,6 +36,12 @@ class Unaligned:
     reason: str
     metric: Metric
     found: Description
+
+    @property
+    def movement(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each statistic told, by its name: its value, limit and verdict among others; empty without history."""
+        statistics: Mapping[str, Mapping[str, Any]] = self.metric.extra.get("statistics", {})
+        return statistics
 
 
 def judge_unaligned(
@@ -135,6 +143,12 @@ class Apart:
             for new, old in self._steps
         ]
         return moved
+
+    def where(self, kept: Mask) -> Apart:
+        """Give some of the entities; `kept` has one element per position."""
+        places = np.full(int(self.positions.max(initial=-1)) + 1, -1, dtype=np.int64)
+        places[self.positions[kept]] = self.positions[kept]
+        return self.at(places)
 
     @cached_property
     def difference(self) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,11 @@ class Narrower:
         )
 
 
+def _room(kind: Kind) -> float:
+    """Give what a number may be off by, of its size, for what the type that holds it rounds away."""
+    return 2.0**-22 if kind is Kind.FLOAT32 else 2.0**-50
+
+
 def _units(values: Floats, quantum: float) -> Floats:
     # Powers of ten below one are not exact: times a hundred is right where divided by a hundredth is not.
     inverse = np.rint(1.0 / quantum)
@@ -143,22 +148,24 @@ BINARY = (
 """Narrower floating point types, the widest first."""
 
 
-def multiples(quanta: Iterable[float], kind: Kind) -> Iterator[Multiples]:
-    """Give the grids of some quanta, each reached in every way."""
-    return (Multiples(quantum, how, kind) for quantum in quanta for how in HOW)
+DECIMALS = tuple(float(f"1e-{digits}") for digits in range(10))
+"""The quanta of numbers with up to nine digits after the point."""
 
 
 def best_grid(
-    grids: Iterable[Multiples | Narrower], off: Floats, on: Floats
+    narrower: Iterable[Narrower], quanta: Iterable[float], kind: Kind, off: Floats, on: Floats
 ) -> tuple[Multiples | Narrower, Marks] | None:
     """Give the grid that explains the most pairs, with its marks; None when none of them holds.
 
-    The pairs are finite and differ. Grids that nothing speaks for in a thousand of the pairs are not looked at further.
+    The pairs are finite, differ and are of type `kind`. Quanta are tried in every way of `HOW`; grids that nothing speaks for in
+    a thousand of the pairs are not looked at further.
     """
     few = np.random.default_rng(0).permutation(len(off))[:_TRIED]
+    some = off[few], on[few]
     found: tuple[Multiples | Narrower, Marks] | None = None
-    for grid in grids:
-        if np.count_nonzero(grid.marks(off[few], on[few]).proves) < min(FEWEST_ROWS, len(few)):
+    likely = (quantum for quantum in quanta if _near_multiples(quantum, kind, *some) >= FEWEST_ROWS)
+    for grid in (*narrower, *(Multiples(quantum, how, kind) for quantum in likely for how in HOW)):
+        if np.count_nonzero(grid.marks(*some).proves) < FEWEST_ROWS:
             continue
         marks = grid.marks(off, on)
         if found is not None and np.count_nonzero(marks.fits) <= np.count_nonzero(found[1].fits):
@@ -166,3 +173,12 @@ def best_grid(
         if marks.hold(off, on):
             found = grid, marks
     return found
+
+
+def _near_multiples(quantum: float, kind: Kind, off: Floats, on: Floats) -> int:
+    """Count the pairs whose online number is a multiple of a quantum and at most one quantum from the offline one."""
+    with np.errstate(all="ignore"):
+        units = _units(on, quantum)
+        found = np.abs(units - np.rint(units)) <= _room(kind) * np.abs(units)
+        near = np.abs(on - off) <= quantum * (1 + _TIE)
+    return int(np.count_nonzero(found & near))
