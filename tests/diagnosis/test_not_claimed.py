@@ -53,8 +53,9 @@ def test_a_category_that_fails_by_its_unaligned_rows_has_a_cause():
     online = {"id": np.arange(400), "event_timestamp": instant, "c": np.char.upper(names)}
     found = judged(offline, online)
     assert found.verdict is Verdict.FAIL
-    assert [cause.code for cause in found.causes] == ["unknown"]
-    assert "unaligned" in found.causes[0].detail
+    (cause,) = found.causes
+    assert (cause.code, cause.share, cause.evidence["spelling"]) == ("encoding", 1.0, "upper case")
+    assert sorted(cause.evidence["mapping"]) == [[name, name.upper()] for name in ("east", "north", "south", "west")]
 
 
 @pytest.mark.parametrize(("entities", "pushed"), [(300, 10), (300, 16), (300, 150), (10, 1), (5, 1)])

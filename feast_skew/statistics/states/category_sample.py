@@ -69,9 +69,10 @@ class CategorySample(State):
     def top_pairs(self, most: int) -> list[tuple[Any, Any, int]]:
         """Give the most frequent (offline, online, pairs in the sample), None for null; equal counts by their text."""
         size = len(self.labels) + 1
-        flat = np.bincount((self.offline + 1) * size + (self.online + 1)) if self.order.size else np.zeros(0, np.int64)
+        # Of the pairs that are there: all that could be are as many as the square of the labels.
+        pairs, counts = np.unique((self.offline + 1) * size + (self.online + 1), return_counts=True)
         names = [None, *self.labels]
-        found = [(names[i // size], names[i % size], int(flat[i])) for i in np.flatnonzero(flat)]
+        found = [(names[i // size], names[i % size], int(n)) for i, n in zip(pairs, counts, strict=True)]
         return sorted(found, key=lambda entry: (-entry[2], str(entry[0]), str(entry[1])))[:most]
 
     def _tally(self, codes: NDArray[np.int64]) -> Counter[Any]:

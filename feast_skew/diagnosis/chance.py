@@ -1,0 +1,41 @@
+"""Whether a rule explains more than chance does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from feast_skew.core.arrays import Mask
+
+LEAST_EVIDENCE = 10.0
+"""In natural units: chance gives as much as was found once in 22,000 times."""
+
+
+def surprise(share: float, expected: float) -> float:
+    """Give how much one row tells, on average, against an expected share of hits when this share of the rows are hits.
+
+    Times the rows it bounds the logarithm of the chance of so many hits (Chernoff); 0 where the share is not above what is
+    expected, infinite where nothing was expected.
+    """
+    if share <= expected:
+        return 0.0
+    if expected <= 0:
+        return math.inf
+    found = share * math.log(share / expected)
+    if share < 1:
+        found += (1 - share) * math.log((1 - share) / (1 - expected))
+    return max(0.0, found)
+
+
+def beats_chance(hits: Mask, by_chance: Mask) -> bool:
+    """Tell whether rows are hit more often than the same rows are by chance, in one try that knew nothing.
+
+    Both masks have one element per row; no rows beat nothing.
+    """
+    rows = len(hits)
+    if not rows or not len(by_chance):
+        return False
+    # As if half a row more had been hit: that none was does not mean that none can be.
+    expected = (np.count_nonzero(by_chance) + 0.5) / (len(by_chance) + 1)
+    return rows * surprise(float(np.mean(hits)), float(expected)) >= LEAST_EVIDENCE
