@@ -17,6 +17,7 @@ _LEAST_SHARE = 0.01
 _NEARLY_ALL = 0.9
 _TIMES_RIVAL = 4
 _ALIKE = 0.9
+_NEAR = 1e-9
 _CERTAIN, _LIKELY, _OR_A_STEP = 0.99, 0.9, 0.6
 _UNSORTABLE = (Kind.LIST, Kind.SET, Kind.NESTED)
 
@@ -82,23 +83,47 @@ def _cause(case: Case, best: _Lag, others: dict[int, int], alike: list[int], exp
 
 
 def _lags(case: Case, positions: Positions) -> list[_Lag]:
-    """Give the numbers of versions that chance does not explain."""
+    """Give the numbers of versions that offline has, each with whether chance explains it."""
     take = pa.array(positions)
-    order = _order(case, positions)
     found = []
     for k, version in enumerate(case.context.versions_at(case.feature, case.positions), start=1):
         values, known = version.values.take(take), version.known[positions]
         if np.count_nonzero(known) < FEWEST_ROWS:
             break
         same = known & case.online_equals(values, positions)
-        # Those of the next entity with (nearly) the same offline value, among all that have so long a history.
-        rows = order[known[order]]
-        chance = np.zeros(len(positions), dtype=bool)
-        chance[rows] = case.online_equals(values.take(pa.array(np.roll(rows, 1))), positions[rows])
         several = _distinct(case, positions[same]) >= FEWEST_VALUES
-        sure = several and _beats(same, chance)
+        sure = several and _beats(same, _by_chance(case, positions, values, known))
         found.append(_Lag(k, same, known, _CERTAIN if sure else _alternative(case, positions[same])))
     return found
+
+
+def _by_chance(case: Case, positions: Positions, values: pa.Array, known: Mask) -> Mask:
+    """Tell of which wrong pairs the online value is what the history of another entity, with a like value now, would make of it.
+
+    Of numbers it is the step since then that the other one lends: small whole ones are often the same.
+    """
+    order = _order(case, positions)
+    rows = order[known[order]]
+    others = np.roll(rows, 1)
+    chance = np.zeros(len(positions), dtype=bool)
+    if not _is_number(case):
+        chance[rows] = case.online_equals(values.take(pa.array(others)), positions[rows])
+        return chance
+    was, valid = floats(values)
+    now, valued = floats(case.pairs.offline.take(pa.array(positions)))
+    online, there = floats(case.pairs.online.take(pa.array(positions)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        lent = now[rows] + (was - now)[others]
+        near = np.abs(lent - online[rows]) <= _NEAR * np.maximum(np.abs(lent), np.abs(now[rows]))
+    usable = valued[rows] & there[rows] & (valid & valued)[others]
+    nulls = ~there[rows] & ~valid[others]
+    chance[rows] = (usable & near) | nulls
+    return chance
+
+
+def _is_number(case: Case) -> bool:
+    kind = case.feature.declared.kind
+    return kind.is_number or kind in (Kind.BOOLEAN, Kind.TIMESTAMP)
 
 
 def _alternative(case: Case, positions: Positions) -> float:
@@ -160,7 +185,7 @@ def _order(case: Case, positions: Positions) -> Positions:
     kind = case.feature.declared.kind
     if kind in _UNSORTABLE:
         return np.arange(len(positions))
-    if kind.is_number or kind in (Kind.BOOLEAN, Kind.TIMESTAMP):
+    if _is_number(case):
         return np.argsort(floats(column)[0], kind="stable")
     codes = column.dictionary_encode(null_encoding="encode").indices
     return np.argsort(np.asarray(codes), kind="stable")

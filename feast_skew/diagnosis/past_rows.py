@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from feast_skew.core.alignment import NO_INSTANT, EarlierSteps, microseconds
+from feast_skew.core.alignment import NO_INSTANT, EarlierSteps
 from feast_skew.core.arrays import Instants, Positions
 from feast_skew.core.columns import take_rows
 from feast_skew.core.keys import KeyIndex
@@ -23,6 +23,7 @@ from feast_skew.stores.base import RowSource
 MOST_WRONG = 20_000
 MOST_RIGHT = 5_000
 MOST_VERSIONS = 6
+_ALIGNED = "aligned"
 
 
 @dataclass(frozen=True)
@@ -96,25 +97,23 @@ class PastRows:
         positions, wrong = self._chosen()
         index = KeyIndex(take_rows(measured.entities, positions))
         aligned = measured.rows.aligned[positions]
-        created = np.full(len(positions), NO_INSTANT, dtype=np.int64)
         history = EarlierSteps(np.arange(wrong), len(positions))
         rows = measured.source_rows or None
         with self._progress.stage(f"{view.name}: rows before the wrong ones", rows, "rows") as stage:
             for batch in self._offline.scan(view, ()):
-                places = batch.positions(index)
-                history.add(places, batch.instants)
-                if batch.created is not None:
-                    hit = np.flatnonzero(places >= 0)
-                    hit = hit[microseconds(batch.instants[hit]) == microseconds(aligned[places[hit]])]
-                    np.maximum.at(created, places[hit], batch.created[hit])
+                history.add(batch.positions(index), batch.instants)
                 stage.advance(len(batch.instants))
         start = np.where(np.arange(len(positions)) < wrong, aligned, NO_INSTANT)
-        earlier = history.steps(start, np.zeros(len(positions), dtype=np.int64), MOST_VERSIONS)
-        earlier = tuple(instants for instants in earlier if (instants != NO_INSTANT).any())
-        if not earlier:
+        steps = history.steps(start, np.zeros(len(positions), dtype=np.int64), MOST_VERSIONS)
+        earlier = tuple(instants for instants in steps if (instants != NO_INSTANT).any())
+        created = np.full(len(positions), NO_INSTANT, dtype=np.int64)
+        if not earlier and not view.materializations:
             return _Found(positions, created, (), ())
         features = [one for one in measured.features if measured.pairs[one.name].wrong.any()]
-        wanted = {str(k): instants for k, instants in enumerate(earlier)}
+        wanted = {_ALIGNED: aligned, **{str(k): instants for k, instants in enumerate(earlier)}}
         with self._progress.stage(f"{view.name}: values before the wrong ones", rows, "rows") as stage:
             held = pick_rows(view, features, index, wanted, self._offline, stage.advance)
-        return _Found(positions, created, earlier, tuple(held[role].columns for role in wanted))
+        present = held.pop(_ALIGNED).created
+        return _Found(
+            positions, created if present is None else present, earlier, tuple(one.columns for one in held.values())
+        )
