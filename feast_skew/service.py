@@ -21,6 +21,7 @@ from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.context import Context
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
+from feast_skew.diagnosis.past_rows import PastRows
 from feast_skew.engines.base import Engine, Wrong
 from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
@@ -283,12 +284,15 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
 def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
     """Give what rules may ask about the drawn rows of a view."""
     changed = _earlier_sources(job, measured.view)
+    past = PastRows(measured.drawn, offline, job.progress)
     return Context(
         earlier=EarlierValues(measured.drawn, changed, offline, job.progress),
         changed=changed,
         beside=measured.drawn.pairs,
         now=to_nanoseconds(job.now),
         as_of=to_nanoseconds(job.as_of),
+        versions=past.versions,
+        created=past.created,
     )
 
 

@@ -113,9 +113,10 @@ class Projection:
 class ViewPlan:
     """One view: the features to compare, its entity keys, and the facts that explain differences.
 
-    `ttl` is in nanoseconds, None for no limit; `materialized` tells whether the registry records a materialization;
-    `keeps_newer` whether the online store drops writes that are not newer than what it has; `handle` is the adapter's
-    own object.
+    `ttl` is in nanoseconds, None for no limit, and so is `key_ttl`, after which the online store forgets a whole row since it was
+    written; `materialized` tells whether the registry records a materialization, and `materializations` are the ranges of event
+    timestamps of those, in the order in which they were recorded, in nanoseconds; `keeps_newer` whether the online store drops
+    writes that are not newer than what it has; `handle` is the adapter's own object.
     """
 
     name: str
@@ -127,6 +128,8 @@ class ViewPlan:
     source_changed: str = ""
     version: SourceVersion | None = None
     projections: tuple[Projection, ...] = ()
+    key_ttl: int | None = None
+    materializations: tuple[tuple[int, int], ...] = ()
     handle: Any = field(default=None, compare=False, repr=False)
 
 

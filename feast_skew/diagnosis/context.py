@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
-from feast_skew.core.arrays import Positions
+from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.core.pairs import FeaturePairs
 
@@ -28,12 +29,21 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class Version:
+    """The values of a feature of so many versions before the aligned row; `known` tells which entities have such a row."""
+
+    values: pa.Array
+    known: Mask
+
+
+@dataclass(frozen=True)
 class Context:
     """What is known of the run around one view; arrays that answers hold have one element per drawn entity of the view.
 
     `earlier` gives what earlier definitions say of a feature, and `changed` are these definitions. `beside` are the pairs of all
     features of the view that align alike, by name. `now` is the moment of the run and `as_of` that up to which offline rows count, in
-    nanoseconds, `NO_INSTANT` where there is none, as for tables.
+    nanoseconds, `NO_INSTANT` where there is none, as for tables. `versions` gives the values of a feature of 1, 2, ... versions before
+    the aligned row, for entities with a wrong value, and `created` when aligned rows were created, `NO_INSTANT` where nobody knows.
     """
 
     earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
@@ -41,7 +51,22 @@ class Context:
     beside: Mapping[str, FeaturePairs] | None = None
     now: int = NO_INSTANT
     as_of: int = NO_INSTANT
+    versions: Callable[[FeaturePlan], list[Version]] | None = None
+    created: Callable[[], Instants] | None = None
 
     def earlier_at(self, feature: FeaturePlan, positions: Positions) -> list[Earlier]:
         """Give what earlier definitions say of a feature for some of the drawn entities; nothing where nobody knows any."""
         return [] if self.earlier is None else [one.at(positions) for one in self.earlier(feature)]
+
+    def versions_at(self, feature: FeaturePlan, positions: Positions) -> list[Version]:
+        """Give the values of earlier rows for some of the drawn entities; nothing where nobody knows any."""
+        if self.versions is None:
+            return []
+        take = pa.array(positions)
+        return [Version(one.values.take(take), one.known[positions]) for one in self.versions(feature)]
+
+    def created_at(self, positions: Positions) -> Instants:
+        """Give when the aligned rows of some of the drawn entities were created."""
+        if self.created is None:
+            return np.full(len(positions), NO_INSTANT, dtype=np.int64)
+        return self.created()[positions]

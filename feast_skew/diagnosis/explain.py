@@ -66,5 +66,6 @@ def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:
 
 
 def _rank(cause: Cause) -> tuple[bool | float, ...]:
-    """Put larger shares first, of equals fewer parameters, then surer ones; `unknown` after what explains as much."""
-    return -round(cause.share, 6), cause.code == "unknown", cause.parameters, -cause.confidence
+    """Put larger shares first, of equals claims before possibilities, fewer parameters, then surer ones; `unknown` last."""
+    possible = cause.kind == "how" and cause.confidence <= POSSIBLE
+    return -round(cause.share, 6), cause.code == "unknown", possible, cause.parameters, -cause.confidence

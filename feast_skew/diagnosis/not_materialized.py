@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
+from feast_skew.diagnosis.expired import proven_expired
 from feast_skew.report import Cause
 
 
 @rule("not_materialized", kind="how", covers=lambda case, _: case.pairs.mask(PairClass.OFFLINE_ONLY))
 def not_materialized(case: Case) -> Explanation | None:
-    """Claim entities that offline knows and online does not."""
-    missing = case.pairs.mask(PairClass.OFFLINE_ONLY)
+    """Claim entities that offline knows and online does not, but for those whose keys are known to have expired."""
+    missing = case.pairs.mask(PairClass.OFFLINE_ONLY) & ~proven_expired(case)
     count = case.total(missing)
     if not count:
         return None

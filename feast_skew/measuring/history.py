@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, microseconds
+from feast_skew.core.arrays import Instants, Positions
 from feast_skew.core.columns import joined
 from feast_skew.core.equality import EXACT, equal_or_null
 from feast_skew.core.keys import KeyIndex
@@ -24,7 +25,8 @@ class HeldRows:
     `columns` have one value per entity, in the declared types, null where there is no row. `tied` marks entities with
     several rows at that instant of which none is the newest, `older` holds the earlier versions of a row that was
     written again: positions of entities, and the columns of those versions. `all_tied` has all rows that are tied and differ,
-    of stores of which training gets all.
+    of stores of which training gets all. `created` tells when the rows were created, `NO_INSTANT` where there is none; None of
+    sources that do not tell.
     """
 
     columns: dict[str, pa.Array]
@@ -33,6 +35,7 @@ class HeldRows:
     older_positions: np.ndarray
     older: dict[str, pa.Array]
     all_tied: TiedRows | None = None
+    created: Instants | None = None
 
 
 @dataclass
@@ -78,7 +81,7 @@ class RowPicker:
             chosen[positions] = np.arange(len(positions))
             parts = {feature.name: values.column(feature.name) for feature in features}
             del values
-            return _held(_at(chosen, parts, features, offline), size, features)
+            return _held(_at(chosen, parts, features, offline), size, features, _created(created, chosen))
         # Stable: among equal created timestamps the row that stands later in the source comes last, as in Feast's own
         # keep="last".
         order = np.lexsort((created, positions)) if created is not None else np.argsort(positions, kind="stable")
@@ -87,7 +90,7 @@ class RowPicker:
         chosen = np.full(size, -1, dtype=np.int64)
         chosen[positions[last]] = order[last]
         columns = {feature.name: values.column(feature.name) for feature in features}
-        held = _held(_at(chosen, columns, features, offline), size, features)
+        held = _held(_at(chosen, columns, features, offline), size, features, _created(created, chosen))
         others = ~last
         if others.any():
             self._note_others(held, positions, order, others, created, values, features, offline)
@@ -148,11 +151,17 @@ def _at(
     return {f.name: offline.declare(f, values.pop(f.name).take(take)) for f in features}
 
 
-def _held(columns: dict[str, pa.Array], size: int, features: Sequence[FeaturePlan]) -> HeldRows:
+def _created(created: Instants | None, rows: Positions) -> Instants | None:
+    return None if created is None else np.append(created, NO_INSTANT)[rows]
+
+
+def _held(
+    columns: dict[str, pa.Array], size: int, features: Sequence[FeaturePlan], created: Instants | None = None
+) -> HeldRows:
     """Give rows of which each is the only one at its instant."""
     none = np.zeros(size, dtype=bool)
     older = {feature.name: pa.nulls(0, feature.declared.arrow) for feature in features}
-    return HeldRows(columns, none, none.copy(), np.empty(0, dtype=np.int64), older)
+    return HeldRows(columns, none, none.copy(), np.empty(0, dtype=np.int64), older, created=created)
 
 
 def pick_rows(

@@ -15,6 +15,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from google.protobuf import json_format
 
 from feast_skew.config import Settings, suggestion
+from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.model import (
@@ -271,7 +272,23 @@ def _view_plan(
             Projection(alias, tuple(features), tuple(dict(key_map).get(key.name, key.name) for key in keys))
             for (alias, key_map), features in uses.items()
         ),
+        key_ttl=_key_ttl(online),
+        materializations=_materializations(view),
         handle=view,
+    )
+
+
+def _key_ttl(online: Any) -> int | None:
+    """Give after how many nanoseconds the store forgets a row; None where it keeps rows, or says nothing of it."""
+    seconds = getattr(online, "key_ttl_seconds", None)
+    return int(seconds * 10**9) if seconds else None
+
+
+def _materializations(view: FeatureView) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (to_nanoseconds(start), to_nanoseconds(end))
+        for start, end in ((_utc(start), _utc(end)) for start, end in view.materialization_intervals)
+        if start is not None and end is not None
     )
 
 

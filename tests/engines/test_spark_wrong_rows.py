@@ -130,7 +130,7 @@ def expected() -> pd.DataFrame:
                     "class": "offline_only" if missing else "mismatch",
                     "offline": content(now[name]), "online": None if missing else content(was),
                     "offline_timestamp": pd.Timestamp(DAY), "online_timestamp": pd.NaT if missing else pd.Timestamp(DAY),
-                    "cause": "not_materialized" if missing else "scale" if name == "length" else "restated",
+                    "cause": "not_materialized" if missing else "scale" if name == "length" else "frozen",
                 }
             )  # fmt: skip
     return in_order(pd.DataFrame(rows))

@@ -148,7 +148,7 @@ def test_another_ttl_schema_or_name_is_no_other_source(repo: Any, noise: Any, ch
     repo.validate(scan=False)
     define(repo, "a", **change)
     repo.write("a", table(noise["b"]))
-    _, cause = found(repo, "restated")
+    _, cause = found(repo, "frozen")
     assert cause.evidence["earlier_sources"] == []
     assert "before and may have been replaced" not in cause.detail
     assert found(repo)[1] is None

@@ -536,9 +536,9 @@ class TestRestated:
         report = repo.validate()
         assert counts(result(report)) == {"mismatch": N}
         cause = next(cause for cause in result(report).causes if cause.kind == "how")
-        assert cause.code == "restated"
+        assert cause.code == "frozen"
         assert cause.confidence <= 0.5
-        assert cause.evidence["equal_to_earlier_version"] is None
+        assert cause.evidence["share"] == 1.0
 
 
 class TestServices:

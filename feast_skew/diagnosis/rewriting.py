@@ -1,0 +1,15 @@
+"""How rows get into the online store whose event timestamp is not newer than what it has."""
+
+from __future__ import annotations
+
+from feast_skew.core.model import ViewPlan
+
+
+def write_again(view: ViewPlan) -> str:
+    """Give the step that writes the rows of a view again under the event timestamps that they have."""
+    if view.keeps_newer:
+        return (
+            f"write the rows again: set `skip_dedup: true` in online_store, materialize view {view.name} over "
+            f"the same range, take it out again; nothing is missing meanwhile"
+        )
+    return f"materialize view {view.name} over the same range again"
