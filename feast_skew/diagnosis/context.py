@@ -11,6 +11,7 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Positions
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.core.pairs import FeaturePairs
+from feast_skew.diagnosis.declared import Declared
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Context:
 
     `earlier` gives what earlier definitions say of a feature, and `changed` are these definitions. `beside` are the pairs of all
     features of the view that align alike, by name. `now` is the moment of the run and `as_of` that up to which offline rows count, in
-    nanoseconds, `NO_INSTANT` where there is none, as for tables.
+    nanoseconds, `NO_INSTANT` where there is none, as for tables. `events` gives the events that a feature is declared to be computed
+    from.
     """
 
     earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
@@ -41,6 +43,11 @@ class Context:
     beside: Mapping[str, FeaturePairs] | None = None
     now: int = NO_INSTANT
     as_of: int = NO_INSTANT
+    events: Callable[[FeaturePlan], Declared | None] | None = None
+
+    def declared(self, feature: FeaturePlan) -> Declared | None:
+        """Give the declared events of a feature; None where there are none, or none can be used."""
+        return None if self.events is None or feature.definition is None else self.events(feature)
 
     def earlier_at(self, feature: FeaturePlan, positions: Positions) -> list[Earlier]:
         """Give what earlier definitions say of a feature for some of the drawn entities; nothing where nobody knows any."""
