@@ -132,14 +132,15 @@ class DeclaredEvents:
         beside = [one.definition for one in self.plan.features if one.definition is not None]
         together = [one for one in beside if _where(one) == _where(definition)]
         wanted = sorted({one.value for one in together if one.value is not None})
-        for values in (wanted, [definition.value]):
+        own = [] if definition.value is None else [definition.value]
+        for values in (wanted, own):
             place = (_where(definition), tuple(values))
             if place not in self._read:
                 self._read[place] = self._try(definition, values)
             rows = self._read[place]
             if rows is not None and (definition.value is None or definition.value in rows.values.column_names):
                 return rows
-            if definition.value is None or len(wanted) == 1:
+            if values == own:
                 break
         if rows is not None:
             self._note_unread(definition, f"{definition.events} has no column {definition.value!r}")

@@ -106,7 +106,7 @@ def _offline_recipe(declared: Declared, target: Target) -> Recipe | None:
             "FS403",
             "warn",
             f"the declared definition, the {recipe_text(declared.recipe, shown)}, gives {given} of the offline values that differ from "
-            "online, and no other one was found that gives them; nothing is proven by these events{left}",
+            f"online, and no other one was found that gives them; nothing is proven by these events{left}",
             "correct the definition, or look for events that are missing, late or were changed since",
         )
         return None

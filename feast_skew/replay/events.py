@@ -164,8 +164,11 @@ class Events:
         return np.concatenate([[np.longdouble(0)], np.cumsum(self._centred, dtype=np.longdouble)])
 
     @cached_property
-    def _squares(self) -> NDArray[np.longdouble]:
-        return np.concatenate([[np.longdouble(0)], np.cumsum(self._centred.astype(np.longdouble) ** 2)])
+    def _whole_squares(self) -> Positions | None:
+        """Running sums of squares where these are whole and not rounded either."""
+        if self._whole_sums is None or (self.numbers**2).sum() >= _EXACT:
+            return None
+        return np.concatenate([[0], np.cumsum(self.numbers.astype(np.int64) ** 2)])
 
     def _total(self, first: Positions, after: Positions, count: Positions) -> Floats:
         if self._whole_sums is not None:
@@ -175,12 +178,25 @@ class Events:
 
     def _deviation(self, first: Positions, after: Positions, count: Positions, ddof: int) -> tuple[Floats, Mask]:
         known = count > ddof
-        total = self._sums[after] - self._sums[first]
-        squares = self._squares[after] - self._squares[first]
-        spread = squares - total**2 / np.maximum(count, 1)
+        if self._whole_squares is not None and self._whole_sums is not None:
+            total = (self._whole_sums[after] - self._whole_sums[first]).astype(np.longdouble)
+            spread = self._whole_squares[after] - self._whole_squares[first] - total**2 / np.maximum(count, 1)
+        else:
+            spread = self._spread(first, after, count)
         variance = np.asarray(spread / np.maximum(count - ddof, 1), dtype=np.float64)
         variance[variance <= _NO_VARIANCE * self.scale**2] = 0.0
         return np.where(known, np.sqrt(variance), 0.0), known
+
+    def _spread(self, first: Positions, after: Positions, count: Positions) -> Floats:
+        """Sum the squared distances from the mean of each window: differences of running sums would be rounded too much."""
+        spread = np.zeros(len(first))
+        some = count > 0
+        if some.any():
+            lengths, starts, places = _events_of(first[some], after[some])
+            mean = self._total(first[some], after[some], count[some]) / count[some]
+            distance = np.where(self.valid[places], self.numbers[places] - np.repeat(mean, lengths), 0.0)
+            spread[some] = np.add.reduceat(distance**2, starts)
+        return spread
 
     def _last(self, first: Positions, after: Positions, *, kept: bool) -> tuple[Floats, Mask]:
         if not len(self):
@@ -201,9 +217,7 @@ class Events:
         result = np.zeros(len(first))
         if not found.any():
             return result
-        lengths = (after - first)[found]
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        places = np.repeat(first[found] - starts, lengths) + np.arange(int(lengths.sum()))
+        lengths, starts, places = _events_of(first[found], after[found])
         if name == "distinct":
             new = self.valid[places] & (self._same_before[places] < np.repeat(first[found], lengths))
             result[found] = np.add.reduceat(new.astype(np.float64), starts)
@@ -225,3 +239,10 @@ class Events:
         found = np.full(len(self), -1, dtype=np.int64)
         found[order[same]] = order[np.flatnonzero(same) - 1]
         return found
+
+
+def _events_of(first: Positions, after: Positions) -> tuple[Positions, Positions, Positions]:
+    """Give the number of events of each window, where they begin among those of all windows, and the places of all."""
+    lengths = after - first
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return lengths, starts, np.repeat(first - starts, lengths) + np.arange(int(lengths.sum()))

@@ -53,7 +53,7 @@ class Recipe:
         return window_text(self.window)
 
     def aggregate_text(self, other: Recipe) -> str:
-        """The aggregate, with what becomes of nulls and repeated events where only that tells it from another recipe's."""
+        """Name the aggregate, with what becomes of nulls and repeated events where only that tells it from another recipe's."""
         if self.aggregate != other.aggregate:
             return self.aggregate
         extra = []

@@ -151,19 +151,19 @@ class _Screening:
     def run(self) -> None:
         """Try candidates, farther and farther from the declared recipe, until one gives nearly all values."""
         self._try(self._around(self._declared))
-        if self._done:
+        if self._done():
             return
         others = aggregates_of(self._declared, self._aggregates, has_nulls=self._events.has_nulls)
         self._try(other for one in others if not one.once for other in windows_of(one))
         for _ in range(_ROUNDS):
-            if self._done:
+            if self._done():
                 return
-            before = self._most
+            before = self._most()
             # Fewer rows than that are met by chance, and show no way.
             leading = [one for one in self._leading(_BEAM) if self._count(one) >= FEWEST_ROWS]
             for one in leading:
                 self._try(self._around(one))
-            if self._most == before:
+            if self._most() == before:
                 return
 
     def _around(self, recipe: Recipe) -> Iterable[Recipe]:
@@ -184,17 +184,15 @@ class _Screening:
     def _leading(self, wanted: int) -> list[Recipe]:
         return sorted(self._same, key=lambda one: (-self._count(one), complexity(one, self._declared)))[:wanted]
 
-    @property
     def _most(self) -> int:
         return max(map(self._count, self._same), default=0)
 
-    @property
     def _done(self) -> bool:
-        return self._most >= _ENOUGH * len(self._target)
+        return self._most() >= _ENOUGH * len(self._target)
 
     def finalists(self) -> list[Recipe]:
         """Give the recipes that are worth trying on all rows."""
-        most = self._most
+        most = self._most()
         if most < min(FEWEST_ROWS, len(self._target)):
             return []
         return [one for one in self._leading(_FINALISTS) if self._count(one) >= most - max(2, most // 10)]

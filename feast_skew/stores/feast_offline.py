@@ -35,7 +35,8 @@ from feast_skew.stores.feast_spark import (
     to_arrow,
 )
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
-from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
+from feast_skew.stores.parquet_batches import batches
+from feast_skew.stores.parquet_files import is_parquet, open_parquet, stored_bytes
 from feast_skew.stores.rows import SourceColumns, declared_values, offline_batch
 from feast_skew.stores.spark_zones import TimeZones
 
