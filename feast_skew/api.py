@@ -113,6 +113,7 @@ def validate(  # noqa: PLR0913  the options of the contract
             f"wrong_rows {str(wrong_rows)!r}: the {engine} engine keeps no wrong rows",
             hint="it goes with --engine spark",
         )
+    from feast_skew.stores.feast_events import FeastEvents
     from feast_skew.stores.feast_offline import FeastOfflineReader
     from feast_skew.stores.feast_on_demand import FeastOnDemand
     from feast_skew.stores.feast_online import FeastOnlineReader
@@ -165,6 +166,7 @@ def validate(  # noqa: PLR0913  the options of the contract
                     serving=Serving(
                         FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given
                     ),
+                    events=FeastEvents(store, offline),
                 )
             )
     if state and trouble is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from feast_skew.errors import ConfigError
 
@@ -157,7 +157,16 @@ class Definition(_Strict):
     timestamp: str
     value: str | None = None
     aggregate: Literal["mean", "sum", "count", "min", "max", "last", "distinct", "std"]
-    window: Duration | None = None
+    window: Annotated[Duration, Field(gt=0)] | None = None
+    start: Literal["inclusive", "exclusive"] = "exclusive"
+    end: Literal["inclusive", "exclusive"] = "inclusive"
+    created: str | None = None
+
+    @model_validator(mode="after")
+    def _has_value(self) -> Definition:
+        if self.value is None and self.aggregate != "count":
+            raise ValueError(f"the {self.aggregate} of what? name the column as `value`")
+        return self
 
 
 class FeatureSettings(_Strict):

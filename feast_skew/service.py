@@ -19,6 +19,7 @@ from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.context import Context
+from feast_skew.diagnosis.declared import DeclaredEvents
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
 from feast_skew.diagnosis.past_rows import PastRows
@@ -39,7 +40,7 @@ from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.serving.requests import Seen
 from feast_skew.serving.steps import Serving, run_serving
-from feast_skew.stores.base import KeyScan, OfflineReader, OnlineReader, RowSource
+from feast_skew.stores.base import EventSource, KeyScan, OfflineReader, OnlineReader, RowSource
 
 
 class RuleRunner(Protocol):
@@ -58,7 +59,8 @@ class Job:
 
     `given` are the key sets whose entities were given instead of a sample, `ambiguous` of them left out because their rows
     contradict each other; `earlier` gives the versions of a view that were seen before; `scan` looks for online rows that offline does not know; `now` is the moment of the run; `rules`
-    see the rows of every measured view and the report at the end; `serving` computes on-demand views, and reads services.
+    see the rows of every measured view and the report at the end; `serving` computes on-demand views, and reads services; `events`
+    reads those that features are declared to be computed from.
     """
 
     plan: Plan
@@ -76,6 +78,7 @@ class Job:
     versions: Mapping[str, str] = field(default_factory=dict)
     rules: RuleRunner | None = None
     serving: Serving | None = None
+    events: EventSource | None = None
 
 
 @dataclass
@@ -257,17 +260,20 @@ def _run_view(
     gathered.findings.extend(findings_of(parts, null_rows, orphans))
     gathered.findings.extend(job.engine.hazards(view))
     # All at once: a view whose second part fails is one that failed.
-    gathered.drafts.extend([draft for measured in parts for draft in _drafts(job, measured, sample)])
+    gathered.drafts.extend([draft for measured in parts for draft in _drafts(job, measured, sample, gathered)])
     return parts
 
 
-def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
+def _drafts(job: Job, measured: Measured, sample: SampleSize, gathered: _Run) -> list[Draft]:
     """Count, describe and explain the features of one measurement."""
     view = measured.view
     drafts = [draft_feature(measured, feature, sample, job.settings) for feature in measured.features]
     offline = job.engine.rows_of(view)
     _judge_unaligned(job, measured, drafts, offline)
-    context, wrong = _context(job, measured, offline), []
+    declared = None
+    if job.events is not None:
+        declared = DeclaredEvents(view, measured.drawn.entities, job.events, job.progress)
+    context, wrong = _context(job, measured, offline, declared), []
     for draft in drafts:
         if draft.not_measured:
             continue
@@ -278,10 +284,11 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
         draft.causes = explained.causes
         wrong.append(Wrong(draft.feature, case.positions, explained, failed))
     job.engine.keep(measured, wrong)
+    gathered.findings += declared.findings if declared is not None else []
     return drafts
 
 
-def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
+def _context(job: Job, measured: Measured, offline: RowSource, declared: DeclaredEvents | None) -> Context:
     """Give what rules may ask about the drawn rows of a view."""
     changed = _earlier_sources(job, measured.view)
     past = PastRows(measured.drawn, offline, job.progress)
@@ -293,6 +300,7 @@ def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
         as_of=to_nanoseconds(job.as_of),
         versions=past.versions,
         created=past.created,
+        events=declared,
     )
 
 

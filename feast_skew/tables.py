@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from feast_skew.config import Settings, read_config_file, suggestion
 from feast_skew.core.alignment import to_nanoseconds
+from feast_skew.core.definition import Definition
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.meeting import exact_timestamp, meet
@@ -24,6 +25,7 @@ from feast_skew.measuring.progress import NoProgress
 from feast_skew.measuring.sampling import given_sample
 from feast_skew.report import Finding, SkewReport
 from feast_skew.service import Job, run
+from feast_skew.stores.event_files import EventFiles
 from feast_skew.stores.table_rows import CREATED_TIMESTAMP, EVENT_TIMESTAMP, KEYS_DO_NOT_FIT, TableRows, read_rows
 from feast_skew.stores.tables import Joined, join_tables
 
@@ -48,7 +50,7 @@ def compare(
     keys : names
         The join keys, in both tables. Rows whose key is null, in any part, are left out, and counted in a finding.
     config : mapping or path, optional
-        Settings as in the configuration file; features are named `table:feature`.
+        Settings as in the configuration file; features are named `table:feature`, and events of a `definition` by a path.
     population : int, optional
         How many entities the tables are a random sample of; by default they are the whole population, and shares exact.
 
@@ -111,6 +113,7 @@ def compare(
             ambiguous=joined.ambiguous,
             scan=False,
             progress=progress,
+            events=EventFiles(Path()),
         )
     )
     return replace(report, findings=(*report.findings, *_findings(sides, joined, apart)))
@@ -224,7 +227,16 @@ def _view(keys: list[str], types: dict[str, DeclaredType], settings: Settings) -
             Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)
         )
         features.append(
-            FeaturePlan(VIEW, name, declared, tolerance, Limits.asked(asked), asked.owner or "", asked.runbook or "")
+            FeaturePlan(
+                VIEW,
+                name,
+                declared,
+                tolerance,
+                Limits.asked(asked),
+                asked.owner or "",
+                asked.runbook or "",
+                definition=Definition.asked(asked),
+            )
         )
     return ViewPlan(VIEW, KeySet(tuple(join_keys)), tuple(features))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from feast_skew.core.definition import Definition
 from feast_skew.core.equality import Tolerance
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.types import DeclaredType
@@ -63,7 +64,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """One feature of a view: its declared type, what equality and limits mean for it, who owns it, and who uses it."""
+    """One feature of a view: its declared type, what equality and limits mean for it, who owns it, and who uses it.
+
+    `definition` says from which events it is computed, None where nobody said so.
+    """
 
     view: str
     name: str
@@ -73,6 +77,7 @@ class FeaturePlan:
     owner: str = ""
     runbook: str = ""
     services: tuple[str, ...] = ()
+    definition: Definition | None = None
     feast_type: Any = field(default=None, compare=False, repr=False)
 
     @property

@@ -12,6 +12,7 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.core.pairs import FeaturePairs
+from feast_skew.diagnosis.declared import Declared
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Context:
     features of the view that align alike, by name. `now` is the moment of the run and `as_of` that up to which offline rows count, in
     nanoseconds, `NO_INSTANT` where there is none, as for tables. `versions` gives the values of a feature of 1, 2, ... versions before
     the aligned row, for entities with a wrong value, and `created` when aligned rows were created, `NO_INSTANT` where nobody knows.
+    `events` gives the events that a feature is declared to be computed from.
     """
 
     earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
@@ -53,6 +55,11 @@ class Context:
     as_of: int = NO_INSTANT
     versions: Callable[[FeaturePlan], list[Version]] | None = None
     created: Callable[[], Instants] | None = None
+    events: Callable[[FeaturePlan], Declared | None] | None = None
+
+    def declared(self, feature: FeaturePlan) -> Declared | None:
+        """Give the declared events of a feature; None where there are none, or none can be used."""
+        return None if self.events is None or feature.definition is None else self.events(feature)
 
     def earlier_at(self, feature: FeaturePlan, positions: Positions) -> list[Earlier]:
         """Give what earlier definitions say of a feature for some of the drawn entities; nothing where nobody knows any."""

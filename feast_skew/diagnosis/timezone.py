@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.day_zone import day_zone
 from feast_skew.diagnosis.scale import FEWEST_APART, LEAST_SHARE
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
@@ -77,9 +78,9 @@ def _covers(case: Case, cause: Cause) -> Mask:
 
 @rule("timezone", kind="what", parameters=1, covers=_covers)
 def timezone(case: Case) -> Explanation | None:
-    """Claim instants that differ by one offset that zones have, or by two of them where one has summer time."""
+    """Claim instants that differ by one offset that zones have, or by two where one has summer time; values of other days."""
     if case.feature.declared.kind not in (Kind.TIMESTAMP, Kind.ZONED):
-        return None
+        return day_zone(case)
     if case.apart is not None:
         return _timezone_apart(case, case.apart)
     positions, off, on = _instants(case)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Instants, Mask, Positions
+from feast_skew.core.definition import Definition
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.errors import TooMuchData
@@ -128,6 +129,22 @@ class KeyScan:
     extra: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass
+class EventRows:
+    """Events of some entities: where each one's entity stands in an index, when it happened, and values as they are stored.
+
+    `created` tells when each was written, where that is declared. `naive` tells that their time has no zone and was taken as UTC;
+    `broken` counts events that were left out as they have no key or no time.
+    """
+
+    positions: Positions
+    instants: Instants
+    created: Instants | None
+    values: pa.Table
+    naive: bool = False
+    broken: int = 0
+
+
 @dataclass(frozen=True)
 class Compared:
     """Some features of a view as they were compared: the offline side of every entity.
@@ -224,3 +241,25 @@ class OfflineReader(RowSource, Protocol):
         self, view: ViewPlan, features: Sequence[FeaturePlan], entities: pa.Table, instants: np.ndarray
     ) -> dict[str, pa.Array] | None:
         """Give what a training set would get for these entities at these instants; None when it cannot be asked."""
+
+
+class EventSource(Protocol):
+    """Reads the events that features are declared to be computed from."""
+
+    def read(
+        self,
+        view: ViewPlan,
+        definition: Definition,
+        values: Sequence[str],
+        index: KeyIndex,
+        advance: Callable[[int], None],
+    ) -> EventRows:
+        """Give the events of the entities of an index, with those of the value columns that there are.
+
+        Raises
+        ------
+        SourceUnreadable
+            When the events are missing, lack a column, or hold ids or times of another type.
+        TooMuchData
+            When the entities have more events than fit into memory.
+        """

@@ -21,7 +21,8 @@ from feast.infra.offline_stores.file_source import FileSource
 
 from feast_skew.core.alignment import microseconds
 from feast_skew.core.keys import KeyIndex, KeySet
-from feast_skew.stores.parquet_files import batches, local_file, open_parquet
+from feast_skew.stores.parquet_batches import batches
+from feast_skew.stores.parquet_files import local_file, open_parquet
 from feast_skew.stores.rows import SourceColumns, offline_batch
 
 FEWEST_ROWS = 200_000

@@ -30,11 +30,13 @@ from feast_skew.stores.feast_spark import (
     frames_without_collisions,
     is_spark,
     key_order,
+    only_entities,
     own_names,
     to_arrow,
 )
 from feast_skew.stores.numbered_rows import NumberedRows, RememberedViews
-from feast_skew.stores.parquet_files import batches, is_parquet, open_parquet, stored_bytes
+from feast_skew.stores.parquet_batches import batches
+from feast_skew.stores.parquet_files import is_parquet, open_parquet, stored_bytes
 from feast_skew.stores.rows import SourceColumns, declared_values, offline_batch
 from feast_skew.stores.spark_zones import TimeZones
 
@@ -138,15 +140,14 @@ class FeastOfflineReader:
             return self._pulled[1]
         self._pulled = None
         columns = source_columns(view, [feature.name for feature in view.features])
-        table = self._asked(view, columns, self._arrow)
+        table = self._asked(_source(view), columns, self._arrow)
         if self._spark is not None:
             table = table.rename_columns(own_names(table.column_names, _source(view)))
         self._pulled = (view.handle, table)
         return table
 
-    def _asked(self, view: ViewPlan, columns: SourceColumns, take: Callable[[Any], Any]) -> Any:
-        """Let Feast pull all rows of a view, and take them out of its job."""
-        source = _source(view)
+    def _asked(self, source: DataSource, columns: SourceColumns, take: Callable[[Any], Any]) -> Any:
+        """Let Feast pull all rows of a source, and take them out of its job."""
         provider: Any = self._store._get_provider()
         try:
             with quiet(), self.reading():
@@ -187,14 +188,33 @@ class FeastOfflineReader:
         if self._spark is None:
             return None
         columns = source_columns(view, [feature.name for feature in features])
-        frame = self._asked(view, columns, lambda job: job.to_spark_df() if hasattr(job, "to_spark_df") else None)
+        source = _source(view)
+        frame = self._asked(source, columns, lambda job: job.to_spark_df() if hasattr(job, "to_spark_df") else None)
         if frame is None:
             return None
-        source = _source(view)
         where = f"offline source {source.name}"
         frame = frame.toDF(*own_names(frame.columns, source))
         columns.check(frame.columns, where)
         return frame, columns, where
+
+    def pull(self, source: DataSource, columns: SourceColumns, entities: pa.Table, most: int) -> pa.Table:
+        """Give the rows of any source as Feast pulls them; those of some entities alone, and not many more than `most`, by Spark.
+
+        Raises
+        ------
+        SourceUnreadable
+            When the source is missing or lacks a column.
+        """
+
+        def take(job: Any) -> pa.Table:
+            if self._spark is None or not hasattr(job, "to_spark_df"):
+                table = self._arrow(job)
+                return table.rename_columns(own_names(table.column_names, source)) if self._spark is not None else table
+            frame = job.to_spark_df()
+            frame = frame.toDF(*own_names(frame.columns, source))
+            return only_entities(frame, columns.keys, entities).limit(most + 1).toArrow()
+
+        return self._asked(source, columns, take)
 
     def row_count(self, view: ViewPlan) -> int | None:
         """Give the number of rows from the files' own metadata; see `OfflineReader.row_count`."""

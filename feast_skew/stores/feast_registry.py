@@ -16,6 +16,7 @@ from google.protobuf import json_format
 
 from feast_skew.config import Settings, suggestion
 from feast_skew.core.alignment import to_nanoseconds
+from feast_skew.core.definition import Definition
 from feast_skew.core.equality import Tolerance, default_tolerance
 from feast_skew.core.keys import JoinKey, KeySet
 from feast_skew.core.model import (
@@ -242,6 +243,7 @@ def _feature_plan(view: Any, field: Any, settings: Settings, used_by: dict[str, 
         owner=asked.owner or view.owner or "",
         runbook=asked.runbook or "",
         services=tuple(sorted(used_by.get(f"{view.name}:{field.name}", ()))),
+        definition=Definition.asked(asked),
         feast_type=field.dtype,
     )
 

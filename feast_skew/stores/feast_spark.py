@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,17 @@ def own_names(names: Sequence[str], source: Any) -> list[str]:
     """Give the source's own names of pulled columns: the Spark store alone renames them by the source's field mapping."""
     own = {new: old for old, new in (source.field_mapping or {}).items()}
     return [own.get(name, name) for name in names]
+
+
+def only_entities(frame: Any, keys: Mapping[str, str], entities: pa.Table) -> Any:
+    """Give the rows of a frame that belong to some entities, whose keys are held against the frame's columns as texts."""
+    names = {f"__feast_skew_key{i}": (key, column) for i, (key, column) in enumerate(keys.items())}
+    if not names or any(pa.types.is_temporal(entities.column(key).type) for key in keys):
+        return frame
+    texts = pa.table({name: entities.column(key).cast(pa.string()) for name, (key, _) in names.items()})
+    wanted = frame.sparkSession.createDataFrame(texts.to_pandas())
+    own = [f"cast(`{column}` as string) as `{name}`" for name, (_, column) in names.items()]
+    return frame.selectExpr("*", *own).join(wanted, on=list(names), how="left_semi").drop(*names)
 
 
 def key_order(view: ViewPlan) -> list[str]:

@@ -1,8 +1,8 @@
-"""Reads Parquet file sources directly, a batch at a time and only the columns asked for."""
+"""Finds Parquet file sources, to be read directly and only the columns asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeGuard
 
@@ -13,8 +13,6 @@ from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileSource
 
 from feast_skew.errors import SourceUnreadable
-
-_BATCH_ROWS = 262_144
 
 
 def is_parquet(source: DataSource) -> TypeGuard[FileSource]:
@@ -67,23 +65,3 @@ def stored_bytes(dataset: ds.Dataset, columns: Collection[str]) -> int:
                 if column.path_in_schema.split(".")[0] in columns:
                     total += column.total_compressed_size
     return total
-
-
-def batches(dataset: ds.Dataset, columns: list[str], where: str) -> Iterator[pa.Table]:
-    """Yield the columns of all rows, in tables of at most a quarter of a million rows.
-
-    Raises
-    ------
-    SourceUnreadable
-        When a file breaks off or is damaged.
-    """
-    try:
-        # A row group at a time: a scan of the whole reads ahead of a slow consumer until the file lies in memory.
-        for fragment in dataset.get_fragments():
-            for group in fragment.split_by_row_group():
-                scanner = group.scanner(schema=dataset.schema, columns=columns, batch_size=_BATCH_ROWS)
-                for batch in scanner.to_batches():
-                    if batch.num_rows:
-                        yield pa.Table.from_batches([batch])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourceUnreadable(f"{where} cannot be read", hint=" ".join(str(error).split())[:300]) from error

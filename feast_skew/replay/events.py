@@ -1,0 +1,248 @@
+"""Events of some entities in the order of time, and every aggregate of every window of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feast_skew.core.alignment import microseconds
+from feast_skew.core.arrays import Floats, Instants, Mask, Positions, distinct
+from feast_skew.replay.edges import window_edges
+from feast_skew.replay.recipe import Recipe
+
+_EXACT = 2.0**53
+_NO_VARIANCE = 1e-15
+
+AGGREGATES = ("mean", "sum", "count", "min", "max", "last", "distinct", "std")
+COUNTS = ("count", "distinct")
+EMPTY_IS_ZERO = ("sum", *COUNTS)
+"""Aggregates of which some pipelines give zero, and others nothing, for a window without events."""
+
+
+class Events:
+    """Events with one number each, sorted by entity and time; those of one instant stay in the order in which they came.
+
+    `entity` is the place of each event's entity among those that are asked about, `numbers` its value (or the rank of one that is
+    no number), `valid` where it has one.
+    """
+
+    def __init__(self, entity: Positions, instants: Instants, numbers: Floats, valid: Mask) -> None:
+        instants = microseconds(instants)
+        order = np.lexsort((instants, entity))
+        self.entity: Positions = entity[order]
+        self.instants: Instants = instants[order]
+        self.valid: Mask = valid[order] & np.isfinite(numbers[order])
+        self.numbers: Floats = np.where(self.valid, numbers[order], 0.0)
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    def of(self, entities: Positions) -> Events:
+        """Give the events of some entities only; their places stay."""
+        wanted = np.zeros(int(max(self.entity.max(initial=-1), entities.max(initial=-1))) + 1, dtype=bool)
+        wanted[entities] = True
+        return self._where(wanted[self.entity])
+
+    @cached_property
+    def once(self) -> Events:
+        """The events without those that repeat another one in entity, instant and value."""
+        return self._where(~self.repeated)
+
+    @cached_property
+    def repeated(self) -> Mask:
+        """Events that are the same as one before them."""
+        found = np.zeros(len(self), dtype=bool)
+        if len(self):
+            order = np.lexsort((self.numbers, self.valid, self.instants, self.entity))
+            same = np.ones(len(self) - 1, dtype=bool)
+            for column in (self.entity, self.instants, self.valid, self.numbers):
+                same &= column[order[1:]] == column[order[:-1]]
+            found[order[1:]] = same
+        return found
+
+    def _where(self, kept: Mask) -> Events:
+        return Events(self.entity[kept], self.instants[kept], self.numbers[kept], self.valid[kept])
+
+    @cached_property
+    def scale(self) -> float:
+        """The mean size of the values, by which the rounding of sums is measured."""
+        return float(np.abs(self.numbers[self.valid]).mean()) if self.valid.any() else 0.0
+
+    @cached_property
+    def has_nulls(self) -> bool:
+        """Tell whether any event has no value."""
+        return not bool(self.valid.all())
+
+    @cached_property
+    def _moments(self) -> Instants:
+        return distinct(self.instants)
+
+    @cached_property
+    def _line(self) -> NDArray[np.int64]:
+        """Entity and instant as one rising number."""
+        return self.entity * (len(self._moments) + 1) + np.searchsorted(self._moments, self.instants)
+
+    def _before(self, entity: Positions, edge: Instants, inclusive: bool) -> Positions:
+        """Give for each entity the place of its first event that lies after an edge, or at it unless the edge is inclusive."""
+        rank = np.searchsorted(self._moments, edge, side="right" if inclusive else "left")
+        return np.searchsorted(self._line, entity * (len(self._moments) + 1) + rank)
+
+    def bounds(self, recipe: Recipe, entity: Positions, instants: Instants) -> tuple[Positions, Positions]:
+        """Give the first event inside the window of each row, and the first one after it."""
+        start, end = window_edges(recipe, instants)
+        first = self._before(entity, start, not recipe.start_inclusive)
+        after = self._before(entity, end, recipe.end_inclusive)
+        return first, np.maximum(first, after)
+
+    def aggregate(self, recipe: Recipe, entity: Positions, instants: Instants) -> tuple[Floats, Mask]:
+        """Compute a recipe for rows of distinct entities in rising order; give the values, and which are not null.
+
+        A window without events is null, with 0.0 as its value.
+        """
+        events = self.once if recipe.once else self
+        if recipe.nulls == "zero":
+            events = events.nulls_as_zero
+        first, after = events.bounds(recipe, entity, instants)
+        return events.within(recipe, first, after)
+
+    @cached_property
+    def nulls_as_zero(self) -> Events:
+        """The same events with 0.0 where there is no value."""
+        return Events(self.entity, self.instants, self.numbers, np.ones(len(self), dtype=bool))
+
+    def within(self, recipe: Recipe, first: Positions, after: Positions) -> tuple[Floats, Mask]:
+        """Give the aggregate of the events from one place up to another one, for windows that do not overlap."""
+        name = recipe.aggregate
+        if name == "count":
+            count = after - first if recipe.nulls == "keep" else self._known(first, after)
+            return count.astype(np.float64), count > 0
+        if name == "last":
+            return self._last(first, after, kept=recipe.nulls == "keep")
+        count = self._known(first, after)
+        found = count > 0
+        if name in ("min", "max", "distinct"):
+            return self._by_events(name, first, after, found), found
+        if name == "std":
+            return self._deviation(first, after, count, recipe.ddof)
+        total = self._total(first, after, count)
+        if name == "mean":
+            return np.divide(total, count, out=np.zeros(len(count)), where=found), found
+        return np.where(found, total, 0.0), found
+
+    def _known(self, first: Positions, after: Positions) -> Positions:
+        return self._counts[after] - self._counts[first]
+
+    @cached_property
+    def _counts(self) -> Positions:
+        return np.concatenate([[0], np.cumsum(self.valid, dtype=np.int64)])
+
+    @cached_property
+    def _whole_sums(self) -> Positions | None:
+        """Running sums where all values are whole and their sums too small to be rounded."""
+        if np.abs(self.numbers).sum() >= _EXACT or not np.array_equal(self.numbers, np.round(self.numbers)):
+            return None
+        return np.concatenate([[0], np.cumsum(self.numbers.astype(np.int64))])
+
+    @cached_property
+    def _centre(self) -> Floats:
+        """The mean of each event's entity: sums of what is left stay small, so that little is rounded."""
+        if not len(self):
+            return np.empty(0)
+        starts = np.flatnonzero(np.append(True, self.entity[1:] != self.entity[:-1]))
+        lengths = np.diff(np.append(starts, len(self)))
+        counts = np.maximum(np.add.reduceat(self.valid.astype(np.int64), starts), 1)
+        return np.repeat(np.add.reduceat(self.numbers, starts) / counts, lengths)
+
+    @cached_property
+    def _centred(self) -> Floats:
+        return np.where(self.valid, self.numbers - self._centre, 0.0)
+
+    @cached_property
+    def _sums(self) -> NDArray[np.longdouble]:
+        return np.concatenate([[np.longdouble(0)], np.cumsum(self._centred, dtype=np.longdouble)])
+
+    @cached_property
+    def _whole_squares(self) -> Positions | None:
+        """Running sums of squares where these are whole and not rounded either."""
+        if self._whole_sums is None or (self.numbers**2).sum() >= _EXACT:
+            return None
+        return np.concatenate([[0], np.cumsum(self.numbers.astype(np.int64) ** 2)])
+
+    def _total(self, first: Positions, after: Positions, count: Positions) -> Floats:
+        if self._whole_sums is not None:
+            return (self._whole_sums[after] - self._whole_sums[first]).astype(np.float64)
+        centre = np.append(self._centre, 0.0)[first]
+        return np.asarray(self._sums[after] - self._sums[first] + count * centre, dtype=np.float64)
+
+    def _deviation(self, first: Positions, after: Positions, count: Positions, ddof: int) -> tuple[Floats, Mask]:
+        known = count > ddof
+        if self._whole_squares is not None and self._whole_sums is not None:
+            total = (self._whole_sums[after] - self._whole_sums[first]).astype(np.longdouble)
+            spread = self._whole_squares[after] - self._whole_squares[first] - total**2 / np.maximum(count, 1)
+        else:
+            spread = self._spread(first, after, count)
+        variance = np.asarray(spread / np.maximum(count - ddof, 1), dtype=np.float64)
+        variance[variance <= _NO_VARIANCE * self.scale**2] = 0.0
+        return np.where(known, np.sqrt(variance), 0.0), known
+
+    def _spread(self, first: Positions, after: Positions, count: Positions) -> Floats:
+        """Sum the squared distances from the mean of each window: differences of running sums would be rounded too much."""
+        spread = np.zeros(len(first))
+        some = count > 0
+        if some.any():
+            lengths, starts, places = _events_of(first[some], after[some])
+            mean = self._total(first[some], after[some], count[some]) / count[some]
+            distance = np.where(self.valid[places], self.numbers[places] - np.repeat(mean, lengths), 0.0)
+            spread[some] = np.add.reduceat(distance**2, starts)
+        return spread
+
+    def _last(self, first: Positions, after: Positions, *, kept: bool) -> tuple[Floats, Mask]:
+        if not len(self):
+            return np.zeros(len(first)), np.zeros(len(first), dtype=bool)
+        place = np.maximum(after - 1, 0)
+        if not kept:
+            place = self._last_valid[place]
+        known = (after > first) & (place >= first) & self.valid[place]
+        return np.where(known, self.numbers[place], 0.0), known
+
+    @cached_property
+    def _last_valid(self) -> Positions:
+        """For each event the last one up to it that has a value, -1 where there is none."""
+        return np.maximum.accumulate(np.where(self.valid, np.arange(len(self)), -1))
+
+    def _by_events(self, name: str, first: Positions, after: Positions, found: Mask) -> Floats:
+        """Go through the events of all windows, which cannot overlap as each is of another entity."""
+        result = np.zeros(len(first))
+        if not found.any():
+            return result
+        lengths, starts, places = _events_of(first[found], after[found])
+        if name == "distinct":
+            new = self.valid[places] & (self._same_before[places] < np.repeat(first[found], lengths))
+            result[found] = np.add.reduceat(new.astype(np.float64), starts)
+        else:
+            worst = np.inf if name == "min" else -np.inf
+            values = np.where(self.valid[places], self.numbers[places], worst)
+            result[found] = (np.minimum if name == "min" else np.maximum).reduceat(values, starts)
+        return result
+
+    @cached_property
+    def _same_before(self) -> Positions:
+        """For each event the last one before it with the same entity and value, -1 where there is none."""
+        order = np.lexsort((np.arange(len(self)), self.numbers, self.valid, self.entity))
+        same = np.zeros(len(self), dtype=bool)
+        same[1:] = (self.entity[order[1:]] == self.entity[order[:-1]]) & (
+            self.numbers[order[1:]] == self.numbers[order[:-1]]
+        )
+        same[1:] &= self.valid[order[1:]] == self.valid[order[:-1]]
+        found = np.full(len(self), -1, dtype=np.int64)
+        found[order[same]] = order[np.flatnonzero(same) - 1]
+        return found
+
+
+def _events_of(first: Positions, after: Positions) -> tuple[Positions, Positions, Positions]:
+    """Give the number of events of each window, where they begin among those of all windows, and the places of all."""
+    lengths = after - first
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return lengths, starts, np.repeat(first - starts, lengths) + np.arange(int(lengths.sum()))
