@@ -9,10 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from feast_skew.report import Cause, FeatureResult, SkewReport
+from feast_skew.report import Cause
 
 POSSIBLE = 0.5
 """Confidence up to which a cause is a possibility, not a claim."""
+
+SHARE_ROOM = 0.02
+"""How far the share of one of several causes may lie from the planted one: a few values are changed by neither."""
 
 HOW = frozenset(
     {
@@ -28,6 +31,7 @@ class Answer:
 
     code: str
     parameter: Mapping[str, Any] = field(default_factory=dict)
+    share: float | None = None
 
     @property
     def kind(self) -> str:
@@ -46,15 +50,14 @@ class World:
     population: int | None = None
 
 
-Judge = Callable[[], SkewReport]
-
-
 @dataclass(frozen=True)
 class Case:
     """A mistake of a real team: `group` is its row in the tables, `form` how the stores meet, `severity` how much is wrong.
 
     `answers` are all causes that are right; one of them, first of its kind, is enough. Without any the case is one that
-    no rule knows (`group` says so), or a clean one. `lateness` tells that contract and settings let it only warn.
+    no rule knows (`group` says so), or a clean one. Where several mistakes meet (`together`), all of the answers must be among the
+    causes, with their shares. `warns` tells that by the contract it is no more than a warning. `provable` is false where what
+    would prove the cause is withheld, such as the events of a window: a possibility is all that can be said.
     """
 
     group: str
@@ -66,6 +69,8 @@ class Case:
     make: Callable[[], World]
     feature: str = "x"
     warns: bool = False
+    together: bool = False
+    provable: bool = True
 
     @property
     def name(self) -> str:
@@ -74,9 +79,11 @@ class Case:
 
 
 def holds(answer: Answer, cause: Cause) -> bool:
-    """Tell whether a cause has this code and names this parameter: numbers to 1e-6, all else exactly."""
-    return cause.code == answer.code and all(
-        _same(cause.evidence.get(name), wanted) for name, wanted in answer.parameter.items()
+    """Tell whether a cause has this code and names this parameter: numbers to 1e-6, shares to two points, all else exactly."""
+    return (
+        cause.code == answer.code
+        and all(_same(cause.evidence.get(name), wanted) for name, wanted in answer.parameter.items())
+        and (answer.share is None or abs(cause.share - answer.share) <= SHARE_ROOM)
     )
 
 
@@ -97,21 +104,19 @@ def first_of(kind: str, causes: tuple[Cause, ...]) -> Cause | None:
     return next((cause for cause in causes if cause.kind == kind), None)
 
 
-def named(case: Case, result: FeatureResult) -> Answer | None:
-    """Give the right answer that is the first cause of its kind, with its parameter before one without."""
-    right = [
-        (holds(answer, cause), answer)
-        for answer in case.answers
-        if (cause := first_of(answer.kind, result.causes)) is not None and cause.code == answer.code
-    ]
-    return max(right, key=lambda one: one[0])[1] if right else None
+def named(case: Case, causes: tuple[Cause, ...]) -> bool:
+    """Tell whether the first cause of its kind is a right one; of several mistakes, whether each of them is among the causes."""
+    if case.together:
+        codes = {cause.code for cause in causes}
+        return all(answer.code in codes for answer in case.answers)
+    return any((cause := first_of(answer.kind, causes)) and cause.code == answer.code for answer in case.answers)
 
 
-def parameter_right(case: Case, result: FeatureResult) -> bool:
-    """Tell whether a right first cause names the right parameter."""
-    return any(
-        (cause := first_of(answer.kind, result.causes)) is not None and holds(answer, cause) for answer in case.answers
-    )
+def exact(case: Case, causes: tuple[Cause, ...]) -> bool:
+    """Tell whether that cause, or each of those, names the right parameter."""
+    if case.together:
+        return all(any(holds(answer, cause) for cause in causes) for answer in case.answers)
+    return any((cause := first_of(answer.kind, causes)) and holds(answer, cause) for answer in case.answers)
 
 
 def claims(causes: tuple[Cause, ...]) -> list[Cause]:

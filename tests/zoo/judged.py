@@ -9,7 +9,7 @@ from typing import Any
 from feast_skew import compare
 from feast_skew.report import FeatureResult, SkewReport, Verdict
 from zoo import peers
-from zoo.cases import Case, World, claims, named, parameter_right, says_unknown
+from zoo.cases import Case, World, claims, exact, named, says_unknown
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Outcome:
     found: bool
     first: bool
     parameter: bool
+    provable: bool
     unknown: bool
     others: int
     beside: int
@@ -69,7 +70,7 @@ def outcome(case: Case, report: SkewReport, seconds: float, alarms: peers.Alarms
     beside = sum(cause.kind == "how" and cause.code not in hows for cause in claims(result.causes))
     return Outcome(
         case.group, case.variant, case.form, case.severity, case.seed, seconds, alarms.differing,
-        found, named(case, result) is not None, parameter_right(case, result), says_unknown(result.causes),
+        found, named(case, result.causes), exact(case, result.causes), case.provable, says_unknown(result.causes),
         others, beside, alarms.psi, alarms.ks, alarms.equality, result.verdict.value, said(result),
     )  # fmt: skip
 

@@ -135,7 +135,7 @@ def late_only(world: Snapshot, values: Values, random: Random) -> Values:
     late = delays > 0
     totals, counts = (np.append(0.0, np.cumsum(part)) for part in (delays, late))
     number = counts[after] - counts[first]
-    return (totals[after] - totals[first]) / np.maximum(number, 1) + 0.5
+    return np.where(number > 0, (totals[after] - totals[first]) / np.maximum(number, 1), values)
 
 
 NUMERIC: dict[str, tuple[str, Change]] = {
@@ -165,7 +165,7 @@ NUMERIC: dict[str, tuple[str, Change]] = {
     "a parabola": ("mean_delay", lambda w, v, r: (v - 30.0) ** 2 / 50 + r.normal(0, 1, len(v))),
     "random counts": ("flights", lambda w, v, r: r.poisson(np.nanmean(v), len(v)).astype(float)),
     "another law": ("mean_delay", lambda w, v, r: r.gamma(2, 20, len(v)) - 10),
-    "two features mixed": ("mean_delay", lambda w, v, r: 0.6 * v + 0.4 * _other(w, "spread") * r.uniform(0.9, 1.1, len(v))),
+    "two features mixed": ("mean_delay", lambda w, v, r: 0.6 * v + 0.1 * _other(w, "air_time") * r.uniform(0.9, 1.1, len(v))),
 }  # fmt: skip
 """Changes of numbers: the feature, and what comes of its values; 27 of the 33."""
 

@@ -100,7 +100,7 @@ def numbers(
         known = ~np.isnan(values)
         with np.errstate(all="ignore"):
             changed = np.asarray(change(values), float)
-        differs = known & ~np.isclose(values, changed, rtol=1e-6, atol=1e-9, equal_nan=True)
+        differs = known & ~np.isclose(values, changed, rtol=2e-9, atol=1e-11, equal_nan=True)
         if able is not None:
             differs &= able(values)
         hit = known if share == 1.0 else hits(world, share, differs, form)
