@@ -1,0 +1,58 @@
+"""Every animal of the zoo: what is wrong, what no rule knows, what is clean; each gives a row of plain values when it is judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from feast_skew import compare
+from feast_skew.report import Verdict
+from zoo import apart, clean, judged, mixtures, peers, ruleless, tabled
+from zoo.cases import Case
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case by name, and what judges it."""
+
+    name: str
+    run: Callable[[], dict[str, Any]]
+
+
+def jobs(seeds: Sequence[int], runs: int) -> Iterator[Job]:
+    """Yield all cases of so many seeds, and so many clean runs."""
+    for case in cases(seeds):
+        yield Job(case.name, lambda case=case: judged.judge(case).to_dict())
+    for calm in clean.cases(runs):
+        yield Job(f"clean/{calm.name}", lambda calm=calm: judge_clean(calm))
+
+
+def cases(seeds: Sequence[int]) -> Iterator[Case]:
+    """Yield all cases in which something differs."""
+    yield from tabled.cases(seeds)
+    yield from apart.cases(seeds)
+    yield from mixtures.cases(seeds)
+    yield from ruleless.cases(seeds)
+
+
+def judge_clean(calm: clean.Clean) -> dict[str, Any]:
+    """Judge a run in which nothing is wrong; the peers alarm when they do for any of its features."""
+    world = calm.make()
+    begin = time.perf_counter()
+    report = compare(world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population)
+    seconds = time.perf_counter() - begin
+    found = [peers.judge(world, feature.feature) for feature in report.features]
+    return {
+        "group": "clean",
+        "variant": calm.name,
+        "form": calm.name.split("/")[0],
+        "seconds": seconds,
+        "alarm": report.verdict in (Verdict.FAIL, Verdict.ERROR),
+        "verdict": report.verdict.value,
+        "psi": any(one.psi for one in found),
+        "ks": any(one.ks for one in found),
+        "equality": any(one.equality for one in found),
+        "said": "; ".join(judged.said(feature) for feature in report.features if feature.verdict is Verdict.FAIL),
+    }
