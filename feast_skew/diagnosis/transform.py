@@ -17,12 +17,13 @@ from feast_skew.diagnosis.formulas.curves import curve_of, curves
 from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Multiples, best_grid
 from feast_skew.diagnosis.formulas.named import FUNCTIONS, Function, fits
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
-from feast_skew.diagnosis.scale import LEAST_SHARE
+from feast_skew.diagnosis.scale import LEAST_SHARE, outstanding
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
 _TIMES_CHANCE = 5
 _ALIKE = 2.0**18
+_PLAIN = 64.0
 _QUANTA = (
     *(step * 10.0**power for power in range(-6, 7) for step in (2.0, 2.5, 5.0)),
     *(10.0**power for power in range(1, 10)),
@@ -164,7 +165,9 @@ def _absolute(case: Case, off: Floats, on: Floats) -> _Fit | None:
     if np.count_nonzero(turned) < FEWEST_ROWS or len(np.unique(off[turned])) < FEWEST_VALUES:
         return None
     side = all_on_one_side(case, 0.0, off[turned])
-    if not side:
+    with np.errstate(over="ignore"):
+        sums = on + off
+    if not side or outstanding(np.sort(sums[np.isfinite(sums)]), 0.0) is None:
         return None
     turned &= off * side > 0
     return ("abs", "|x|", {}, turned, 0) if side < 0 else ("negative_abs", "-|x|", {}, turned, 0)
@@ -184,16 +187,21 @@ def _named(off: Floats, on: Floats) -> _Fit | None:
             continue
         if len(np.unique(off[hit])) < FEWEST_VALUES or len(np.unique(on[hit])) < FEWEST_VALUES:
             continue
-        if _beyond_chance(function, off, on):
+        if _beyond_chance(function, off, on, hit):
             best = count, left, function, hit
     return None if best is None else (best[2].name, best[2].formula, {}, best[3], 1)
 
 
-def _beyond_chance(function: Function, off: Floats, on: Floats) -> bool:
-    """Tell whether a function fits far more of the pairs than of such that do not belong together.
+def _beyond_chance(function: Function, off: Floats, on: Floats, hit: Mask) -> bool:
+    """Tell whether a function fits far more of the pairs than chance does.
 
-    Each online number counts once, to six digits: many of a function that levels off are alike.
+    That is of pairs that do not belong together, each online number once, to six digits: many of a function that levels off are
+    alike. Where it makes plain numbers of plain ones, as the square of a small count, others make them too: then it has to hold
+    for most of the pairs with these offline numbers.
     """
+    plain = on[hit] * _PLAIN == np.rint(on[hit] * _PLAIN)
+    if plain.mean() > 0.5 and np.count_nonzero(np.isin(off, off[hit])) > 2 * np.count_nonzero(hit):
+        return False
     digits, power = np.frexp(on)
     _, once = np.unique(np.rint(digits * _ALIKE) + power * 4 * _ALIKE, return_index=True)
     off, on = off[once], on[once]

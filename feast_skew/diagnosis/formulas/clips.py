@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from feast_skew.core.arrays import Mask, Positions
+from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
 from feast_skew.diagnosis.scale import LEAST_SHARE
 
-_TRIED = 2
+_TRIED = 6
+_TIMES_NEXT = 3
+_LEAST_BESIDE = 0.01
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,17 @@ def find_clip(case: Case) -> Clip | None:
     if len(positions) < FEWEST_ROWS:
         return None
     values, counts = np.unique(on, return_counts=True)
-    limits: dict[int, float] = {}
+    commonest = np.argsort(-counts, kind="stable")[:_TRIED]
     explained: Mask = np.zeros(len(positions), dtype=bool)
-    for i in np.argsort(-counts, kind="stable")[:_TRIED]:
-        limit, hit = float(values[i]), on == values[i]
-        if counts[i] < FEWEST_ROWS or len(np.unique(off[hit])) < FEWEST_VALUES:
-            break
-        side = all_on_one_side(case, limit, off[hit])
-        if side and side not in limits:
+    limits: dict[int, float] = {}
+    for side in (-1, 1):
+        alike = [int(i) for i in commonest if _beyond(case, float(values[i]), side, off[on == values[i]])]
+        if not alike or (len(alike) > 1 and counts[alike[0]] < _TIMES_NEXT * counts[alike[1]]):
+            continue  # the larger of two numbers is no limit, whichever is the commonest
+        limit = float(values[alike[0]])
+        hit = on == limit
+        varied = len(np.unique(off[hit])) >= FEWEST_VALUES
+        if np.count_nonzero(hit) >= FEWEST_ROWS and varied and all_on_one_side(case, limit, off[hit]) == side:
             limits[side] = limit
             explained |= hit & (off * side > limit * side)
     if not limits or case.total(positions[explained]) < max(FEWEST_ROWS, LEAST_SHARE * case.total(case.wrong)):
@@ -60,3 +66,10 @@ def find_clip(case: Case) -> Clip | None:
     if len(limits) == 2 and limits[-1] > limits[1]:
         return None
     return Clip(limits.get(-1), limits.get(1), positions[explained])
+
+
+def _beyond(case: Case, limit: float, side: int, off: Floats) -> bool:
+    """Tell whether (nearly) all of these offline numbers lie on one side of a limit that has some of the others beside it."""
+    _, every, _ = case.compared_numbers
+    beside = np.mean(every * side < limit * side)
+    return bool(beside >= _LEAST_BESIDE and np.mean(off * side > limit * side) >= _NEARLY_ALL)

@@ -12,6 +12,7 @@ from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES
 
 _TIMES_OFF = 5
+_TIMES_LOOSE = 2
 _RESOLVED = 100.0
 _TRIED = 1000
 _TIE = 1e-9
@@ -40,17 +41,21 @@ class Marks:
     loose: Mask
 
     def hold(self, off: Floats, on: Floats) -> bool:
-        """Tell whether the pairs that prove the grid are many more than those that speak against it."""
-        proofs = int(np.count_nonzero(self.proves))
-        if proofs < FEWEST_ROWS or proofs < _TIMES_OFF * int(np.count_nonzero(self.denies)):
+        """Tell whether the pairs that prove the grid are many more than those that speak against it.
+
+        Zero is a multiple of everything, and does not count.
+        """
+        known = on != 0
+        proves = self.proves & known
+        proofs = int(np.count_nonzero(proves))
+        if proofs < FEWEST_ROWS or proofs < _TIMES_OFF * int(np.count_nonzero(self.denies & known)):
             return False
-        if proofs < int(np.count_nonzero(self.loose)):
+        if proofs < _TIMES_LOOSE * int(np.count_nonzero(self.loose)):
             return False
         numbers = (off[self.proves], on[self.proves], on[self.proves] - off[self.proves])
         # One and the same difference is an offset.
-        return all(
-            len(np.unique(one)) >= least for one, least in zip(numbers, (FEWEST_VALUES, 2, FEWEST_VALUES), strict=True)
-        )
+        least = (FEWEST_VALUES, 2, FEWEST_VALUES)
+        return all(len(np.unique(one)) >= few for one, few in zip(numbers, least, strict=True))
 
 
 @dataclass(frozen=True)
