@@ -21,6 +21,7 @@ from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.context import Context
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
+from feast_skew.diagnosis.online_questions import OnlineQuestions
 from feast_skew.diagnosis.past_rows import PastRows
 from feast_skew.engines.base import Engine, Wrong
 from feast_skew.errors import SkewError
@@ -284,6 +285,7 @@ def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
     """Give what rules may ask about the drawn rows of a view."""
     changed = _earlier_sources(job, measured.view)
     past = PastRows(measured.drawn, offline, job.progress)
+    asked = OnlineQuestions(measured.drawn, job.online)
     return Context(
         earlier=EarlierValues(measured.drawn, changed, offline, job.progress),
         changed=changed,
@@ -292,6 +294,8 @@ def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
         as_of=to_nanoseconds(job.as_of),
         versions=past.versions,
         created=past.created,
+        elsewhere=asked.elsewhere,
+        stored=asked.stored,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.core.pairs import FeaturePairs
+from feast_skew.stores.base import Elsewhere
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,26 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Other keys under which the online store has entities that it lacks; `same` of the asked ones have their latest row there."""
+
+    where: Elsewhere
+    same: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Under which types values of a feature are stored, by Feast's names, for those of the drawn entities that were `asked` for.
+
+    `declared` is the name of the declared type among these; empty are values that are not there or cannot be read at all.
+    """
+
+    declared: str
+    names: np.ndarray
+    asked: Mask
+
+
+@dataclass(frozen=True)
 class Context:
     """What is known of the run around one view; arrays that answers hold have one element per drawn entity of the view.
 
@@ -44,6 +65,7 @@ class Context:
     features of the view that align alike, by name. `now` is the moment of the run and `as_of` that up to which offline rows count, in
     nanoseconds, `NO_INSTANT` where there is none, as for tables. `versions` gives the values of a feature of 1, 2, ... versions before
     the aligned row, for entities with a wrong value, and `created` when aligned rows were created, `NO_INSTANT` where nobody knows.
+    `elsewhere` tells under which other keys the online store has entities that it lacks, and `stored` under which types values stand.
     """
 
     earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
@@ -53,6 +75,8 @@ class Context:
     as_of: int = NO_INSTANT
     versions: Callable[[FeaturePlan], list[Version]] | None = None
     created: Callable[[], Instants] | None = None
+    elsewhere: Callable[[], Sequence[Found]] | None = None
+    stored: Callable[[FeaturePlan], Stored | None] | None = None
 
     def earlier_at(self, feature: FeaturePlan, positions: Positions) -> list[Earlier]:
         """Give what earlier definitions say of a feature for some of the drawn entities; nothing where nobody knows any."""
