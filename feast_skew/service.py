@@ -22,6 +22,7 @@ from feast_skew.diagnosis.context import Context
 from feast_skew.diagnosis.declared import DeclaredEvents
 from feast_skew.diagnosis.earlier import EarlierValues
 from feast_skew.diagnosis.explain import explain
+from feast_skew.diagnosis.online_questions import OnlineQuestions
 from feast_skew.diagnosis.past_rows import PastRows
 from feast_skew.engines.base import Engine, Wrong
 from feast_skew.errors import SkewError
@@ -292,6 +293,7 @@ def _context(job: Job, measured: Measured, offline: RowSource, declared: Declare
     """Give what rules may ask about the drawn rows of a view."""
     changed = _earlier_sources(job, measured.view)
     past = PastRows(measured.drawn, offline, job.progress)
+    asked = OnlineQuestions(measured.drawn, job.online)
     return Context(
         earlier=EarlierValues(measured.drawn, changed, offline, job.progress),
         changed=changed,
@@ -301,6 +303,8 @@ def _context(job: Job, measured: Measured, offline: RowSource, declared: Declare
         versions=past.versions,
         created=past.created,
         events=declared,
+        elsewhere=asked.elsewhere,
+        stored=asked.stored,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.core.pairs import FeaturePairs
 from feast_skew.diagnosis.declared import Declared
+from feast_skew.stores.base import Elsewhere
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,26 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Other keys under which the online store has entities that it lacks; `same` of the asked ones have their latest row there."""
+
+    where: Elsewhere
+    same: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Under which types values of a feature are stored, by Feast's names, for those of the drawn entities that were `asked` for.
+
+    `declared` is the name of the declared type among these; empty are values that are not there or cannot be read at all.
+    """
+
+    declared: str
+    names: np.ndarray
+    asked: Mask
+
+
+@dataclass(frozen=True)
 class Context:
     """What is known of the run around one view; arrays that answers hold have one element per drawn entity of the view.
 
@@ -46,6 +67,7 @@ class Context:
     nanoseconds, `NO_INSTANT` where there is none, as for tables. `versions` gives the values of a feature of 1, 2, ... versions before
     the aligned row, for entities with a wrong value, and `created` when aligned rows were created, `NO_INSTANT` where nobody knows.
     `events` gives the events that a feature is declared to be computed from.
+    `elsewhere` tells under which other keys the online store has entities that it lacks, and `stored` under which types values stand.
     """
 
     earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
@@ -56,6 +78,8 @@ class Context:
     versions: Callable[[FeaturePlan], list[Version]] | None = None
     created: Callable[[], Instants] | None = None
     events: Callable[[FeaturePlan], Declared | None] | None = None
+    elsewhere: Callable[[], Sequence[Found]] | None = None
+    stored: Callable[[FeaturePlan], Stored | None] | None = None
 
     def declared(self, feature: FeaturePlan) -> Declared | None:
         """Give the declared events of a feature; None where there are none, or none can be used."""

@@ -11,6 +11,7 @@ from feast_skew.core.alignment import NO_INSTANT, to_nanoseconds
 from feast_skew.core.arrays import Instants, Mask
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, Case, Explanation, duration_text, rule, share_text
+from feast_skew.diagnosis.key import proven_elsewhere
 from feast_skew.report import Cause
 
 _MOST_LEFT = 0.1
@@ -58,7 +59,7 @@ def expired_keys(case: Case) -> ExpiredKeys | None:
 
     None where keys do not expire, where rows as old are there, or where young ones are absent alike, so that age tells nothing.
     """
-    missing = case.pairs.mask(PairClass.OFFLINE_ONLY)
+    missing = case.pairs.mask(PairClass.OFFLINE_ONLY) & ~proven_elsewhere(case)
     ttl, now = case.view.key_ttl, case.context.now
     if ttl is None or now == NO_INSTANT or not missing.any():
         return None

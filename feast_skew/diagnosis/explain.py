@@ -62,7 +62,8 @@ def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:
     """Leave to a mere possibility only what nothing better explains; other causes stay as they are."""
     if entry.cause.kind == "what" or entry.cause.confidence > POSSIBLE:
         return entry.cause
-    return replace(entry.cause, share=case.total(entry.explained & ~covered) / max(1, case.total(case.wrong)))
+    left = case.total(entry.explained & ~covered) / max(1, case.total(entry.explained))
+    return replace(entry.cause, share=entry.cause.share * left)
 
 
 def _rank(cause: Cause) -> tuple[bool | float, ...]:

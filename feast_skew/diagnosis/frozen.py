@@ -106,16 +106,17 @@ def _possible(case: Case, suspects: Mask) -> Explanation | None:
     else:
         name = case.view.version.source_name if case.view.version else "the source"
         possibility = f"; the source ({name}) may have been rewritten or replaced since"
+    share = case.total(suspects) / case.total(case.wrong)
     return Explanation(
         Cause(
             "frozen",
             "how",
-            1.0,
+            share,
             POSSIBLE if changed or case.view.source_changed else POSSIBLE / 2,
             f"the wrong rows have the same event timestamp in both stores, and this store never overwrites a row with one "
             f"that is not newer, so what was recomputed or corrected offline would not have landed{possibility}",
             {
-                "share": 1.0,
+                "share": share,
                 "source_changed": case.view.source_changed or None,
                 "earlier_sources": changed,
             },

@@ -5,13 +5,14 @@ from __future__ import annotations
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
 from feast_skew.diagnosis.expired import proven_expired
+from feast_skew.diagnosis.key import proven_elsewhere
 from feast_skew.report import Cause
 
 
 @rule("not_materialized", kind="how", covers=lambda case, _: case.pairs.mask(PairClass.OFFLINE_ONLY))
 def not_materialized(case: Case) -> Explanation | None:
-    """Claim entities that offline knows and online does not, but for those whose keys are known to have expired."""
-    missing = case.pairs.mask(PairClass.OFFLINE_ONLY) & ~proven_expired(case)
+    """Claim entities that offline knows and online does not, but for those of which it is proven what became of them."""
+    missing = case.pairs.mask(PairClass.OFFLINE_ONLY) & ~proven_elsewhere(case) & ~proven_expired(case)
     count = case.total(missing)
     if not count:
         return None

@@ -146,6 +146,45 @@ class EventRows:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Other keys under which the online store holds entities that it does not hold under those that serving asks for.
+
+    `what` is in what they differ: `id type`, `key serialization`, `project`, `join key order`, `view name`, or several of these;
+    `expected` is what serving asks by and `found` what is there. `instants` are the event timestamps of the rows of the asked
+    entities, `NO_INSTANT` where there is none. `beside` tells that there are keys as serving asks for them, too, of whatever
+    entities; `leftover` that it is another version of the same view.
+    """
+
+    what: str
+    expected: str
+    found: str
+    instants: Instants
+    beside: bool = False
+    leftover: bool = False
+
+    @property
+    def asked(self) -> int:
+        """The number of entities that were asked for."""
+        return len(self.instants)
+
+    @property
+    def held(self) -> int:
+        """The number of those that have a row."""
+        return int(np.count_nonzero(self.instants != NO_INSTANT))
+
+
+@dataclass(frozen=True)
+class StoredTypes:
+    """The types, by Feast's names for them, under which values of a feature are stored, one per asked entity.
+
+    Empty for a value that is not there, or cannot be read as one; `declared` is the name of the declared type among these.
+    """
+
+    declared: str
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Compared:
     """Some features of a view as they were compared: the offline side of every entity.
 
@@ -195,6 +234,24 @@ class OnlineReader(RowReader, Protocol):
 
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Look through the keys that the store really holds for the view's entity keys."""
+
+    def find_elsewhere(self, view: ViewPlan, entities: pa.Table) -> Sequence[Elsewhere]:
+        """Look under other keys for a few entities that have no row under their own; those that hold most come first.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the store does not answer.
+        """
+
+    def stored_values(self, view: ViewPlan, feature: FeaturePlan, entities: pa.Table) -> StoredTypes | None:
+        """Tell under which types the values of a few entities are stored; None where the store has no types of its own.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the store does not answer.
+        """
 
 
 class RowSource(Protocol):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
@@ -20,14 +21,16 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError
 
 from feast_skew.core.alignment import NO_INSTANT, to_nanoseconds
+from feast_skew.core.keys import JoinKey
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.core.types import Kind
 from feast_skew.errors import StoreUnavailable
 from feast_skew.report import Finding
-from feast_skew.stores.base import KeyScan, OnlineRows
+from feast_skew.stores.base import Elsewhere, KeyScan, OnlineRows, StoredTypes
 from feast_skew.stores.redis import client, faults, scan
+from feast_skew.stores.redis.elsewhere import ID_TYPES, retyped
 from feast_skew.stores.redis.pace import Pace
-from feast_skew.stores.value_messages import decode_column
+from feast_skew.stores.value_messages import declared_name, decode_column, stored_type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FARTHEST = ((1 << 63) // 10**9 - 1) * 10**9
@@ -217,6 +220,38 @@ class FeastOnlineReader:
         if not view.keys.keys:
             return KeyScan(None, reason="a view without entities has one row")
         return scan.scan(self._provider, self._store.config, view.keys, limit, seconds, self.pace)
+
+    def views(self) -> list[Any]:
+        """Give all views of the registry that may have rows; none where it cannot be asked."""
+        try:
+            return list(self._store.registry.list_all_feature_views(self._store.project, allow_cache=True))
+        except Exception:  # noqa: BLE001  registries fail in many ways
+            return []
+
+    def find_elsewhere(self, view: ViewPlan, entities: pa.Table) -> list[Elsewhere]:
+        """Look for ids of other types by Feast's own read; see `OnlineReader.find_elsewhere`."""
+        found = []
+        for key in view.keys.keys if entities.num_rows else ():
+            for name in ID_TYPES:
+                types = [name if one == key else one.declared.name for one in sorted(view.keys.keys, key=_by_name)]
+                cast = None if name == key.declared.name else retyped(entities, view.keys, types)
+                if cast is None:
+                    continue
+                rows = self.read(replace(view, keys=cast[1]), view.features[:1], cast[0])
+                if rows.present.any():
+                    found.append(Elsewhere("id type", key.declared.name, name, rows.instants))
+        return sorted(found, key=lambda one: -one.held)
+
+    def stored_values(self, view: ViewPlan, feature: FeaturePlan, entities: pa.Table) -> StoredTypes | None:
+        """Tell under which types Feast gives values; see `OnlineReader.stored_values`."""
+        rows = self._rows(view, entity_keys(view, entities), [feature.name])
+        values = [(row[1] or {}).get(feature.name) if row is not None else None for row in rows]
+        names = ["" if value is None or value is _BROKEN else stored_type(value.WhichOneof("val")) for value in values]
+        return StoredTypes(declared_name(feature.declared), names)
+
+
+def _by_name(key: JoinKey) -> str:
+    return key.name
 
 
 class _Undecodable(Exception):

@@ -15,7 +15,7 @@ from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, SourceVersion, ViewPlan
 from feast_skew.core.numbering import number_entities
 from feast_skew.report import Finding
-from feast_skew.stores.base import Compared, KeyScan, Located, OfflineBatch, OnlineRows
+from feast_skew.stores.base import Compared, Elsewhere, KeyScan, Located, OfflineBatch, OnlineRows
 from feast_skew.stores.table_rows import Resolved, TableRows, declare, resolve
 
 
@@ -90,6 +90,13 @@ class TableOnlineReader:
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Give nothing: the entities of both tables are compared anyway."""
         return KeyScan(None, reason="both tables are compared whole")
+
+    def find_elsewhere(self, view: ViewPlan, entities: pa.Table) -> tuple[Elsewhere, ...]:
+        """Give nothing: a table has no other keys."""
+        return ()
+
+    def stored_values(self, view: ViewPlan, feature: FeaturePlan, entities: pa.Table) -> None:
+        """Give None: all values of a column have its type."""
 
 
 @dataclass(frozen=True)

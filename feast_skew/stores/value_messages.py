@@ -135,6 +135,28 @@ def _reading(declared: DeclaredType) -> tuple[set[str] | None, Callable[[Value, 
     return _ACCEPTED[declared.kind], getattr
 
 
+def stored_type(which: str | None) -> str:
+    """Give Feast's name of the type whose values are stored in a field of a Value; empty for none."""
+    if which is None or which == "null_val":
+        return ""
+    if which in ("list_val", "set_val"):
+        return {"list_val": "Array", "set_val": "Set"}[which]
+    name = which.removesuffix("_val")
+    for ending, outer in (("_list", "Array"), ("_set", "Set")):
+        if name.endswith(ending):
+            return f"{outer}({_scalar_name(name.removesuffix(ending))})"
+    return _scalar_name(name)
+
+
+def _scalar_name(name: str) -> str:
+    return {"float": "Float32", "double": "Float64"}.get(name, name.title().replace("_", ""))
+
+
+def declared_name(declared: DeclaredType) -> str:
+    """Give the name that `stored_type` has for values of a declared type; its own where Feast stores it as one of several."""
+    return "Bytes" if declared.kind is Kind.BYTES else declared.name
+
+
 def _elements(value: Value, which: str) -> list[Any]:
     return list(getattr(value, which).val)
 

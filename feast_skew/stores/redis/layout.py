@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import mmh3
@@ -41,6 +42,8 @@ NANOS_TAG = 2 << 3 | 0
 _WIDTHS = {KEY_TYPE_CODES["Int32"]: 4, KEY_TYPE_CODES["Int64"]: 8, KEY_TYPE_CODES["UnixTimestamp"]: 8}
 """Bytes of ids that are numbers, by their type."""
 
+_TIMESTAMP_OF = "_ts:"
+
 NO_ENTITY = ("__dummy_id", "")
 """The join key and the id under which Feast keeps the one row of a view without entities (feature_view.py)."""
 
@@ -59,15 +62,18 @@ class Layout:
 
         return str(compute_versioned_name(view, self.versioned))
 
-    def keys(self, entities: pa.Table, keys: KeySet) -> pa.Array:
+    def keys(self, entities: pa.Table, keys: KeySet, order: Sequence[str] = ()) -> pa.Array:
         """Build the keys of some entities, without nulls, in their declared types; one binary value per row.
+
+        Join keys stand in the order of their names, as Feast puts them, or in another `order`.
 
         Raises
         ------
         InputError
             When an id does not fit the four bytes that serialization versions below 2 keep of an Int64.
         """
-        ordered = sorted(keys.keys, key=lambda key: key.name)
+        by_name = {key.name: key for key in keys.keys}
+        ordered = [by_name[name] for name in order or sorted(by_name)]
         project = self.project.encode()
         if not ordered:
             name, value = NO_ENTITY
@@ -148,10 +154,71 @@ class Layout:
         return [pa.scalar(struct.pack("<I", code), pa.binary()), _fixed(lengths, 4), raw]
 
 
+@dataclass(frozen=True)
+class KeyForm:
+    """How a key is made: of which project, serialized how, its join keys in which order and of which types."""
+
+    project: str
+    serialization_version: int
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+
+
+def form_of(raw: bytes, names: Sequence[str]) -> KeyForm | None:
+    """Tell how a key is made, of whatever project; None for what is no key of these join keys.
+
+    Versions below 2 differ from it in ids of type Int64 alone, of which they keep four bytes.
+    """
+    for version in (3, 2):
+        for order in permutations(names):
+            head = Layout("", version).prefix(order)
+            if not raw.startswith(head):
+                continue
+            found = _values_of(raw, len(head), len(order))
+            if found is not None:
+                types, narrow, project = found
+                return KeyForm(project, 1 if narrow and version == 2 else version, order, types)
+    return None
+
+
+def _values_of(raw: bytes, place: int, count: int) -> tuple[tuple[str, ...], bool, str] | None:
+    """Read the types of so many ids from a place on, whether an Int64 has four bytes, and the project behind them."""
+    types, narrow = [], False
+    names = {code: name for name, code in KEY_TYPE_CODES.items()}
+    for _ in range(count):
+        if len(raw) < place + WORD:
+            return None
+        code, length = struct.unpack_from("<II", raw, place)
+        if code not in names or len(raw) < place + WORD + length:
+            return None
+        narrow |= names[code] == "Int64" and length == _WIDTHS[KEY_TYPE_CODES["Int32"]]
+        types.append(names[code])
+        place += WORD + length
+    project = _text(raw[place:])
+    return (tuple(types), narrow, project) if project else None
+
+
+def views_of(names: Sequence[bytes]) -> list[str]:
+    """Give the views that have a row in a hash, under the names that they are kept by, from the names of its fields."""
+    marks = (_text(name) for name in names if name.startswith(_TIMESTAMP_OF.encode()))
+    return [mark.removeprefix(_TIMESTAMP_OF) for mark in marks if mark]
+
+
+def first_field(raw: bytes) -> int | None:
+    """Give the number of the field with which a message begins; None where it is none."""
+    number = shift = 0
+    for byte in raw[:5]:
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number >> 3 or None
+        shift += 7
+    return None
+
+
 def fields(view_name: str, features: Sequence[str]) -> list[bytes]:
     """Give the hash fields of some features of a view, under the name that it is kept by, and last that of its timestamp."""
     hashed = (mmh3.hash(f"{view_name}:{feature}", signed=False) for feature in features)
-    return [*(struct.pack("<I", number) for number in hashed), f"_ts:{view_name}".encode()]
+    return [*(struct.pack("<I", number) for number in hashed), f"{_TIMESTAMP_OF}{view_name}".encode()]
 
 
 def _id_column(key: JoinKey, buffer: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:

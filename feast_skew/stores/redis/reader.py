@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +17,16 @@ from feast_skew.core.columns import take_rows
 from feast_skew.core.equality import EXACT, equal_or_null
 from feast_skew.core.model import FeaturePlan, ViewPlan
 from feast_skew.report import Finding
-from feast_skew.stores.base import KeyScan, OnlineRows
+from feast_skew.stores.base import Elsewhere, KeyScan, OnlineRows, StoredTypes
 from feast_skew.stores.feast_online import FeastOnlineReader
-from feast_skew.stores.redis import client, layout
+from feast_skew.stores.redis import client, elsewhere, layout
 from feast_skew.stores.redis.bulk import BulkHashes
 from feast_skew.stores.redis.notes import Notes
 from feast_skew.stores.redis.pace import Pace
 from feast_skew.stores.redis.remote import Recipe
 from feast_skew.stores.redis.rows import CHUNK, Answer, BulkRows
+from feast_skew.stores.redis.stored import StoredKinds
+from feast_skew.stores.value_messages import declared_name
 
 _PROBED, _PROBED_ABSENT = 16, 64
 """Entities of a view that Feast reads as well: with a row, and without one where hardly any has one."""
@@ -185,6 +188,25 @@ class RedisBulkReader:
     def scan_keys(self, view: ViewPlan, limit: int, seconds: float) -> KeyScan:
         """Look through Redis's keys; see `OnlineReader.scan_keys`."""
         return self._generic.scan_keys(view, limit, seconds)
+
+    def find_elsewhere(self, view: ViewPlan, entities: pa.Table) -> list[Elsewhere]:
+        """Look under keys that are made differently; see `OnlineReader.find_elsewhere`."""
+        if not view.keys.keys or not entities.num_rows:
+            return []
+        name = self._layout.view_name(view.handle)
+        others = {self._layout.view_name(other) for other in self._generic.views()} - {name}
+        with closing(self._connect()) as hashes:
+            connection = client.client(self._generic.provider, self._config, self._settings.replicas)
+            place = elsewhere.Place(self._layout, hashes, connection, self._pace)
+            return elsewhere.find(view, name, others, entities, place)
+
+    def stored_values(self, view: ViewPlan, feature: FeaturePlan, entities: pa.Table) -> StoredTypes | None:
+        """Tell under which types values are stored; see `OnlineReader.stored_values`."""
+        keys = self._layout.keys(entities, view.keys)
+        kinds = StoredKinds(len(keys), Value)
+        with closing(self._connect()) as hashes:
+            hashes.read(keys, layout.fields(self._layout.view_name(view.handle), [feature.name]), kinds)
+        return StoredTypes(declared_name(feature.declared), kinds.names)
 
 
 def _spread(positions: Positions, most: int) -> Positions:

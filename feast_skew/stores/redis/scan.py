@@ -39,12 +39,12 @@ def scan(
     if config.entity_key_serialization_version < 3:
         return KeyScan(None, reason="keys below serialization version 3 cannot be parsed")
     layout = Layout(config.project)
-    pattern = _glob(layout.prefix(sorted(keys.names))) + b"*" + _glob(config.project.encode())
+    pattern = glob(layout.prefix(sorted(keys.names))) + b"*" + glob(config.project.encode())
     found: list[bytes] = []
     reason = ""
     deadline = clock() + seconds
     try:
-        for step in _steps(client(provider, config), pattern, pace or Pace(None)):
+        for step in steps(client(provider, config), pattern, pace or Pace(None)):
             found.extend(step[: limit - len(found)])
             if len(found) >= limit or clock() > deadline:
                 reason = "limit of keys" if len(found) >= limit else "time budget"
@@ -58,7 +58,7 @@ def scan(
     return KeyScan(entities, entities.num_rows, not reason, reason)
 
 
-def _steps(connection: Any, pattern: bytes, pace: Pace) -> Iterator[list[bytes]]:
+def steps(connection: Any, pattern: bytes, pace: Pace) -> Iterator[list[bytes]]:
     """Yield the keys of each step, none for most of them where other keys are many; of a cluster node by node."""
     for node in _nodes(connection):
         cursor = None
@@ -80,5 +80,6 @@ def _nodes(connection: Any) -> list[Any]:
     return [connection.get_redis_connection(node) for node in nodes]
 
 
-def _glob(raw: bytes) -> bytes:
+def glob(raw: bytes) -> bytes:
+    """Give a pattern of SCAN that means some bytes themselves."""
     return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\^-" else bytes([byte]) for byte in raw)
