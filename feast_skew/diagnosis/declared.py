@@ -30,7 +30,7 @@ class Declared:
     """The events that a feature is declared to be computed from, of the drawn entities, and the recipe that it is declared to be.
 
     `naive` tells that the events' times have no zone;
-    `broken` counts events that were left out for want of a key or a time; `proofs` keeps what rules have worked out of it, for the others.
+    `broken` counts events that were left out for want of a key or a time; `worked_out` keeps what rules have worked out of it, for the others.
     """
 
     feature: FeaturePlan
@@ -41,7 +41,7 @@ class Declared:
     view: DeclaredEvents
     broken: int = 0
     naive: bool = False
-    proofs: list[tuple[object, object]] = field(default_factory=list)
+    worked_out: list[tuple[object, object]] = field(default_factory=list)
 
     def target(self, column: pa.Array, entity: Positions, instants: Instants) -> Target:
         """Give values that a store holds for some of the drawn entities in rising order, to be found again in the events."""

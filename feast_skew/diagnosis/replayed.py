@@ -28,7 +28,7 @@ _LAGGED = 2
 class Proof:
     """The recipes of both stores, the entities whose online value that of online gives, and where the events are.
 
-    `reproduced` is the share of the offline values that the recipe of offline gives; `on_days` tells that rows stand at midnights.
+    `reproduced` is the share of the offline values that the recipe of offline gives.
     """
 
     offline: Recipe
@@ -36,7 +36,6 @@ class Proof:
     explained: Mask
     reproduced: float
     events: str
-    on_days: bool
 
     @property
     def code(self) -> str:
@@ -50,18 +49,33 @@ class Proof:
 
 
 def proof_of(case: Case) -> Proof | None:
-    """Give what the declared events prove of a case; None without events, or when they prove nothing.
+    """Give what the declared events prove of a case; None without events, or when they prove nothing."""
+    return _replayed(case).proof
 
-    It is worked out once for a case, whichever rule asks first.
-    """
+
+def decided(case: Case) -> bool:
+    """Tell whether there are declared events that give offline's values: then what they do not prove is not so."""
+    return _replayed(case).decided
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """What became of the events of a case."""
+
+    decided: bool = False
+    proof: Proof | None = None
+
+
+def _replayed(case: Case) -> _Replayed:
+    """Work a case out once, whichever rule asks first."""
     declared = case.context.declared(case.feature) if _asks(case) else None
     if declared is None:
-        return None
-    if not declared.proofs or declared.proofs[0][0] is not case:
-        declared.proofs[:] = [(case, _prove(case, declared))]
-    proof = declared.proofs[0][1]
-    assert proof is None or isinstance(proof, Proof)  # noqa: S101  kept as an object, for it knows no rules
-    return proof
+        return _Replayed()
+    if not declared.worked_out or declared.worked_out[0][0] is not case:
+        declared.worked_out[:] = [(case, _prove(case, declared))]
+    found = declared.worked_out[0][1]
+    assert isinstance(found, _Replayed)  # noqa: S101  kept as an object by what knows no rules
+    return found
 
 
 def _asks(case: Case) -> bool:
@@ -75,7 +89,7 @@ def _concerned(case: Case) -> Mask:
     return case.wrong & both & ~case.pairs.mask(PairClass.CORRUPT)
 
 
-def _prove(case: Case, declared: Declared) -> Proof | None:
+def _prove(case: Case, declared: Declared) -> _Replayed:
     positions = np.flatnonzero(_concerned(case))
     offline = _offline_recipe(declared, _target(case, declared, positions, online=False))
     if declared.naive:
@@ -86,17 +100,18 @@ def _prove(case: Case, declared: Declared) -> Proof | None:
             "store it with its time zone",
         )
     if offline is None:
-        return None
+        return _Replayed()
     share = float(offline.same.mean())
     if share < _NEARLY_ALL:  # where events are missing, the others still prove what online is
         positions = positions[offline.same]
     target = _target(case, declared, positions, online=True)
     found = find_recipe(declared.events, offline.recipe, target, declared.values.aggregates)
     if found is None or found.recipe == offline.recipe:
-        return None
+        return _Replayed(decided=True)
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[found.same]] = True
-    return Proof(offline.recipe, found.recipe, explained, share, declared.name, target.on_days)
+    proof = Proof(offline.recipe, found.recipe, explained, share, declared.name)
+    return _Replayed(decided=True, proof=proof)
 
 
 def _target(case: Case, declared: Declared, positions: Positions, *, online: bool) -> Target:
