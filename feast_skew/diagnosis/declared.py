@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.arrays import Instants, Positions
+from feast_skew.core.columns import take_rows
 from feast_skew.core.definition import Definition
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan, ViewPlan
@@ -28,7 +29,8 @@ _Where = tuple[str, tuple[tuple[str, str], ...], str, str | None]
 class Declared:
     """The events that a feature is declared to be computed from, of the drawn entities, and the recipe that it is declared to be.
 
-    `broken` counts events that were left out for want of a key or a time; `proofs` keeps what rules have worked out of it, for the others.
+    `naive` tells that the events' times have no zone;
+    `broken` counts events that were left out for want of a key or a time; `worked_out` keeps what rules have worked out of it, for the others.
     """
 
     feature: FeaturePlan
@@ -38,7 +40,8 @@ class Declared:
     values: Coded
     view: DeclaredEvents
     broken: int = 0
-    proofs: list[tuple[object, object]] = field(default_factory=list)
+    naive: bool = False
+    worked_out: list[tuple[object, object]] = field(default_factory=list)
 
     def target(self, column: pa.Array, entity: Positions, instants: Instants) -> Target:
         """Give values that a store holds for some of the drawn entities in rising order, to be found again in the events."""
@@ -115,7 +118,7 @@ class DeclaredEvents:
         if rows.created is not None:
             self._note_late(definition, rows)
         events = Events(rows.positions, rows.instants, values.numbers, values.valid)
-        return Declared(feature, definition, Recipe.declared(definition), events, values, self, rows.broken)
+        return Declared(feature, definition, Recipe.declared(definition), events, values, self, rows.broken, rows.naive)
 
     def _rows(self, definition: Definition) -> EventRows | None:
         """Read the events of a definition, together with what other features of the view need of them."""
@@ -157,13 +160,11 @@ class DeclaredEvents:
         except SkewError as error:
             self._note_unread(definition, error.one_line())
             return None
-        if rows.naive:
-            self.note(
-                "FS404",
-                "info",
-                f"{definition.events}: {definition.timestamp} has no time zone; it was taken as UTC, as Feast takes it",
-                "store it with its time zone",
-            )
+        # Once for all features: events that are in order need not be sorted again.
+        order = np.lexsort((rows.instants, rows.positions))
+        rows.positions, rows.instants = rows.positions[order], rows.instants[order]
+        rows.created = None if rows.created is None else rows.created[order]
+        rows.values = take_rows(rows.values, order)
         return rows
 
     def _note_unread(self, definition: Definition, why: str) -> None:

@@ -12,23 +12,30 @@ from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, share_text
 from feast_skew.diagnosis.declared import Declared
+from feast_skew.replay.candidates import ZONES
 from feast_skew.replay.edges import clock_offsets
 from feast_skew.replay.recipe import DAY, HOUR, Recipe
 from feast_skew.replay.search import Found, Target, find_recipe, matches
 from feast_skew.report import Cause
 
 _NEARLY_ALL = 0.9
+_HALF = 0.5
+_CLOCK = 0.99
+_LAGGED = 2
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The recipes of both stores, the entities whose online value that of online gives, and where the events are."""
+    """The recipes of both stores, the entities whose online value that of online gives, and where the events are.
+
+    `reproduced` is the share of the offline values that the recipe of offline gives.
+    """
 
     offline: Recipe
     online: Recipe
     explained: Mask
+    reproduced: float
     events: str
-    on_days: bool
 
     @property
     def code(self) -> str:
@@ -42,18 +49,33 @@ class Proof:
 
 
 def proof_of(case: Case) -> Proof | None:
-    """Give what the declared events prove of a case; None without events, or when they prove nothing.
+    """Give what the declared events prove of a case; None without events, or when they prove nothing."""
+    return _replayed(case).proof
 
-    It is worked out once for a case, whichever rule asks first.
-    """
+
+def decided(case: Case) -> bool:
+    """Tell whether there are declared events that give offline's values: then what they do not prove is not so."""
+    return _replayed(case).decided
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """What became of the events of a case."""
+
+    decided: bool = False
+    proof: Proof | None = None
+
+
+def _replayed(case: Case) -> _Replayed:
+    """Work a case out once, whichever rule asks first."""
     declared = case.context.declared(case.feature) if _asks(case) else None
     if declared is None:
-        return None
-    if not declared.proofs or declared.proofs[0][0] is not case:
-        declared.proofs[:] = [(case, _prove(case, declared))]
-    proof = declared.proofs[0][1]
-    assert proof is None or isinstance(proof, Proof)  # noqa: S101  kept as an object, for it knows no rules
-    return proof
+        return _Replayed()
+    if not declared.worked_out or declared.worked_out[0][0] is not case:
+        declared.worked_out[:] = [(case, _prove(case, declared))]
+    found = declared.worked_out[0][1]
+    assert isinstance(found, _Replayed)  # noqa: S101  kept as an object by what knows no rules
+    return found
 
 
 def _asks(case: Case) -> bool:
@@ -67,18 +89,29 @@ def _concerned(case: Case) -> Mask:
     return case.wrong & both & ~case.pairs.mask(PairClass.CORRUPT)
 
 
-def _prove(case: Case, declared: Declared) -> Proof | None:
+def _prove(case: Case, declared: Declared) -> _Replayed:
     positions = np.flatnonzero(_concerned(case))
     offline = _offline_recipe(declared, _target(case, declared, positions, online=False))
+    if declared.naive:
+        declared.view.note(
+            "FS404",
+            "info",
+            f"{declared.definition.events}: {declared.definition.timestamp} has no time zone; it was taken as UTC, as Feast takes it",
+            "store it with its time zone",
+        )
     if offline is None:
-        return None
+        return _Replayed()
+    share = float(offline.same.mean())
+    if share < _NEARLY_ALL:  # where events are missing, the others still prove what online is
+        positions = positions[offline.same]
     target = _target(case, declared, positions, online=True)
-    found = find_recipe(declared.events, offline, target, declared.values.aggregates)
-    if found is None or found.recipe == offline:
-        return None
+    found = find_recipe(declared.events, offline.recipe, target, declared.values.aggregates)
+    if found is None or found.recipe == offline.recipe:
+        return _Replayed(decided=True)
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[found.same]] = True
-    return Proof(offline, found.recipe, explained, declared.name, target.on_days)
+    proof = Proof(offline.recipe, found.recipe, explained, share, declared.name)
+    return _Replayed(decided=True, proof=proof)
 
 
 def _target(case: Case, declared: Declared, positions: Positions, *, online: bool) -> Target:
@@ -88,39 +121,67 @@ def _target(case: Case, declared: Declared, positions: Positions, *, online: boo
     return declared.target(column.take(pa.array(positions)), case.positions[positions], instants[positions])
 
 
-def _offline_recipe(declared: Declared, target: Target) -> Recipe | None:
+def _offline_recipe(declared: Declared, target: Target) -> Found | None:
     """Give the recipe that makes offline's values: the declared one as a rule, and a finding where it is not.
 
-    The stores may disagree where offline does not do what is declared; nothing is proven when no recipe gives its values.
+    None where no recipe gives half of them: then nothing is proven.
     """
-    own = matches(declared.events, declared.recipe, target)
-    share = float(own.mean())
-    if share >= _NEARLY_ALL:
-        return declared.recipe
-    found = find_recipe(declared.events, declared.recipe, target, declared.values.aggregates)
-    given = share_text(int(own.sum()), len(own))
-    shown = declared.recipe if found is None else found.recipe
-    left = f"; {declared.broken:,} events without a key or a time were left out" if declared.broken else ""
-    if found is None or float(found.same.mean()) < _NEARLY_ALL:
-        declared.note(
-            "FS403",
-            "warn",
-            f"the declared definition, the {recipe_text(declared.recipe, shown)}, gives {given} of the offline values that differ from "
-            f"online, and no other one was found that gives them; nothing is proven by these events{left}",
-            "correct the definition, or look for events that are missing, late or were changed since",
-        )
-        return None
-    if replace(found.recipe, once=False) == declared.recipe:
-        _note_repeated(declared, found)
-    else:
-        declared.note(
-            "FS403",
-            "warn",
-            f"the declared definition, the {recipe_text(declared.recipe, shown)}, gives {given} of the offline values that differ from "
-            f"online; offline is the {recipe_text(found.recipe, declared.recipe)}{left}",
-            "declare what offline computes, or correct the offline pipeline",
-        )
-    return found.recipe
+    own = Found(declared.recipe, matches(declared.events, declared.recipe, target))
+    if own.same.all():
+        return own
+    if declared.naive:
+        own = _by_clock(declared, target, own)
+        if own.same.all():
+            return own
+    other = find_recipe(declared.events, declared.recipe, target, declared.values.aggregates)
+    best = own if other is None else other
+    share = float(best.same.mean())
+    if best is own and share >= _NEARLY_ALL:
+        return own
+    if share >= _NEARLY_ALL and best.recipe == replace(declared.recipe, once=True):
+        _note_repeated(declared, best)
+        return best
+    said = f"the declared definition, the {recipe_text(declared.recipe, best.recipe)}, gives {_given(own)} of the offline values that "
+    said += "differ from online"
+    if best is not own:
+        said += f", the {recipe_text(best.recipe, declared.recipe)} {_given(best)}"
+    if share < _HALF:
+        said += ", and no other one was found that gives them, so that nothing is proven by these events"
+    if declared.broken:
+        said += f"; {declared.broken:,} events without a key or a time were left out"
+    declared.note(
+        "FS403",
+        "warn",
+        said,
+        "correct the definition or the offline pipeline, or look for events that are missing, late or were changed since",
+    )
+    return best if share >= _HALF else None
+
+
+def _by_clock(declared: Declared, target: Target, own: Found) -> Found:
+    """Take events without a time zone for those of a clock elsewhere, when that gives nearly all of offline's values and UTC fewer."""
+    for zone in ZONES:
+        try:
+            events = declared.events.by_clock(zone)
+        except pa.ArrowInvalid:  # this machine does not know the zone
+            continue
+        same = matches(events, declared.recipe, target)
+        if same.sum() > own.same.sum() and same.mean() >= _CLOCK:
+            declared.events, declared.naive, own = events, False, Found(declared.recipe, same)
+            declared.note(
+                "FS404",
+                "warn",
+                f"the events of {declared.name} have no time zone, and give {_given(own)} of the offline values when it is "
+                f"{zone}, which was taken",
+                "store their times with a time zone",
+            )
+            if same.all():
+                break
+    return own
+
+
+def _given(found: Found) -> str:
+    return share_text(int(found.same.sum()), len(found.same))
 
 
 def _note_repeated(declared: Declared, found: Found) -> None:
@@ -129,7 +190,7 @@ def _note_repeated(declared: Declared, found: Found) -> None:
         "FS402",
         "warn",
         f"{count:,} of {len(declared.events):,} events of {declared.name} repeat another one; offline counts each once "
-        f"({share_text(int(found.same.sum()), len(found.same))} of the values)",
+        f"({_given(found)} of the values)",
         "remove the repeated events, or count them on both sides alike",
     )
 
@@ -146,12 +207,14 @@ def proven(case: Case, code: str) -> Explanation | None:
             code,
             "what",
             count / wrong,
-            0.99,
+            0.99 if proof.reproduced >= _NEARLY_ALL else 0.9,
             f"online is the {online} for {share_text(count, wrong)} of the wrong values, offline the {offline}; "
             f"recomputed from {proof.events}",
             {**_evidence(proof), "entities": count, "events": proof.events, "proven": True},
             f"compute the feature once for both stores, or bring the online pipeline to the {offline}; then materialize view "
             f"{case.view.name} again",
+            # A lag is also what rows of an earlier time look like: what names these comes first.
+            parameters=_LAGGED if proof.online.lag != proof.offline.lag else 0,
         ),
         proof.explained,
     )

@@ -70,6 +70,13 @@ def clock_offsets(zone: str, instants: Instants) -> Instants:
     return np.asarray(pc.local_timestamp(aware).cast(pa.int64())) - instants
 
 
+def read_by_clock(zone: str, wall: Instants) -> Instants:
+    """Give when a clock in a named zone shows some times; of two such moments the earlier one."""
+    naive = pa.array(wall).cast(pa.timestamp("ns"))
+    aware = pc.assume_timezone(naive, zone, ambiguous="earliest", nonexistent="latest")
+    return np.asarray(aware.cast(pa.int64()))
+
+
 def _wall(recipe: Recipe, instants: Instants) -> Instants:
     """Give what a clock in the zone shows at some instants."""
     if not recipe.zone:
@@ -78,9 +85,5 @@ def _wall(recipe: Recipe, instants: Instants) -> Instants:
 
 
 def _instant(recipe: Recipe, wall: Instants) -> Instants:
-    """Give when a clock in the zone shows that; of two such moments the earlier one."""
-    if not recipe.zone:
-        return wall - recipe.offset
-    naive = pa.array(wall).cast(pa.timestamp("ns"))
-    aware = pc.assume_timezone(naive, recipe.zone, ambiguous="earliest", nonexistent="latest")
-    return np.asarray(aware.cast(pa.int64()))
+    """Give when a clock in the zone shows that."""
+    return read_by_clock(recipe.zone, wall) if recipe.zone else wall - recipe.offset

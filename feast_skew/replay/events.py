@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from feast_skew.core.alignment import microseconds
 from feast_skew.core.arrays import Floats, Instants, Mask, Positions, distinct
-from feast_skew.replay.edges import window_edges
+from feast_skew.replay.edges import read_by_clock, window_edges
 from feast_skew.replay.recipe import Recipe
 
 _EXACT = 2.0**53
@@ -30,7 +30,7 @@ class Events:
 
     def __init__(self, entity: Positions, instants: Instants, numbers: Floats, valid: Mask) -> None:
         instants = microseconds(instants)
-        order = np.lexsort((instants, entity))
+        order = _order(entity, instants)
         self.entity: Positions = entity[order]
         self.instants: Instants = instants[order]
         self.valid: Mask = valid[order] & np.isfinite(numbers[order])
@@ -44,6 +44,10 @@ class Events:
         wanted = np.zeros(int(max(self.entity.max(initial=-1), entities.max(initial=-1))) + 1, dtype=bool)
         wanted[entities] = True
         return self._where(wanted[self.entity])
+
+    def by_clock(self, zone: str) -> Events:
+        """Give the events as they happened if their times are those of a clock in a named zone, not UTC."""
+        return Events(self.entity, read_by_clock(zone, self.instants), self.numbers, self.valid)
 
     @cached_property
     def once(self) -> Events:
@@ -246,3 +250,11 @@ def _events_of(first: Positions, after: Positions) -> tuple[Positions, Positions
     lengths = after - first
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     return lengths, starts, np.repeat(first - starts, lengths) + np.arange(int(lengths.sum()))
+
+
+def _order(entity: Positions, instants: Instants) -> Positions | slice:
+    """Give the order by entity and time; all as it is where it is in order already."""
+    later = entity[1:] > entity[:-1]
+    if (later | (entity[1:] == entity[:-1]) & (instants[1:] >= instants[:-1])).all():
+        return slice(None)
+    return np.lexsort((instants, entity))
