@@ -100,6 +100,11 @@ def shifted(seconds: int) -> Column:
     return make
 
 
+def about(value: float) -> Callable[[Any], bool]:
+    """Accept what lies within a tenth of it: rows of two instants show a shift with the movement between them, never exactly."""
+    return lambda found: isinstance(found, (int, float)) and abs(found - value) <= 0.1 * abs(value)
+
+
 def meaning(name: str, days: float = 30) -> Callable[[], dict[str, Any]]:
     """Give the setting that declares a number as it is offline."""
     return lambda: definition(*NUMBERS[name], days, PLANES)
@@ -123,7 +128,7 @@ PLANTS: dict[str, dict[str, tuple[Make, list[Answer]]]] = {
         "declared": (streamed(plain("mean_delay"), changed("mean_delay", lambda v: v * 1.5), config=meaning("mean_delay")), [Answer("scale", {"factor": 1.5})]),
     },
     "offset": {
-        "half an hour": (streamed(plain("mean_delay"), changed("mean_delay", lambda v: v + 30)), [Answer("offset", {"offset": 30.0})]),
+        "half an hour": (streamed(plain("mean_delay"), changed("mean_delay", lambda v: v + 30)), [Answer("offset", {"offset": about(30.0)})]),
         "declared": (streamed(plain("air_time"), changed("air_time", lambda v: v + 42.5), config=meaning("air_time")), [Answer("offset", {"offset": 42.5})]),
     },
     "sign": {
