@@ -135,8 +135,9 @@ PLANTS: dict[str, dict[str, tuple[Make, list[Answer]]]] = {
         "early counts up": (streamed(plain("mean_delay"), changed("mean_delay", lambda v: -v)), [Answer("sign")]),
         "declared": (streamed(plain("total_delay"), changed("total_delay", lambda v: -v), config=meaning("total_delay")), [Answer("sign")]),
     },
+    # Of minutes in the air, log1p and log differ by less than a plane's mean moves in a day.
     "transform": {
-        "log1p": (streamed(plain("air_time"), changed("air_time", np.log1p), config=meaning("air_time")), [Answer("transform", {"name": one_of("log1p")})]),
+        "log1p": (streamed(plain("air_time"), changed("air_time", np.log1p)), [Answer("transform", {"name": one_of("log1p", "log")})]),
     },
     "constant": {
         "zero": (streamed(plain("mean_delay"), fixed(0.0, pa.float64())), [Answer("constant", {"value": 0.0})]),
