@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from feast_skew.report import Cause
+from feast_skew.report import Cause, SkewReport
 
 POSSIBLE = 0.5
 """Confidence up to which a cause is a possibility, not a claim."""
@@ -51,13 +51,23 @@ class World:
 
 
 @dataclass(frozen=True)
+class Ran:
+    """What the run of a case gave: its report, the seconds of the comparison, and the tables that the peers are shown."""
+
+    report: SkewReport
+    seconds: float
+    world: World
+
+
+@dataclass(frozen=True)
 class Case:
     """A mistake of a real team: `group` is its row in the tables, `form` how the stores meet, `severity` how much is wrong.
 
     `answers` are all causes that are right; one of them, first of its kind, is enough. Without any the case is one that
     no rule knows (`group` says so), or a clean one. Where several mistakes meet (`together`), all of the answers must be among the
     causes, with their shares. `warns` tells that by the contract it is no more than a warning. `provable` is false where what
-    would prove the cause is withheld, such as the events of a window: a possibility is all that can be said.
+    would prove the cause is withheld, such as the events of a window: a possibility is all that can be said. A case of tables
+    makes its world, one of stores runs by itself.
     """
 
     group: str
@@ -66,7 +76,8 @@ class Case:
     severity: str
     seed: int
     answers: tuple[Answer, ...]
-    make: Callable[[], World]
+    make: Callable[[], World] | None = None
+    run: Callable[[], Ran] | None = None
     feature: str = "x"
     warns: bool = False
     together: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 from feast_skew import compare
 from feast_skew.report import FeatureResult, SkewReport, Verdict
 from zoo import peers
-from zoo.cases import Case, World, claims, exact, named, says_unknown
+from zoo.cases import Case, Ran, claims, exact, named, says_unknown
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,21 @@ class Outcome:
         return asdict(self)
 
 
-def run(case: Case) -> tuple[World, SkewReport, float]:
-    """Make the world of a case and compare it; give both and the seconds of the comparison."""
+def run(case: Case) -> Ran:
+    """Run a case: by itself in its stores, or by a comparison of its tables."""
+    if case.run is not None:
+        return case.run()
+    assert case.make is not None
     world = case.make()
     begin = time.perf_counter()
     report = compare(world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population)
-    return world, report, time.perf_counter() - begin
+    return Ran(report, time.perf_counter() - begin, world)
 
 
 def judge(case: Case) -> Outcome:
-    """Judge a case of two tables."""
-    world, report, seconds = run(case)
-    return outcome(case, report, seconds, peers.judge(world, case.feature))
+    """Judge a case."""
+    ran = run(case)
+    return outcome(case, ran.report, ran.seconds, peers.judge(ran.world, case.feature))
 
 
 def outcome(case: Case, report: SkewReport, seconds: float, alarms: peers.Alarms) -> Outcome:

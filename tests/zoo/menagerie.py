@@ -9,7 +9,7 @@ from typing import Any
 
 from feast_skew import compare
 from feast_skew.report import Verdict
-from zoo import apart, clean, judged, mixtures, peers, ruleless, tabled
+from zoo import apart, clean, judged, mixtures, peers, ruleless, stored, tabled
 from zoo.cases import Case
 
 
@@ -34,6 +34,7 @@ def cases(seeds: Sequence[int]) -> Iterator[Case]:
     yield from tabled.cases(seeds)
     yield from apart.cases(seeds)
     yield from mixtures.cases(seeds)
+    yield from stored.cases(seeds)
     yield from ruleless.cases(seeds)
 
 

@@ -483,8 +483,8 @@ PLANTS: dict[str, dict[str, tuple[Plant, Sequence[Answer], Sequence[float]]]] = 
     "transform": {
         "log1p": (numbers("air_time", np.log1p, declared=False), [Answer("transform", {"name": one_of("log1p")})], SEVERITIES),
         "log": (numbers("air_time", np.log, declared=False), [Answer("transform", {"name": one_of("log", "ln")})], SEVERITIES),
-        "clip at an hour": (numbers("mean_delay", lambda v: np.clip(v, None, 60), declared=True), [Answer("transform", {"name": one_of("clip", "clip_upper", "clip_high"), "high": 60.0})], (0.005, 1.0)),
-        "nothing early": (numbers("mean_arrival", lambda v: np.clip(v, 0, None), declared=False), [Answer("transform", {"name": one_of("clip", "clip_lower", "clip_low"), "low": 0.0}), Answer("default_fill", {"value": 0.0})], SEVERITIES),
+        "clip at an hour": (numbers("mean_delay", lambda v: np.clip(v, None, 60), declared=True), [Answer("transform", {"name": "clip", "parameters": {"high": 60.0}})], (0.005, 1.0)),
+        "nothing early": (numbers("mean_arrival", lambda v: np.clip(v, 0, None), declared=False), [Answer("transform", {"name": "clip", "parameters": {"low": 0.0}}), Answer("default_fill", {"value": 0.0})], SEVERITIES),
         "standardised": (numbers("mean_delay", _standard, declared=False), [Answer("transform", {"name": one_of("standardise", "standardize", "affine", "linear")})], (1.0,)),
         "square root": (numbers("air_time", np.sqrt, declared=False), [Answer("transform", {"name": one_of("sqrt")})], SEVERITIES),
         "quarter hours": (numbers("mean_delay", lambda v: np.round(v / 15) * 15, declared=False), [Answer("transform", {"name": one_of("round")}), Answer("precision")], SEVERITIES),
@@ -538,13 +538,14 @@ PLANTS: dict[str, dict[str, tuple[Plant, Sequence[Answer], Sequence[float]]]] = 
         "days of New York": (rolled(("mean", 30), ("mean", 30), shift=5 * HOUR), [Answer("timezone", {"offset_seconds": one_of(18000, -18000)})], SEVERITIES),
         "counts by days of Tokyo": (rolled(("count", 7), ("count", 7), shift=-9 * HOUR), [Answer("timezone", {"offset_seconds": one_of(32400, -32400)})], SEVERITIES),
     },
+    # Maxima of a day would be the last flight as well: most entities leave once in their part of the day.
     "window": {
         "30 days, 7 online": (rolled(("mean", 30), ("mean", 7)), [window(30, 7)], SEVERITIES),
         "7 days, 30 online": (rolled(("mean", 7), ("mean", 30)), [window(7, 30)], SEVERITIES),
         "30 days, 14 online, sums": (rolled(("sum", 30), ("sum", 14)), [window(30, 14)], SEVERITIES),
         "30 days, 90 online, counts": (rolled(("count", 30), ("count", 90)), [window(30, 90)], SEVERITIES),
         "30 days, 28 online": (rolled(("mean", 30), ("mean", 28)), [window(30, 28)], (0.005, 1.0)),
-        "a week, a day online, maxima": (rolled(("max", 7), ("max", 1)), [window(7, 1)], SEVERITIES),
+        "30 days, 10 online, maxima": (rolled(("max", 30), ("max", 10)), [window(30, 10)], SEVERITIES),
     },
     "aggregate": {
         "sum for mean": (rolled(("mean", 30), ("sum", 30)), [Answer("aggregate", {"offline_aggregate": "mean", "online_aggregate": "sum"})], SEVERITIES),
