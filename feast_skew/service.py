@@ -283,6 +283,7 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize, gathered: _Run) ->
         case = case_of(measured, draft.feature, context, apart=draft.apart, failed=failed, movement=movement)
         explained = explain(case)
         draft.causes = explained.causes
+        draft.reasons.extend(explained.broken)
         wrong.append(Wrong(draft.feature, case.positions, explained, failed))
     job.engine.keep(measured, wrong)
     gathered.findings += declared.findings if declared is not None else []

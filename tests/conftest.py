@@ -57,3 +57,13 @@ def _no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "socket", LocalSocket)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _broken_rules_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let out what breaks in a rule of diagnosis, which a run would only tell beside the verdict."""
+
+    def let_out(_rule: object, error: Exception) -> None:
+        raise error
+
+    monkeypatch.setattr("feast_skew.diagnosis.explain.broken_rule", let_out)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feast_skew.core.arrays import Mask
-from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, load_rules
+from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, Rule, load_rules
 from feast_skew.diagnosis.unknown import unknown_cause
+from feast_skew.errors import SkewError
 from feast_skew.report import Cause
 
 _PROVEN = 0.9
@@ -22,10 +23,12 @@ class Explained:
     """The causes of a feature's differences: largest share first, of equals the one with fewer parameters.
 
     `codes` names for each drawn entity the first cause that explains it, `unknown` for a wrong one without any, else nothing.
+    `broken` tells of rules that failed.
     """
 
     causes: tuple[Cause, ...]
     codes: NDArray[np.str_]
+    broken: tuple[str, ...] = ()
 
 
 def explain(case: Case) -> Explained:
@@ -35,8 +38,9 @@ def explain(case: Case) -> Explained:
     about covers it.
     """
     found: list[Explanation] = []
+    broken: list[str] = []
     for rule in load_rules():
-        explanation = rule.explain(case)
+        explanation = _asked(rule, case, broken)
         if explanation is not None and (explanation.beside or explanation.cause.share >= _SMALLEST_SHARE):
             found.append(explanation)
     covered = np.zeros(len(case.wrong), dtype=bool)
@@ -55,7 +59,27 @@ def explain(case: Case) -> Explained:
     codes = np.where(case.wrong, "unknown", "").astype("<U32")
     for cause, explained in reversed(kept):
         codes[explained] = cause.code
-    return Explained(tuple(cause for cause, _ in kept), codes)
+    return Explained(tuple(cause for cause, _ in kept), codes, tuple(broken))
+
+
+def _asked(rule: Rule, case: Case, broken: list[str]) -> Explanation | None:
+    """Ask a rule; one that breaks has no cause to give, and the run goes on to its verdict.
+
+    Rules try formulas on whatever numbers there are, the largest ones included: what overflows does not fit.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return rule.explain(case)
+    except SkewError:
+        return None  # a store that answered for the verdict, and then not for a rule
+    except Exception as error:  # noqa: BLE001  a fault in a rule must not cost the verdict
+        broken.append(broken_rule(rule, error))
+        return None
+
+
+def broken_rule(rule: Rule, error: Exception) -> str:
+    """Say that a rule broke."""
+    return f"the rule for cause {rule.code} broke ({type(error).__name__}): please report it; that cause may be missing"
 
 
 def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:

@@ -184,5 +184,7 @@ def _draft(
         draft.reasons.append(
             f"training hands {', '.join(both.offline.widened)} over as floating point, as integers with nulls in a frame"
         )
-    draft.causes = explain(case_of(counted, feature)).causes
+    explained = explain(case_of(counted, feature))
+    draft.causes = explained.causes
+    draft.reasons.extend(explained.broken)
     return draft
