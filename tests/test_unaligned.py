@@ -164,7 +164,8 @@ def test_a_streamed_value_of_another_kind_fails(
         assert codes == ["unknown"]  # after a blizzard the means scatter too much to name a factor
     else:
         assert codes[0] == code
-        assert found["avg_dep_delay"].causes[0].evidence[parameter] == pytest.approx(value, rel=0.1)
+        if parameter:
+            assert found["avg_dep_delay"].causes[0].evidence[parameter] == pytest.approx(value, rel=0.1)
 
 
 @pytest.mark.parametrize("day", ["2013-03-08", "2013-07-09", "2013-12-31"])
