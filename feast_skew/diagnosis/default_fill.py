@@ -48,7 +48,9 @@ def default_fill(case: Case) -> Explanation | None:
     if case.feature.declared.kind in (Kind.LIST, Kind.SET, Kind.NESTED):
         return None
     if case.unaligned_failed:
-        return _default_fill_apart(case)
+        apart = _default_fill_apart(case)
+        if apart is not None:
+            return apart
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
     clip = find_clip(case)
     if clip is not None:  # the limit that numbers beyond it were cut to is no default

@@ -13,8 +13,8 @@ from feast_skew.report import Cause
 def _nulls(case: Case, cause: Cause) -> Mask:
     if "unaligned" not in cause.evidence:
         return case.pairs.mask(PairClass.NULL_ONLINE)
-    apart = case.pairs.mask(PairClass.UNALIGNED)
-    return apart if cause.evidence["others_agree"] else apart & np.asarray(case.pairs.online.is_null())
+    apart, nulls = case.pairs.mask(PairClass.UNALIGNED), case.pairs.mask(PairClass.NULL_ONLINE)
+    return nulls | (apart if cause.evidence["others_agree"] else apart & np.asarray(case.pairs.online.is_null()))
 
 
 @rule("null_fill", kind="what", covers=_nulls)
@@ -68,6 +68,7 @@ def _null_fill_apart(case: Case) -> Explanation | None:
     alone = all(one["verdict"] != "beyond" for name, one in case.movement.items() if name != "nulls")
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[lost]] = True
+    explained |= case.pairs.mask(PairClass.NULL_ONLINE)
     if alone:
         explained |= case.rows.unaligned
     usual = case.movement["nulls"].get("movement") or 0.0

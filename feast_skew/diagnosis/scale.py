@@ -91,7 +91,7 @@ def scale(case: Case) -> Explanation | None:
     count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:
         return None
-    if max(factor, 1.0 / factor) <= SMALL and by_chance(off, on, int(fits.sum())):
+    if max(factor, 1.0 / factor) <= SMALL and (by_chance(off, on, int(fits.sum())) or _shifted(off[fits], on[fits])):
         return None
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[fits]] = True
@@ -110,6 +110,13 @@ def scale(case: Case) -> Explanation | None:
         ),
         explained,
     )
+
+
+def _shifted(off: Floats, on: Floats) -> bool:
+    """Tell whether numbers differ by one and the same difference, which beside numbers that are large and alike is one ratio."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = on - off
+        return bool(np.ptp(difference) <= _WIDTH * abs(float(np.median(difference))))
 
 
 def by_chance(off: np.ndarray, on: np.ndarray, explained: int) -> bool:

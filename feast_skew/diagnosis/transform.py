@@ -14,7 +14,7 @@ from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanat
 from feast_skew.diagnosis.formulas.apart import undone_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
 from feast_skew.diagnosis.formulas.curves import curve_of, curves
-from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Multiples, best_grid
+from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Multiples, Narrower, best_grid
 from feast_skew.diagnosis.formulas.named import FUNCTIONS, Function, fits
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
 from feast_skew.diagnosis.scale import LEAST_SHARE, outstanding
@@ -175,9 +175,9 @@ def _absolute(case: Case, off: Floats, on: Floats) -> _Fit | None:
 
 def _named(off: Floats, on: Floats) -> _Fit | None:
     """Give the function without parameters that fits the most, unless it fits as many of pairs that do not belong together."""
-    best: tuple[int, float, Function, Mask] | None = None
+    best: tuple[int, float, Function] | None = None
     for function in FUNCTIONS:
-        hit = fits(function, off, on)
+        hit = fits(function, off, on, telling=True)
         count = int(np.count_nonzero(hit))
         if count < FEWEST_ROWS or (best is not None and count < best[0]):
             continue
@@ -188,8 +188,11 @@ def _named(off: Floats, on: Floats) -> _Fit | None:
         if len(np.unique(off[hit])) < FEWEST_VALUES or len(np.unique(on[hit])) < FEWEST_VALUES:
             continue
         if _beyond_chance(function, off, on, hit):
-            best = count, left, function, hit
-    return None if best is None else (best[2].name, best[2].formula, {}, best[3], 1)
+            best = count, left, function
+    if best is None:
+        return None
+    function = best[2]
+    return function.name, function.formula, {}, fits(function, off, on), 1
 
 
 def _beyond_chance(function: Function, off: Floats, on: Floats, hit: Mask) -> bool:
@@ -205,8 +208,8 @@ def _beyond_chance(function: Function, off: Floats, on: Floats, hit: Mask) -> bo
     digits, power = np.frexp(on)
     _, once = np.unique(np.rint(digits * _ALIKE) + power * 4 * _ALIKE, return_index=True)
     off, on = off[once], on[once]
-    count = np.count_nonzero(fits(function, off, on))
-    chance = max(np.count_nonzero(fits(function, off, np.roll(on, by))) for by in (1, 7, len(on) // 2))
+    count = np.count_nonzero(fits(function, off, on, telling=True))
+    chance = max(np.count_nonzero(fits(function, off, np.roll(on, by), telling=True)) for by in (1, 7, len(on) // 2))
     return bool(count >= max(FEWEST_VALUES, _TIMES_CHANCE * chance))
 
 
@@ -222,8 +225,10 @@ def _stepped(kind: Kind, off: Floats, on: Floats) -> _Fit | None:
     """Give the quantum to whose multiples numbers were rounded; powers of ten up to one are decimals, which `precision` has."""
     decimals = () if kind is Kind.INTEGER else DECIMALS
     best = best_grid(BINARY, (*decimals, *_QUANTA), kind, off, on)
-    if best is None or not isinstance(best[0], Multiples) or best[0].quantum in decimals:
+    if best is None:
         return None
     grid, marks = best
+    if isinstance(grid, Narrower) or grid.quantum in decimals:
+        return None
     values = {"quantum": grid.quantum, "how": grid.how}
     return "round", f"x {grid.how} to a multiple of {grid.quantum:.8g}", values, marks.fits, 1

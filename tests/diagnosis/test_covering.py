@@ -84,6 +84,50 @@ def test_all_rules_at_once(seen: Seen, kind: str, seed: int) -> None:
     assert len(set(codes[told])) >= 3, set(codes[told])
 
 
+def changed(random: Random, name: str) -> tuple[Any, Any]:
+    """Give a feature of which a third was changed in one way, and a tenth is somebody else's."""
+    off = random.lognormal(3, 1, SIZE) * random.choice([-1, 1, 1], SIZE)
+    changes: dict[str, Callable[[Any], Any]] = {
+        "sign": lambda x: -x,
+        "log1p_signed": lambda x: np.sign(x) * np.log1p(np.abs(x)),
+        "abs": np.abs,
+        "clip": lambda x: np.clip(x, -5.0, 20.0),
+        "affine": lambda x: 1.8 * x + 32,
+        "round": lambda x: 5 * np.rint(x / 5),
+        "decimals": lambda x: np.round(x, 1),
+        "float16": lambda x: x.astype(np.float16).astype(float),
+    }
+    part = random.integers(0, 10, SIZE)
+    if name == "timezone":
+        off = random.integers(10**9, 2 * 10**9, SIZE)
+        on = np.where(part < 4, off - 18_000, np.where(part == 4, random.permutation(off), off))
+        arrow = pa.timestamp("s", tz="UTC")
+        return pa.array(off).cast(arrow), pa.array(on).cast(arrow)
+    if name == "int32":
+        off = random.integers(0, 2**40, SIZE)
+        return off, np.where(part < 4, off.astype(np.int32), np.where(part == 4, random.permutation(off), off))
+    if name == "constant":
+        return off, np.full(SIZE, 7.0)
+    return off, np.where(part < 4, changes[name](off), np.where(part == 4, random.permutation(off), off))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sign", "log1p_signed", "abs", "clip", "affine", "round", "decimals", "float16", "timezone", "int32", "constant",
+    ],
+)  # fmt: skip
+def test_rules_on_single_values(seen: Seen, name: str) -> None:
+    off, on = changed(np.random.default_rng(0), name)
+    compare(*[pa.table({"id": np.arange(SIZE), "x": column}) for column in (off, on)], ["id"])
+    ((case, explained),) = seen
+    codes = covered_codes(told_by_rows(case), explained.causes)
+    np.testing.assert_array_equal(codes, explained.codes)
+    kinds = {"decimals": "precision", "float16": "precision", "int32": "precision"}
+    own = kinds.get(name, name if name in ("sign", "timezone", "constant") else "transform")
+    assert np.count_nonzero(codes == own) > SIZE / 20
+
+
 def test_of_half_the_rows_what_was_found_on_the_other_half(seen: Seen) -> None:
     """The parameters are those of the drawn rows, and the others have them too."""
     random = np.random.default_rng(0)

@@ -132,8 +132,10 @@ def _line(case: Case, slope: float, intercept: float, hit: Mask) -> Fitted:
     """Name a line by what it does to the feature's offline values: standardise them, bring them to 0..1, or no more."""
     values = {"factor": slope, "offset": intercept}
     formula = f"{slope:.8g} * x {'-' if intercept < 0 else '+'} {abs(intercept):.8g}"
-    every = case.compared_numbers[1]
-    middle, deviation = float(np.mean(every)), float(np.std(every))
+    positions, every, _ = case.compared_numbers
+    weights = None if case.weights is None else case.weights[positions]
+    middle = float(np.average(every, weights=weights))
+    deviation = float(np.sqrt(np.average((every - middle) ** 2, weights=weights)))
     lowest, highest = float(np.min(every)), float(np.max(every))
     zero, unit = -intercept / slope, abs(1.0 / slope)
     width = highest - lowest

@@ -13,7 +13,7 @@ from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES
 
 _TIMES_OFF = 5
 _TIMES_LOOSE = 2
-_RESOLVED = 100.0
+_RESOLVED = 20.0
 _TRIED = 1000
 _TIE = 1e-9
 
@@ -169,7 +169,11 @@ def best_grid(
     some = off[few], on[few]
     found: tuple[Multiples | Narrower, Marks] | None = None
     likely = (quantum for quantum in quanta if _near_multiples(quantum, kind, *some) >= FEWEST_ROWS)
-    for grid in (*narrower, *(Multiples(quantum, how, kind) for quantum in likely for how in HOW)):
+    grids: list[Multiples | Narrower] = [
+        *narrower,
+        *(Multiples(quantum, how, kind) for quantum in likely for how in HOW),
+    ]
+    for grid in grids:
         if np.count_nonzero(grid.marks(*some).proves) < FEWEST_ROWS:
             continue
         marks = grid.marks(off, on)

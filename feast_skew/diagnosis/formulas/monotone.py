@@ -7,7 +7,7 @@ import numpy as np
 from feast_skew.core.arrays import Floats
 
 _FEWEST = 30
-_BREAKS = 0.005
+_LEVEL = 0.005
 _SCATTER = 0.05
 _PLAIN = 1e-6
 """Of the numbers: a difference that varies by no more is a constant, or what rounding leaves."""
@@ -25,11 +25,11 @@ def rising(off: Floats, on: Floats) -> int:
     values = on[first]
     inside = np.searchsorted(places, off)
     with np.errstate(all="ignore"):
-        if np.mean(np.abs(on - values[inside]) > 1e-6 * np.abs(on)) > _BREAKS:
+        if np.mean(np.abs(on - values[inside]) > 1e-6 * np.abs(on)) > _LEVEL:
             return 0  # one offline number with several online
         steps = np.diff(values)
-        up, down = np.mean(steps <= 0), np.mean(steps >= 0)
-        if min(up, down) > _BREAKS:
+        up, down = not np.any(steps < 0), not np.any(steps > 0)
+        if up == down or np.mean(steps == 0) > _LEVEL:
             return 0
         difference = values - places
         known, asked = slice(0, None, 2), slice(1, -1, 2)
@@ -40,4 +40,4 @@ def rising(off: Floats, on: Floats) -> int:
         plain = spread <= _PLAIN * np.median(np.abs(values) + np.abs(places))
     if plain or not (np.isfinite(left) and left <= _SCATTER * spread):
         return 0
-    return 1 if up <= down else -1
+    return 1 if up else -1

@@ -53,15 +53,15 @@ FUNCTIONS = (
 """The commoner of two that give the same stands first."""
 
 
-def fits(function: Function, off: Floats, on: Floats) -> Mask:
-    """Tell which online numbers are the function of the offline ones, to seven digits of either.
+def fits(function: Function, off: Floats, on: Floats, *, telling: bool = False) -> Mask:
+    """Tell which online numbers are the function of the offline ones, to seven digits of either. Shape (pairs,).
 
-    Numbers that the function hardly changes tell nothing of it. Shape (pairs,).
+    Only those that are `telling`, when asked: numbers that the function hardly changes tell nothing of it.
     """
     with np.errstate(all="ignore"):
         value = function.apply(off)
         # What so little a change of the offline number makes of the result, besides the rounding of the result itself.
         given = np.abs(function.apply(off * (1 + _ROUNDING)) - function.apply(off * (1 - _ROUNDING)))
         room = np.where(np.isfinite(given), given, 0.0) + _ROUNDING * np.abs(on)
-        found: Mask = (np.abs(on - value) <= room) & (np.abs(value - off) > _DISTINCT * room)
-    return found & np.isfinite(value)
+        found: Mask = (np.abs(on - value) <= room) & np.isfinite(value)
+        return found & (np.abs(value - off) > _DISTINCT * room) if telling else found
