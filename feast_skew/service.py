@@ -266,7 +266,7 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
     drafts = [draft_feature(measured, feature, sample, job.settings) for feature in measured.features]
     offline = job.engine.rows_of(view)
     _judge_unaligned(job, measured, drafts, offline)
-    context, wrong = _context(job, measured, offline), []
+    context, wrong = _context(job, measured, sample, offline), []
     for draft in drafts:
         if draft.not_measured:
             continue
@@ -279,13 +279,15 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize) -> list[Draft]:
     return drafts
 
 
-def _context(job: Job, measured: Measured, offline: RowSource) -> Context:
+def _context(job: Job, measured: Measured, sample: SampleSize, offline: RowSource) -> Context:
     """Give what rules may ask about the drawn rows of a view."""
     changed = _earlier_sources(job, measured.view)
     return Context(
         earlier=EarlierValues(measured.drawn, changed, offline, job.progress),
         changed=changed,
         beside=measured.drawn.pairs,
+        entities=measured.drawn.entities,
+        whole=sample.population + sample.unread <= measured.drawn.entities.num_rows,
         now=to_nanoseconds(job.now),
         as_of=to_nanoseconds(job.as_of),
     )
