@@ -274,7 +274,7 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize, gathered: _Run) ->
     declared = None
     if job.events is not None:
         declared = DeclaredEvents(view, measured.drawn.entities, job.events, job.progress)
-    context, wrong = _context(job, measured, offline, declared), []
+    context, wrong = _context(job, measured, sample, offline, declared), []
     for draft in drafts:
         if draft.not_measured:
             continue
@@ -290,7 +290,9 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize, gathered: _Run) ->
     return drafts
 
 
-def _context(job: Job, measured: Measured, offline: RowSource, declared: DeclaredEvents | None) -> Context:
+def _context(
+    job: Job, measured: Measured, sample: SampleSize, offline: RowSource, declared: DeclaredEvents | None
+) -> Context:
     """Give what rules may ask about the drawn rows of a view."""
     changed = _earlier_sources(job, measured.view)
     past = PastRows(measured.drawn, offline, job.progress)
@@ -299,6 +301,8 @@ def _context(job: Job, measured: Measured, offline: RowSource, declared: Declare
         earlier=EarlierValues(measured.drawn, changed, offline, job.progress),
         changed=changed,
         beside=measured.drawn.pairs,
+        entities=measured.drawn.entities,
+        whole=sample.population + sample.unread <= measured.drawn.entities.num_rows,
         now=to_nanoseconds(job.now),
         as_of=to_nanoseconds(job.as_of),
         versions=past.versions,

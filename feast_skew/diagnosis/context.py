@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ from feast_skew.core.arrays import Instants, Mask, Positions
 from feast_skew.core.model import FeaturePlan, SourceVersion
 from feast_skew.core.pairs import FeaturePairs
 from feast_skew.diagnosis.declared import Declared
+from feast_skew.diagnosis.entity_maps import EntityMaps
+from feast_skew.diagnosis.fingerprints import Fingerprints
 from feast_skew.stores.base import Elsewhere
 
 
@@ -63,16 +66,19 @@ class Context:
     """What is known of the run around one view; arrays that answers hold have one element per drawn entity of the view.
 
     `earlier` gives what earlier definitions say of a feature, and `changed` are these definitions. `beside` are the pairs of all
-    features of the view that align alike, by name. `now` is the moment of the run and `as_of` that up to which offline rows count, in
-    nanoseconds, `NO_INSTANT` where there is none, as for tables. `versions` gives the values of a feature of 1, 2, ... versions before
-    the aligned row, for entities with a wrong value, and `created` when aligned rows were created, `NO_INSTANT` where nobody knows.
-    `events` gives the events that a feature is declared to be computed from.
-    `elsewhere` tells under which other keys the online store has entities that it lacks, and `stored` under which types values stand.
+    features of the view that align alike, by name; `entities` are the join keys, and `whole` tells that the view has no others.
+    `now` is the moment of the run and `as_of` that up to which offline rows count, in nanoseconds, `NO_INSTANT` where there is none, as
+    for tables. `versions` gives the values of a feature of 1, 2, ... versions before the aligned row, for entities with a wrong value,
+    and `created` when aligned rows were created, `NO_INSTANT` where nobody knows. `events` gives the events that a feature is declared
+    to be computed from. `elsewhere` tells under which other keys the online store has entities that it lacks, and `stored` under which
+    types values stand.
     """
 
     earlier: Callable[[FeaturePlan], list[Earlier]] | None = None
     changed: tuple[SourceVersion, ...] = ()
     beside: Mapping[str, FeaturePairs] | None = None
+    entities: pa.Table | None = None
+    whole: bool = True
     now: int = NO_INSTANT
     as_of: int = NO_INSTANT
     versions: Callable[[FeaturePlan], list[Version]] | None = None
@@ -101,3 +107,14 @@ class Context:
         if self.created is None:
             return np.full(len(positions), NO_INSTANT, dtype=np.int64)
         return self.created()[positions]
+
+    @cached_property
+    def fingerprints(self) -> Fingerprints:
+        """The hashes of the values of all features, made once for all rules that ask for them."""
+        return Fingerprints(self.beside or {})
+
+    @cached_property
+    def entity_maps(self) -> EntityMaps | None:
+        """The ways in which one entity leads to another by its keys; None without keys."""
+        known = self.entities is not None and self.entities.num_columns > 0
+        return EntityMaps(self.entities) if known else None

@@ -1,0 +1,290 @@
+"""Which wrong online values are those of other entities, and what leads to these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from feast_skew.core.arrays import Mask, Positions
+from feast_skew.core.types import Kind, floats
+from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case
+from feast_skew.diagnosis.chance import LEAST_EVIDENCE, surprise
+from feast_skew.diagnosis.entity_maps import EntityMaps
+from feast_skew.diagnosis.fingerprints import NO_VALUE
+from feast_skew.statistics.hashing import Hashes, mix
+
+_NEAR_SHIFTS = (1, -1, 2, -2, 3, -3)
+_VOTED = 2
+_RARE = 3
+"""A value that more entities have leads to none of them."""
+
+_LEAST_SHARE = 0.05
+_TIMES_CHANCE = 3.0
+_NEARLY_ALL = 0.95
+_BESIDE = 0.2
+_FEWEST_CHECKED = 10
+_VARIED = 0.3
+_RELATED = 0.3
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """Entities that have another one's value, as a mask over the case, and how that one is found.
+
+    `pattern` is `shift`, `id`, `key_order`, `key_part` or `none`; `shift` counts places or ids, `keys` are the names in the other
+    order or the part of the key. `checked` of the entities were looked up; of the others the other entity was not drawn. `features`
+    are those by whose values together it was found.
+    """
+
+    explained: Mask
+    pattern: str
+    checked: int
+    confidence: float
+    parameters: int
+    shift: int | None = None
+    keys: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The hashes of all drawn entities offline and online, and the places of the wrong ones, all with an online value."""
+
+    offline: Hashes
+    online: Hashes
+    wrong: Positions
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A way to another entity: the wrong values that are found there, of those for which there is one, and the share by chance.
+
+    `chosen` of the wrong values had to be looked at to find the way, and prove nothing.
+    """
+
+    hits: Mask
+    known: Mask
+    expected: float
+    pattern: str
+    shift: int | None = None
+    keys: tuple[str, ...] = ()
+    chosen: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of the wrong values whose other entity was drawn."""
+        return float(np.count_nonzero(self.hits)) / max(1, int(np.count_nonzero(self.known)))
+
+    @property
+    def proof(self) -> float:
+        """How much more this is than chance; 0 where it is too little, whatever the number of rows."""
+        if self.share < min(_NEARLY_ALL, _TIMES_CHANCE * self.expected):
+            return 0.0
+        return float(np.count_nonzero(self.known) - self.chosen) * surprise(self.share, self.expected)
+
+
+def find_borrowed(case: Case) -> Borrowed | None:
+    """Give the entities of a case that have another entity's value, None where chance would give as many.
+
+    Ways that the keys show are tried first: they need no rare values. Else a value has to be one that no more than one entity has,
+    in this feature, or together with the features that are wrong for the same entities.
+    """
+    prints, maps = case.context.fingerprints, case.context.entity_maps
+    name = case.feature.name
+    if maps is None or name not in prints.pairs or np.count_nonzero(case.wrong) < FEWEST_ROWS:
+        return None
+    online, offline = prints.online(name), prints.offline(name)
+    wrong = case.positions[case.wrong]
+    own = _Sides(offline, online, wrong[(online[wrong] != NO_VALUE) & (online[wrong] != offline[wrong])], (name,))
+    if len(own.wrong) < FEWEST_ROWS or len(np.unique(online[own.wrong])) < 2:
+        return None
+    by_keys = _by_keys(case, maps, own)
+    if by_keys is not None:
+        return by_keys
+    return _by_value(case, own) or _by_value(case, _together(case, own))
+
+
+def _together(case: Case, own: _Sides) -> _Sides | None:
+    """Give the hashes of this feature and those that are wrong for the same entities; None without any."""
+    prints = case.context.fingerprints
+    wrong = own.wrong
+    names = [
+        name
+        for name, pairs in prints.pairs.items()
+        if name not in own.features and np.count_nonzero(pairs.wrong[wrong]) >= _BESIDE * len(wrong)
+    ]
+    if not names:
+        return None
+    offline, online = mix(own.offline), mix(own.online)
+    for i, name in enumerate(names):
+        offline = offline ^ mix(prints.offline(name), seed=i + 1)
+        online = online ^ mix(prints.online(name), seed=i + 1)
+    return _Sides(offline, online, wrong, (*own.features, *names))
+
+
+def _by_keys(case: Case, maps: EntityMaps, own: _Sides) -> Borrowed | None:
+    shifts = list(_shifts(case, maps, own))
+    best = max(shifts, key=lambda one: np.count_nonzero(one.hits), default=None)
+    tries = [*_other_orders(maps, own), *_parts(maps, own)]
+    if best is not None:
+        # Neighbours that are alike anyway are no proof of a shift: the others among them are what chance gives.
+        hits = max((np.count_nonzero(one.hits) for one in shifts if one is not best), default=0)
+        others = hits / max(1, int(np.count_nonzero(best.known)))
+        tries.append(_Try(best.hits, best.known, max(best.expected, others), best.pattern, best.shift))
+    found = max(tries, key=lambda one: one.proof, default=None)
+    if found is None or (found.proof < 2 * LEAST_EVIDENCE and not _plain(found)):
+        return None
+    hits = found.hits.copy()
+    checked = int(np.count_nonzero(hits))
+    drawn = case.context.whole or found.pattern not in ("id", "key_order")
+    if not drawn and found.share >= _NEARLY_ALL and np.count_nonzero(found.known) >= _FEWEST_CHECKED:
+        hits |= ~found.known
+    confidence = 0.99 if len(np.unique(own.online[own.wrong[hits]])) >= FEWEST_ROWS else 0.9
+    return Borrowed(
+        _mask(case, own.wrong[hits]), found.pattern, checked, confidence, 1, found.shift, found.keys, own.features
+    )
+
+
+def _plain(found: _Try) -> bool:
+    """Tell whether few rows are enough, as all of them are found and chance finds none."""
+    return found.proof >= LEAST_EVIDENCE and found.share >= _NEARLY_ALL
+
+
+def _mask(case: Case, places: Positions) -> Mask:
+    found: Mask = np.isin(case.positions, places)
+    return found
+
+
+def _try(own: _Sides, others: Positions, pattern: str, shift: int | None = None, keys: tuple[str, ...] = ()) -> _Try:
+    there = others[own.wrong]
+    known = (there >= 0) & (there != own.wrong)
+    hits = known & (own.offline[there] == own.online[own.wrong])
+    # What the same other entities give to anybody: the online values in another order.
+    asked = np.flatnonzero(known)
+    shuffled = np.random.default_rng(_SEED).permutation(asked)
+    by_chance = np.count_nonzero(own.offline[there[asked]] == own.online[own.wrong[shuffled]])
+    return _Try(hits, known, (by_chance + 0.5) / (len(asked) + 1), pattern, shift, keys)
+
+
+def _shifts(case: Case, maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
+    """Give the shifts in the order of the keys that are near, or that rare values vote for."""
+    voters, there = _rare(own)
+    distances = maps.rank[there] - maps.rank[voters]
+    if case.context.whole:
+        for shift in dict.fromkeys((*_frequent(distances), *_NEAR_SHIFTS)):
+            yield _try(own, maps.following(shift), "shift", shift)
+    elif maps.numbers is not None:
+        for shift in dict.fromkeys((*_frequent(maps.numbers[there] - maps.numbers[voters]), *_NEAR_SHIFTS)):
+            yield _try(own, maps.with_id(shift), "id", shift)
+
+
+def _other_orders(maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
+    for names, others in maps.orders.items():
+        yield _try(own, others, "key_order", keys=names)
+
+
+def _frequent(distances: np.ndarray) -> list[int]:
+    values, counts = np.unique(distances, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_VOTED]
+    return [int(value) for value in values[order] if value != 0]
+
+
+def _rare(own: _Sides) -> tuple[Positions, Positions]:
+    """Give pairs of a wrong entity and another one that has its online value, for values that few have."""
+    order = np.argsort(own.offline, kind="stable")
+    ordered = own.offline[order]
+    first = np.searchsorted(ordered, own.online[own.wrong])
+    last = np.searchsorted(ordered, own.online[own.wrong], side="right")
+    voters, there = [], []
+    for i in range(_RARE):
+        usable = (last - first <= _RARE) & (first + i < last)
+        voters.append(own.wrong[usable])
+        there.append(order[first[usable] + i])
+    return np.concatenate(voters), np.concatenate(there)
+
+
+def _parts(maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
+    """Give the parts of the key by which everybody with the same ones has one value, that of an entity among them.
+
+    The first wrong entity of each group shows the value. By chance entities agree as those of other groups would, and as they do
+    offline: values that go with the part of the key anyway are no proof.
+    """
+    shuffled = np.random.default_rng(_SEED).permutation(own.wrong)
+    known = np.ones(len(own.wrong), dtype=bool)
+    for names, groups in maps.parts.items():
+        chosen = len(np.unique(groups[own.wrong]))
+        hits = _of_groups(groups, own, own.online[own.wrong])
+        if len(known) - chosen < FEWEST_ROWS or len(np.unique(own.online[own.wrong[hits]])) < FEWEST_VALUES:
+            continue
+        others = [_of_groups(groups, own, values) for values in (own.online[shuffled], own.offline[own.wrong])]
+        expected = (max(map(np.count_nonzero, others)) + 0.5) / (len(known) + 1)
+        yield _Try(hits, known, float(expected), "key_part", keys=names, chosen=chosen)
+
+
+def _of_groups(groups: np.ndarray, own: _Sides, values: Hashes) -> Mask:
+    """Tell which of some values of the wrong entities are the most frequent of their group, and offline that of one in it."""
+    both = np.unique(np.concatenate([values, own.offline]), return_inverse=True)[1].reshape(-1)
+    width = int(both.max(initial=0)) + 1
+    pairs, place, counts = np.unique(
+        groups[own.wrong] * width + both[: len(values)], return_inverse=True, return_counts=True
+    )
+    of_pair = pairs // width
+    top = np.zeros(int(groups.max(initial=0)) + 1, dtype=np.int64)
+    np.maximum.at(top, of_pair, counts)
+    there = np.isin(pairs, groups * width + both[len(values) :])
+    hits: Mask = (there & (counts == top[of_pair]) & (counts >= 2))[place.reshape(-1)]
+    return hits
+
+
+def _by_value(case: Case, own: _Sides | None) -> Borrowed | None:
+    """Give the wrong entities whose online value exactly one other entity has offline, when chance finds fewer.
+
+    How often a value of the same make would be one of those is told by how many values two entities share (Good, Turing).
+    """
+    if own is None:
+        return None
+    values, counts = np.unique(own.offline[own.offline != NO_VALUE], return_counts=True)
+    single, double = values[counts == 1], int(np.count_nonzero(counts == 2))
+    hits = np.isin(own.online[own.wrong], single)
+    found, rows = int(np.count_nonzero(hits)), len(own.wrong)
+    expected = max((2.0 * double + 1) / (int(counts.sum()) + 1), _density(case, own))
+    share = found / rows
+    if found < FEWEST_ROWS or share < max(_LEAST_SHARE, _TIMES_CHANCE * expected):
+        return None
+    if rows * surprise(share, expected) < 2 * LEAST_EVIDENCE:
+        return None
+    if len(np.unique(own.online[own.wrong[hits]])) < max(FEWEST_VALUES, _VARIED * found) or _related(case, own, hits):
+        return None
+    # Rows are few that the one value leads to by chance; some of them are among those that are explained.
+    return Borrowed(_mask(case, own.wrong[hits]), "none", found, 0.9, 2, features=own.features)
+
+
+def _density(case: Case, own: _Sides) -> float:
+    """Give the share of all whole numbers in their range that somebody has offline; 0 for other values.
+
+    Ranks and running numbers are each somebody's, whatever they are.
+    """
+    if case.feature.declared.kind is not Kind.INTEGER or len(own.features) > 1:
+        return 0.0
+    numbers, known = floats(case.context.fingerprints.pairs[case.feature.name].offline)
+    different = np.unique(numbers[known])
+    return float(len(different) / (different[-1] - different[0] + 1)) if len(different) else 0.0
+
+
+def _related(case: Case, own: _Sides, hits: Mask) -> bool:
+    """Tell whether the online numbers go with the offline ones of the same entity: then these are what they come from."""
+    pairs = case.context.fingerprints.pairs[case.feature.name]
+    if not case.feature.declared.kind.is_number:
+        return False
+    take = pa.array(own.wrong[hits])
+    (off, known), (on, _) = floats(pairs.offline.take(take)), floats(pairs.online.take(take))
+    if np.count_nonzero(known) < FEWEST_ROWS:
+        return False
+    ranks = [np.argsort(np.argsort(side[known])).astype(np.float64) for side in (off, on)]
+    correlation = float(np.corrcoef(*ranks)[0, 1])
+    return abs(correlation) > max(_RELATED, _TIMES_CHANCE / np.sqrt(len(ranks[0])))
