@@ -67,7 +67,7 @@ def expired_keys(case: Case) -> ExpiredKeys | None:
     known, there = moments != NO_INSTANT, case.rows.has_online & case.rows.has_offline
     old = known & (moments < now - ttl)
     gone = missing & old
-    if np.count_nonzero(gone) < min(FEWEST_ROWS, np.count_nonzero(missing)):
+    if np.count_nonzero(gone) < min(FEWEST_ROWS, int(np.count_nonzero(missing))):
         return None
     if case.total(there & old) > _MOST_LEFT * case.total(old):
         return None

@@ -77,7 +77,8 @@ def find(view: ViewPlan, name: str, others: Collection[str], entities: pa.Table,
         When the store does not answer.
     """
     own = _own_form(view, place.layout)
-    found: list[Elsewhere] = []
+    found: dict[KeyForm, Instants] = {}
+    enough = _NEARLY_ALL * entities.num_rows
     tried = {own}
     for forms in (_neighbours, _seen):
         for form in forms(own, place):
@@ -85,12 +86,19 @@ def find(view: ViewPlan, name: str, others: Collection[str], entities: pa.Table,
                 continue
             tried.add(form)
             instants = _instants(view, name, form, entities, place)
-            if instants is not None:
-                found.append(_told(own, form, instants, beside=own in place.seen))
-                if found[-1].held >= _NEARLY_ALL * entities.num_rows:
-                    return sorted(found, key=lambda one: -one.held)
-    found += _renamed(view, name, others, entities, place)
-    return sorted(found, key=lambda one: -one.held)
+            if instants is None:
+                continue
+            found[form] = instants
+            # Of other projects all are asked: what several have tells nothing.
+            if form.project == own.project and np.count_nonzero(instants != NO_INSTANT) >= enough:
+                return [_told(own, form, instants)]
+    projects = {form.project for form in found} - {own.project}
+    told = [
+        _told(own, form, instants, ambiguous=form.project != own.project and (len(projects) > 1 or own in place.seen))
+        for form, instants in found.items()
+    ]
+    told += _renamed(view, name, others, entities, place)
+    return sorted(told, key=lambda one: -one.held)
 
 
 def _own_form(view: ViewPlan, stored: Layout) -> KeyForm:
@@ -170,7 +178,7 @@ def _dates(keys: pa.Array, name: str, place: Place) -> Instants | None:
     return found.instants if (found.instants != NO_INSTANT).any() else None
 
 
-def _told(own: KeyForm, form: KeyForm, instants: Instants, *, beside: bool) -> Elsewhere:
+def _told(own: KeyForm, form: KeyForm, instants: Instants, *, ambiguous: bool = False) -> Elsewhere:
     own_types, types = (dict(zip(one.names, one.types, strict=True)) for one in (own, form))
     differences = [
         (what, expected, found)
@@ -183,7 +191,7 @@ def _told(own: KeyForm, form: KeyForm, instants: Instants, *, beside: bool) -> E
         if expected != found
     ]
     what, expected, found = (" and ".join(texts) for texts in zip(*differences, strict=True))
-    return Elsewhere(what, expected, found, instants, beside)
+    return Elsewhere(what, expected, found, instants, ambiguous)
 
 
 def _list(types: dict[str, str]) -> str:
