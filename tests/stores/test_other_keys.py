@@ -243,3 +243,31 @@ def test_at_a_limited_pace(emptied: Any, another: Any, key: str) -> None:
     found = reader.find_elsewhere(repo.view_plan("v"), pa.table({key: pa.array(np.arange(N))}))
     assert [(one.what, one.found, one.held) for one in found] == [("id type", "String", N)]
     assert sum(slept) > 0.1  # two kinds of keys, a hundred commands each, of a thousand a second
+
+
+def test_a_hash_that_others_fill_up(emptied: Any, another: Any, redis_server: Any, key: str) -> None:
+    """It is looked at for a moment, and what is not found there is not there."""
+    repo = emptied({key: "Int64"}, {key: np.arange(N)})
+    fill(another(project=repo.project), {key: "Int64"}, {key: np.arange(N)}, name="w")
+    client = redis_server.client()
+    (raw, *_) = [name for name in client.scan_iter("*") if name.endswith(repo.project.encode())]
+    client.hset(raw, mapping={f"field {i}": "x" * 100 for i in range(5_000)})
+    assert only_key(repo, "view name").evidence["held"] == N
+
+
+@pytest.mark.parametrize("refused", ["scan", "hscan"])
+def test_a_user_who_may_not_look_around(
+    refused: str, emptied: Any, redis_server: Any, key: str, tmp_path: Path
+) -> None:
+    """Says less, and no error."""
+    repo = emptied({key: "Int64"}, {key: np.arange(N)})
+    client = redis_server.client()
+    client.execute_command("ACL", "SETUSER", f"some_{key}", "on", ">secret", "~*", "+@all", f"-{refused}")
+    online = {
+        "type": "redis",
+        "connection_string": f"{redis_server.connection_string},username=some_{key},password=secret",
+    }
+    try:
+        assert set(how(repo.at(tmp_path / "user", online))) == {"not_materialized"}
+    finally:
+        client.execute_command("ACL", "DELUSER", f"some_{key}")

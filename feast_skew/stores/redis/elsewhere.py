@@ -36,7 +36,7 @@ _MOST_FORMS = 12
 _SCANNED = 20_000
 _STEPS = 400
 _SECONDS = 3.0
-_OPENED = 32
+_OPENED, _FIELDS = 32, 1_000
 _NEARLY_ALL = 0.9
 
 
@@ -144,7 +144,7 @@ def _seen(own: KeyForm, place: Place) -> Iterator[KeyForm]:
 
 
 class _Dates:
-    """Notes the event timestamps of rows; has the port `question.Taker`."""
+    """Notes the event timestamps of rows that have any of the other fields, if any is asked for; has the port `question.Taker`."""
 
     def __init__(self, rows: int) -> None:
         self.instants = np.full(rows, NO_INSTANT, dtype=np.int64)
@@ -153,6 +153,8 @@ class _Dates:
         """Take replies; see `question.Taker`."""
         starts, lengths = replies.starts[-1], replies.lengths[-1]
         there = lengths > 0
+        if len(replies.lengths) > 1:
+            there &= (replies.lengths[:-1] >= 0).any(axis=0)
         seconds, nanos, sound = timestamps(words(buffer), starts[there], lengths[there])
         # What is written in no usual way is there all the same, at no moment that could be told.
         self.instants[positions[there]] = np.where(sound, seconds * 10**9 + nanos, 0)
@@ -169,12 +171,12 @@ def _instants(view: ViewPlan, name: str, form: KeyForm, entities: pa.Table, plac
         keys = stored.keys(*cast, order=form.names)
     except InputError:  # ids that do not fit
         return None
-    return _dates(keys, name, place)
+    return _dates(keys, name, [], place)
 
 
-def _dates(keys: pa.Array, name: str, place: Place) -> Instants | None:
+def _dates(keys: pa.Array, name: str, features: Sequence[str], place: Place) -> Instants | None:
     found = _Dates(len(keys))
-    place.hashes.read(keys, layout.fields(name, []), found)
+    place.hashes.read(keys, layout.fields(name, features), found)
     return found.instants if (found.instants != NO_INSTANT).any() else None
 
 
@@ -208,18 +210,17 @@ def _renamed(
     for raw in keys[:_OPENED].to_pylist():
         place.pace.admit(1)
         try:
-            there = place.connection.hkeys(raw)
+            # One step: all fields of a usual hash, and no long work on one that others fill up.
+            _, there = place.connection.hscan(raw, match=layout.ANY_TIMESTAMP, count=_FIELDS)
         except redis.exceptions.NoPermissionError:
             return
         except redis.RedisError as error:
             if faults.is_wrong_type(error):
                 continue
             raise faults.unavailable("redis", error) from faults.printable(error)
-        for other in set(layout.views_of(there)) - {name, *others}:
-            if set(layout.fields(other, features)[:-1]) & set(there):
-                counted[other] += 1
+        counted.update(set(layout.views_of(there)) - {name, *others})
     for other, _ in counted.most_common(3):
-        instants = _dates(keys, other, place)
+        instants = _dates(keys, other, features, place)
         if instants is not None:
             yield Elsewhere("view name", name, other, instants, leftover=_is_version(other, view.name))
 
