@@ -16,6 +16,7 @@ from feast_skew.report import Cause
 
 _MOST_LEFT = 0.1
 _RECORDED = 0.95
+_MICROSECOND = 1_000
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ def past_ttl(case: Case) -> Mask:
     return case.rows.expired & ~case.rows.stale & right
 
 
-def written(case: Case) -> tuple[Instants, Mask]:
-    """Give when the latest offline row of each entity was written online, as far as known, and of which that is recorded.
+def written(case: Case, now: int) -> tuple[Instants, Mask]:
+    """Give when the latest offline row of each entity was written online, as far as known by now, and of which that is recorded.
 
     A key lives from the first materialization of a row on: one that comes again is skipped, and does not prolong it. The
     registry has the ends of the ranges of event timestamps, which jobs choose to be the moment of their run. Where that lies
@@ -47,8 +48,8 @@ def written(case: Case) -> tuple[Instants, Mask]:
     recorded = np.zeros(len(latest), dtype=bool)
     for start, end in case.view.materializations:
         first = (moments == NO_INSTANT) & (latest != NO_INSTANT) & (latest >= start) & (latest <= end)
-        moments[first] = end if end <= case.context.now else latest[first]
-        recorded[first] = end <= case.context.now
+        moments[first] = end if end <= now else latest[first]
+        recorded[first] = end <= now
     if not case.view.materializations:
         moments = latest
     return moments, recorded
@@ -63,11 +64,12 @@ def expired_keys(case: Case) -> ExpiredKeys | None:
     ttl, now = case.view.key_ttl, case.context.now
     if ttl is None or now == NO_INSTANT or not missing.any():
         return None
-    moments, recorded = written(case)
+    moments, recorded = written(case, now)
+    before = -(-(now - ttl) // _MICROSECOND) * _MICROSECOND
     known, there = moments != NO_INSTANT, case.rows.has_online & case.rows.has_offline
-    old = known & (moments < now - ttl)
+    old = known & (moments < before)
     gone = missing & old
-    if np.count_nonzero(gone) < min(FEWEST_ROWS, np.count_nonzero(missing)):
+    if np.count_nonzero(gone) < min(FEWEST_ROWS, int(np.count_nonzero(missing))):
         return None
     if case.total(there & old) > _MOST_LEFT * case.total(old):
         return None
@@ -75,8 +77,8 @@ def expired_keys(case: Case) -> ExpiredKeys | None:
     contrast = np.count_nonzero(young & there) >= FEWEST_ROWS and case.total(young & missing) <= 0.5 * case.total(young)
     by_record = case.total(gone & recorded) >= (1 - _MOST_LEFT) * case.total(gone)
     if not (contrast or by_record):
-        return ExpiredKeys(gone, now - moments, now - ttl, POSSIBLE)
-    return ExpiredKeys(gone, now - moments, now - ttl, _RECORDED)
+        return ExpiredKeys(gone, now - moments, before, POSSIBLE)
+    return ExpiredKeys(gone, now - moments, before, _RECORDED)
 
 
 def proven_expired(case: Case) -> Mask:
@@ -90,7 +92,7 @@ def _covers(case: Case, cause: Cause) -> Mask:
     covered = past_ttl(case)
     if "written_before" in cause.evidence:
         before = to_nanoseconds(datetime.fromisoformat(str(cause.evidence["written_before"])))
-        moments, _ = written(case)
+        moments, _ = written(case, before + (case.view.key_ttl or 0))
         covered |= case.pairs.mask(PairClass.OFFLINE_ONLY) & (moments != NO_INSTANT) & (moments < before)
     return covered
 
@@ -124,7 +126,7 @@ def expired(case: Case) -> Explanation | None:
         ages = keys.age[keys.entities]
         own = {"of": "key", "ttl": ttl / 1e9, "age": _ages(ages)}
         evidence = own if not evidence else {**evidence, "of": "both", "key_ttl": ttl / 1e9, "key_age": _ages(ages)}
-        evidence["written_before"] = datetime.fromtimestamp(keys.before // 1000 / 1e6, timezone.utc).isoformat()
+        evidence["written_before"] = datetime.fromtimestamp(keys.before // _MICROSECOND / 1e6, timezone.utc).isoformat()
         known = case.total(case.rows.has_offline)
         told.append(
             f"{share_text(case.total(keys.entities), known)} of the entities that offline knows have no online row any more: they "

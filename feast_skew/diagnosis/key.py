@@ -13,7 +13,7 @@ from feast_skew.stores.base import Elsewhere
 
 _NEARLY_ALL = 0.9
 _PROVEN = 0.9
-_SURE, _ANOTHER_VIEW = 0.99, 0.95
+_SURE, _ANOTHER_VIEW, _ANOTHER_PROJECT = 0.99, 0.95, 0.85
 
 
 def missing_entities(case: Case) -> Mask:
@@ -44,9 +44,10 @@ def _confidence(case: Case, found: Found) -> float:
     if where.what == "view name":
         return (_SURE if where.leftover else _ANOTHER_VIEW) * share
     if "project" in where.what:
-        # Another project may have the same entities by right. It has this one's rows when this one was materialized, has no
-        # keys of its own there, and the rows are of the moments of its own offline rows.
-        return (POSSIBLE if where.beside or not case.view.materialized else _SURE) * found.same / where.asked
+        # Another project may have the same entities by right. It has this one's rows when this one was materialized and has no
+        # keys of its own, no third one has them, and they are of the moments of its own offline rows; even then they may be both.
+        doubtful = where.ambiguous or not case.view.materialized
+        return (POSSIBLE if doubtful else _ANOTHER_PROJECT) * found.same / where.asked
     return _SURE * share
 
 

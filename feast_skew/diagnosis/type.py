@@ -76,9 +76,8 @@ def _of_store(case: Case) -> Explanation | None:
     unreadable, readable = odd & corrupt, odd & case.mismatch & (case.feature.declared.kind is not Kind.NESTED)
     readable[np.flatnonzero(readable)] = _becomes(case, np.flatnonzero(readable), names)
     explained = unreadable | readable
-    if np.count_nonzero(explained) < max(
-        min(FEWEST_ROWS, np.count_nonzero(doubtful)), _LEAST_SHARE * np.count_nonzero(asked & doubtful)
-    ):
+    size = int(np.count_nonzero(asked & doubtful))
+    if np.count_nonzero(explained) < max(min(FEWEST_ROWS, size), _LEAST_SHARE * size):
         return None
     certain = bool(asked[doubtful].all())
     for group, hit in ((corrupt, unreadable), (case.mismatch, readable)):

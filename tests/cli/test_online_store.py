@@ -227,7 +227,8 @@ def test_emptied_after_materializing_is_skew(run: Run, own_repo: Repository, red
     assert outcome.code == 1
     feature = outcome.feature("driver_stats:rate")
     assert feature["counts"]["offline_only"] == DRIVERS
-    assert feature["causes"][0]["code"] == "not_materialized"
+    # Other repositories of these tests have the same drivers in the same store, which may be named beside.
+    assert "not_materialized" in {cause["code"] for cause in feature["causes"]}
 
 
 def cells(repo: Repository, view: str, feature: str, entity: int) -> tuple[bytes, bytes]:

@@ -14,6 +14,7 @@ from feast_skew import compare, service
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.pairs import FeaturePairs, PairClass, RowState
 from feast_skew.diagnosis.base import Case
+from feast_skew.diagnosis.context import Context
 from feast_skew.diagnosis.covering import covered_codes
 from feast_skew.diagnosis.explain import Explained, explain
 
@@ -41,7 +42,7 @@ def told_by_rows(case: Case) -> Case:
     none = np.empty(0, dtype=np.int64)
     return replace(
         case, ask_earlier=list, apart=None, weights=None, older_positions=none, older=None,
-        was_earlier=case.equal_to_earlier_version,
+        was_earlier=case.equal_to_earlier_version, context=Context(),
     )  # fmt: skip
 
 
@@ -208,3 +209,41 @@ def test_a_cause_that_no_row_tells_is_said_of_no_row(seen: Seen) -> None:
     codes = covered_codes(told_by_rows(case), [definition, missing])
     assert set(codes[:180]) == {""}
     assert set(codes[180:]) == {"not_materialized"}
+
+
+def of_some_age(seen: Seen) -> Case:
+    """Give a case of a store that forgets keys after ten days: a third of the entities are absent, most as their rows are older."""
+    random = np.random.default_rng(2)
+    moments = np.datetime64("2026-01-01", "us") + random.integers(0, 20, SIZE) * np.timedelta64(86_400_000_000, "us")
+    values = random.normal(size=SIZE)
+    there = (moments >= np.datetime64("2026-01-08")) & (np.arange(SIZE) % 50 != 0)
+    table = pa.table(
+        {"id": np.arange(SIZE), "event_timestamp": pa.array(moments, pa.timestamp("us", "UTC")), "x": values}
+    )
+    compare(table, table.filter(pa.array(there)), ["id"])
+    ((case, _),) = seen
+    day = 86_400 * 10**9
+    now = int(np.datetime64("2026-01-20", "ns").astype(np.int64)) + 1
+    view = replace(case.view, ttl=3 * day, key_ttl=13 * day)
+    rows = replace(case.rows, expired=(case.rows.online != NO_INSTANT) & (case.rows.online < now - 3 * day))
+    return replace(case, view=view, rows=rows, context=replace(case.context, now=now, as_of=now))
+
+
+def test_rows_and_keys_that_expired(seen: Seen) -> None:
+    case = of_some_age(seen)
+    explained = explain(case)
+    causes = {cause.code: cause for cause in explained.causes}
+    assert set(causes) == {"expired", "not_materialized"}
+    assert causes["expired"].evidence["of"] == "both"
+    assert (causes["expired"].evidence["ttl"], causes["expired"].evidence["key_ttl"]) == (3 * 86400.0, 13 * 86400.0)
+    codes = covered_codes(told_by_rows(case), explained.causes)
+    np.testing.assert_array_equal(codes, explained.codes)
+    assert set(codes) == {"expired", "not_materialized", ""}
+
+
+def test_a_possibility_is_said_of_every_wrong_row(seen: Seen) -> None:
+    case = with_earlier(seen, keeps_newer=True)
+    case = replace(case, older_positions=np.empty(0, dtype=np.int64), older=None)
+    explained = explain(case)
+    assert [cause.code for cause in explained.causes] == ["frozen", "unknown"]
+    np.testing.assert_array_equal(covered_codes(told_by_rows(case), explained.causes), explained.codes)

@@ -155,6 +155,30 @@ def test_nulls_are_values_of_a_version() -> None:
     assert (cause.evidence["k"], cause.share) == (1, 1.0)
 
 
+@pytest.mark.parametrize("share", [0.05, 1.0])
+@pytest.mark.parametrize("kind", ["lists", "empty lists", "float32", "json"])
+def test_of_other_types(kind: str, share: float) -> None:
+    random = np.random.default_rng(0)
+    history = random.normal(size=(DAYS, SIZE))
+    old = np.where(some(random, share), history[-2], history[-1])
+    makers: dict[str, tuple[pa.DataType, Callable[[float], Any]]] = {
+        "lists": (pa.list_(pa.float64()), lambda v: [v, v + 1]),
+        "empty lists": (pa.list_(pa.float64()), lambda v: [v] if v > 0 else []),
+        "float32": (pa.float32(), float),
+        "json": (pa.struct([("a", pa.float64())]), lambda v: {"a": v}),
+    }
+    arrow, make = makers[kind]
+    size = DAYS * SIZE
+    moments = np.repeat(BASE + np.arange(DAYS) * DAY, SIZE)
+    values = pa.array([make(v) for v in history.ravel()], arrow)
+    offline = pa.table({"id": np.arange(size) % SIZE, "event_timestamp": moments, "x": values})
+    now = np.full(SIZE, BASE + (DAYS - 1) * DAY)
+    online = pa.table({"id": np.arange(SIZE), "event_timestamp": now, "x": pa.array([make(v) for v in old], arrow)})
+    cause = lag(compare(offline, online, ["id"]).features[0])
+    assert cause is not None
+    assert (cause.evidence["k"], cause.share) == (1, 1.0)
+
+
 NEIGHBOURS: dict[str, Callable[[Random], tuple[History, Any]]] = {
     "noise": lambda g: ((h := amounts(g)), h[-1] + g.normal(0, 1, SIZE)),
     "noise beside a slow walk": lambda g: ((h := walk(g)), h[-1] + g.normal(0, 0.1, SIZE)),

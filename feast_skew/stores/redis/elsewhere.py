@@ -36,7 +36,7 @@ _MOST_FORMS = 12
 _SCANNED = 20_000
 _STEPS = 400
 _SECONDS = 3.0
-_OPENED = 32
+_OPENED, _FIELDS = 32, 1_000
 _NEARLY_ALL = 0.9
 
 
@@ -77,7 +77,8 @@ def find(view: ViewPlan, name: str, others: Collection[str], entities: pa.Table,
         When the store does not answer.
     """
     own = _own_form(view, place.layout)
-    found: list[Elsewhere] = []
+    found: dict[KeyForm, Instants] = {}
+    enough = _NEARLY_ALL * entities.num_rows
     tried = {own}
     for forms in (_neighbours, _seen):
         for form in forms(own, place):
@@ -85,12 +86,19 @@ def find(view: ViewPlan, name: str, others: Collection[str], entities: pa.Table,
                 continue
             tried.add(form)
             instants = _instants(view, name, form, entities, place)
-            if instants is not None:
-                found.append(_told(own, form, instants, beside=own in place.seen))
-                if found[-1].held >= _NEARLY_ALL * entities.num_rows:
-                    return sorted(found, key=lambda one: -one.held)
-    found += _renamed(view, name, others, entities, place)
-    return sorted(found, key=lambda one: -one.held)
+            if instants is None:
+                continue
+            found[form] = instants
+            # Of other projects all are asked: what several have tells nothing.
+            if form.project == own.project and np.count_nonzero(instants != NO_INSTANT) >= enough:
+                return [_told(own, form, instants)]
+    projects = {form.project for form in found} - {own.project}
+    told = [
+        _told(own, form, instants, ambiguous=form.project != own.project and (len(projects) > 1 or own in place.seen))
+        for form, instants in found.items()
+    ]
+    told += _renamed(view, name, others, entities, place)
+    return sorted(told, key=lambda one: -one.held)
 
 
 def _own_form(view: ViewPlan, stored: Layout) -> KeyForm:
@@ -136,7 +144,7 @@ def _seen(own: KeyForm, place: Place) -> Iterator[KeyForm]:
 
 
 class _Dates:
-    """Notes the event timestamps of rows; has the port `question.Taker`."""
+    """Notes the event timestamps of rows that have any of the other fields, if any is asked for; has the port `question.Taker`."""
 
     def __init__(self, rows: int) -> None:
         self.instants = np.full(rows, NO_INSTANT, dtype=np.int64)
@@ -145,6 +153,8 @@ class _Dates:
         """Take replies; see `question.Taker`."""
         starts, lengths = replies.starts[-1], replies.lengths[-1]
         there = lengths > 0
+        if len(replies.lengths) > 1:
+            there &= (replies.lengths[:-1] >= 0).any(axis=0)
         seconds, nanos, sound = timestamps(words(buffer), starts[there], lengths[there])
         # What is written in no usual way is there all the same, at no moment that could be told.
         self.instants[positions[there]] = np.where(sound, seconds * 10**9 + nanos, 0)
@@ -161,16 +171,16 @@ def _instants(view: ViewPlan, name: str, form: KeyForm, entities: pa.Table, plac
         keys = stored.keys(*cast, order=form.names)
     except InputError:  # ids that do not fit
         return None
-    return _dates(keys, name, place)
+    return _dates(keys, name, [], place)
 
 
-def _dates(keys: pa.Array, name: str, place: Place) -> Instants | None:
+def _dates(keys: pa.Array, name: str, features: Sequence[str], place: Place) -> Instants | None:
     found = _Dates(len(keys))
-    place.hashes.read(keys, layout.fields(name, []), found)
+    place.hashes.read(keys, layout.fields(name, features), found)
     return found.instants if (found.instants != NO_INSTANT).any() else None
 
 
-def _told(own: KeyForm, form: KeyForm, instants: Instants, *, beside: bool) -> Elsewhere:
+def _told(own: KeyForm, form: KeyForm, instants: Instants, *, ambiguous: bool = False) -> Elsewhere:
     own_types, types = (dict(zip(one.names, one.types, strict=True)) for one in (own, form))
     differences = [
         (what, expected, found)
@@ -183,7 +193,7 @@ def _told(own: KeyForm, form: KeyForm, instants: Instants, *, beside: bool) -> E
         if expected != found
     ]
     what, expected, found = (" and ".join(texts) for texts in zip(*differences, strict=True))
-    return Elsewhere(what, expected, found, instants, beside)
+    return Elsewhere(what, expected, found, instants, ambiguous)
 
 
 def _list(types: dict[str, str]) -> str:
@@ -200,18 +210,17 @@ def _renamed(
     for raw in keys[:_OPENED].to_pylist():
         place.pace.admit(1)
         try:
-            there = place.connection.hkeys(raw)
+            # One step: all fields of a usual hash, and no long work on one that others fill up.
+            _, there = place.connection.hscan(raw, match=layout.ANY_TIMESTAMP, count=_FIELDS)
         except redis.exceptions.NoPermissionError:
             return
         except redis.RedisError as error:
             if faults.is_wrong_type(error):
                 continue
             raise faults.unavailable("redis", error) from faults.printable(error)
-        for other in set(layout.views_of(there)) - {name, *others}:
-            if set(layout.fields(other, features)[:-1]) & set(there):
-                counted[other] += 1
+        counted.update(set(layout.views_of(there)) - {name, *others})
     for other, _ in counted.most_common(3):
-        instants = _dates(keys, other, place)
+        instants = _dates(keys, other, features, place)
         if instants is not None:
             yield Elsewhere("view name", name, other, instants, leftover=_is_version(other, view.name))
 

@@ -11,7 +11,7 @@ Feast itself is imported only where a view of its registry is looked at, so that
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -43,6 +43,8 @@ _WIDTHS = {KEY_TYPE_CODES["Int32"]: 4, KEY_TYPE_CODES["Int64"]: 8, KEY_TYPE_CODE
 """Bytes of ids that are numbers, by their type."""
 
 _TIMESTAMP_OF = "_ts:"
+ANY_TIMESTAMP = f"{_TIMESTAMP_OF}*"
+"""The pattern of the names of all fields that hold an event timestamp."""
 
 NO_ENTITY = ("__dummy_id", "")
 """The join key and the id under which Feast keeps the one row of a view without entities (feature_view.py)."""
@@ -198,10 +200,10 @@ def _values_of(raw: bytes, place: int, count: int) -> tuple[tuple[str, ...], boo
     return (tuple(types), narrow, project) if project else None
 
 
-def views_of(names: Sequence[bytes]) -> list[str]:
+def views_of(names: Iterable[bytes]) -> list[str]:
     """Give the views that have a row in a hash, under the names that they are kept by, from the names of its fields."""
     marks = (_text(name) for name in names if name.startswith(_TIMESTAMP_OF.encode()))
-    return [mark.removeprefix(_TIMESTAMP_OF) for mark in marks if mark]
+    return [mark.removeprefix(_TIMESTAMP_OF) for mark in marks if mark and mark != _TIMESTAMP_OF]
 
 
 def first_field(raw: bytes) -> int | None:

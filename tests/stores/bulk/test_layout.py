@@ -146,3 +146,53 @@ def test_texts_that_are_no_text_are_nobodys_keys() -> None:
         {"string_0": "ab"},
         {"string_0": "cd"},
     ]
+
+
+@pytest.mark.filterwarnings("ignore:Serialization of entity key")
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize(
+    "types", [("Int32",), ("Int64",), ("String",), ("String", "Int64"), ("Int64", "Int32", "String")]
+)
+def test_how_keys_are_made_is_read_from_them(types: tuple[str, ...], version: int) -> None:
+    """Of any project, with the join keys in any order; versions below 2 are told by the ids that they make shorter."""
+    keys = key_set(*types)
+    table = pa.table({key.name: IDS[key.declared.name].take(pa.array([4, 4])) for key in keys.keys if key.declared.name != "String"}
+                     | {key.name: pa.array(["a", "b"]) for key in keys.keys if key.declared.name == "String"})  # fmt: skip
+    names = tuple(key.name for key in keys.keys)
+    told = version if version > 1 or "Int64" in types else 2
+    by_name = {key.name: key.declared.name for key in keys.keys}
+    for raw in by_feast(table, keys, "projekt-ü", version):
+        form = layout.form_of(raw, names[::-1])
+        assert form == layout.KeyForm("projekt-ü", told, names, tuple(by_name[name] for name in names))
+    turned = layout.Layout("p", version).keys(table.select(list(names)), keys, order=names[::-1])
+    form = layout.form_of(turned[0].as_py(), names)
+    assert form is not None
+    assert (form.project, form.names) == ("p", names[::-1])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"\x01", b"p", b"\xff" * 40, b"\x01\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00id",
+        b"\x01\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00id\x04\x00\x00\x00\xff\xff\xff\xff12345678p",
+        b"\x01\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00id\x63\x00\x00\x00\x08\x00\x00\x0012345678p",
+        b"\x01\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00id\x04\x00\x00\x00\x08\x00\x00\x0012345678",
+    ],
+)  # fmt: skip
+def test_what_is_no_key_has_no_form(raw: bytes) -> None:
+    assert layout.form_of(raw, ["id"]) is None
+    assert layout.form_of(raw, ["id", "other"]) is None
+
+
+def test_the_views_of_a_hash() -> None:
+    assert layout.views_of([b"_ts:v", b"1234", b"_ts:", b"_ts:\xff", "_ts:größe".encode()]) == ["v", "größe"]
+
+
+def test_the_field_with_which_a_value_begins() -> None:
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    for name, value in (("string_val", "x"), ("double_val", 1.5), ("uuid_val", "u"), ("bool_val", True)):
+        raw = Value(**{name: value}).SerializeToString()
+        assert layout.first_field(raw) == Value.DESCRIPTOR.fields_by_name[name].number
+    assert layout.first_field(b"") is None
+    assert layout.first_field(b"\xff" * 9) is None
