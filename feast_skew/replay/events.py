@@ -71,10 +71,11 @@ class Events:
 
     def scales(self, entity: Positions) -> Floats:
         """Give the mean size of the values of some entities, by which the rounding of their sums is measured."""
-        least = int(entity.max(initial=-1)) + 1
-        sums = np.bincount(self.entity, np.abs(self.numbers), least)
-        counts = np.bincount(self.entity, self.valid, least)
-        return (sums / np.maximum(counts, 1))[entity]
+        return np.append(self._scales, 0.0)[np.minimum(entity, len(self._scales))]
+
+    @cached_property
+    def _scales(self) -> Floats:
+        return np.bincount(self.entity, np.abs(self.numbers)) / np.maximum(np.bincount(self.entity, self.valid), 1)
 
     @cached_property
     def has_nulls(self) -> bool:
@@ -172,7 +173,7 @@ class Events:
     def _total(self, first: Positions, after: Positions, count: Positions) -> Floats:
         if self._whole_sums is not None:
             return (self._whole_sums[after] - self._whole_sums[first]).astype(np.float64)
-        centre = np.append(self._centre, 0.0)[first]
+        centre = self._centre[np.minimum(first, len(self) - 1)] if len(self) else 0.0
         return np.asarray(self._sums[after] - self._sums[first] + count * centre, dtype=np.float64)
 
     def _deviation(self, first: Positions, after: Positions, count: Positions, ddof: int) -> tuple[Floats, Mask]:

@@ -42,7 +42,7 @@ def events_of(events: list[Event]) -> Events:
     )
 
 
-def oracle(events: list[Event], recipe: Recipe, entity: int, start: int, end: int) -> float | None:  # noqa: PLR0911
+def oracle(events: list[Event], recipe: Recipe, entity: int, start: int, end: int) -> float | None:
     """Go through the events of one window, in exact arithmetic."""
     seen, kept = set(), []
     for event in sorted(events, key=lambda e: e.at):
@@ -87,7 +87,9 @@ def check(events: list[Event], recipe: Recipe, rows: list[int]) -> None:
 VALUES = st.one_of(
     st.none(), st.integers(-4, 4).map(float), st.floats(-1e6, 1e6).map(lambda v: round(v, 6)), st.just(1e9)
 )
-EVENTS = st.lists(st.builds(Event, st.integers(0, 3), st.integers(0, 60).map(lambda m: m * MINUTE * 1000), VALUES), max_size=40)
+EVENTS = st.lists(
+    st.builds(Event, st.integers(0, 3), st.integers(0, 60).map(lambda m: m * MINUTE * 1000), VALUES), max_size=40
+)
 RECIPES = st.builds(
     Recipe,
     st.sampled_from(AGGREGATES),
@@ -131,7 +133,9 @@ def check_exactly(events: list[Event], recipe: Recipe, rows: list[int]) -> None:
 
 def test_values_that_are_all_the_same_do_not_vary() -> None:
     for value in (0.1, 1e6 / 3, 20.0, 1e-9, -7e300 / 3):
-        events = [Event(0, i * MINUTE, value) for i in range(1000)] + [Event(1, i * MINUTE, float(i)) for i in range(1000)]
+        events = [Event(0, i * MINUTE, value) for i in range(1000)] + [
+            Event(1, i * MINUTE, float(i)) for i in range(1000)
+        ]
         values, known = events_of(events).aggregate(Recipe("std", HOUR), np.array([0]), np.array([900 * MINUTE]))
         assert (values[0], known[0]) == (0.0, True)
 
@@ -142,7 +146,9 @@ def test_nothing_to_ask_or_to_count() -> None:
         values, known = nothing.aggregate(Recipe(aggregate, DAY), np.arange(2), np.array([0, DAY]))
         assert values.tolist() == [0.0, 0.0]
         assert not known.any()
-        values, known = events_of([Event(0, 0, 1.0)]).aggregate(Recipe(aggregate, DAY), np.arange(0), np.empty(0, np.int64))
+        values, known = events_of([Event(0, 0, 1.0)]).aggregate(
+            Recipe(aggregate, DAY), np.arange(0), np.empty(0, np.int64)
+        )
         assert len(values) == len(known) == 0
 
 
@@ -155,7 +161,9 @@ def test_infinite_and_missing_numbers_are_no_values() -> None:
 
 def test_rows_of_one_microsecond_are_at_one_instant() -> None:
     """Feast carries instants to the microsecond: an event within the row's own is not after it."""
-    values, _ = events_of([Event(0, 5_000_900, 1.0)]).aggregate(Recipe("count", DAY), np.array([0]), np.array([5_000_000]))
+    values, _ = events_of([Event(0, 5_000_900, 1.0)]).aggregate(
+        Recipe("count", DAY), np.array([0]), np.array([5_000_000])
+    )
     assert values[0] == 1.0
 
 
@@ -200,7 +208,9 @@ def test_windows_of_the_calendar() -> None:
         assert [int(edge[0]) for edge in found] == [nanoseconds(start), nanoseconds(end)], window
     assert window_edges(Recipe("mean"), np.array([nanoseconds(row)]))[0][0] == BEGINNING
     # A row at midnight is about the day that ends there.
-    start, end = window_edges(Recipe("mean", "month to date"), np.array([nanoseconds(datetime(2024, 3, 1, tzinfo=timezone.utc))]))
+    start, end = window_edges(
+        Recipe("mean", "month to date"), np.array([nanoseconds(datetime(2024, 3, 1, tzinfo=timezone.utc))])
+    )
     assert start[0] == nanoseconds(datetime(2024, 2, 1, tzinfo=timezone.utc))
 
 
