@@ -13,7 +13,7 @@ from feast_skew.replay.edges import read_by_clock, window_edges
 from feast_skew.replay.recipe import Recipe
 
 _EXACT = 2.0**53
-_NO_VARIANCE = 1e-15
+_ROUNDING = 1e-15
 
 AGGREGATES = ("mean", "sum", "count", "min", "max", "last", "distinct", "std")
 COUNTS = ("count", "distinct")
@@ -69,10 +69,13 @@ class Events:
     def _where(self, kept: Mask) -> Events:
         return Events(self.entity[kept], self.instants[kept], self.numbers[kept], self.valid[kept])
 
+    def scales(self, entity: Positions) -> Floats:
+        """Give the mean size of the values of some entities, by which the rounding of their sums is measured."""
+        return np.append(self._scales, 0.0)[np.minimum(entity, len(self._scales))]
+
     @cached_property
-    def scale(self) -> float:
-        """The mean size of the values, by which the rounding of sums is measured."""
-        return float(np.abs(self.numbers[self.valid]).mean()) if self.valid.any() else 0.0
+    def _scales(self) -> Floats:
+        return np.bincount(self.entity, np.abs(self.numbers)) / np.maximum(np.bincount(self.entity, self.valid), 1)
 
     @cached_property
     def has_nulls(self) -> bool:
@@ -167,40 +170,24 @@ class Events:
     def _sums(self) -> NDArray[np.longdouble]:
         return np.concatenate([[np.longdouble(0)], np.cumsum(self._centred, dtype=np.longdouble)])
 
-    @cached_property
-    def _whole_squares(self) -> Positions | None:
-        """Running sums of squares where these are whole and not rounded either."""
-        if self._whole_sums is None or (self.numbers**2).sum() >= _EXACT:
-            return None
-        return np.concatenate([[0], np.cumsum(self.numbers.astype(np.int64) ** 2)])
-
     def _total(self, first: Positions, after: Positions, count: Positions) -> Floats:
         if self._whole_sums is not None:
             return (self._whole_sums[after] - self._whole_sums[first]).astype(np.float64)
-        centre = np.append(self._centre, 0.0)[first]
+        centre = self._centre[np.minimum(first, len(self) - 1)] if len(self) else 0.0
         return np.asarray(self._sums[after] - self._sums[first] + count * centre, dtype=np.float64)
 
     def _deviation(self, first: Positions, after: Positions, count: Positions, ddof: int) -> tuple[Floats, Mask]:
+        """Give standard deviations from the distances to the mean: differences of running sums of squares are rounded too much."""
+        deviation = np.zeros(len(first))
         known = count > ddof
-        if self._whole_squares is not None and self._whole_sums is not None:
-            total = (self._whole_sums[after] - self._whole_sums[first]).astype(np.longdouble)
-            spread = self._whole_squares[after] - self._whole_squares[first] - total**2 / np.maximum(count, 1)
-        else:
-            spread = self._spread(first, after, count)
-        variance = np.asarray(spread / np.maximum(count - ddof, 1), dtype=np.float64)
-        variance[variance <= _NO_VARIANCE * self.scale**2] = 0.0
-        return np.where(known, np.sqrt(variance), 0.0), known
-
-    def _spread(self, first: Positions, after: Positions, count: Positions) -> Floats:
-        """Sum the squared distances from the mean of each window: differences of running sums would be rounded too much."""
-        spread = np.zeros(len(first))
-        some = count > 0
-        if some.any():
-            lengths, starts, places = _events_of(first[some], after[some])
-            mean = self._total(first[some], after[some], count[some]) / count[some]
+        if known.any():
+            lengths, starts, places = _events_of(first[known], after[known])
+            mean = self._total(first[known], after[known], count[known]) / count[known]
             distance = np.where(self.valid[places], self.numbers[places] - np.repeat(mean, lengths), 0.0)
-            spread[some] = np.add.reduceat(distance**2, starts)
-        return spread
+            spread = np.sqrt(np.add.reduceat(distance**2, starts) / (count[known] - ddof))
+            # What the mean itself is rounded by is no deviation.
+            deviation[known] = np.where(spread <= _ROUNDING * np.abs(mean), 0.0, spread)
+        return deviation, known
 
     def _last(self, first: Positions, after: Positions, *, kept: bool) -> tuple[Floats, Mask]:
         if not len(self):

@@ -26,8 +26,8 @@ _BEAM = 6
 _ROUNDS = 3
 _TIMES_OTHERS = 3
 _COMMON = 0.5
-_ROUNDING = 1e-10
-_ROUNDING_OF_STD = 1e-8
+_ROUNDED = {"mean": 1e-11, "sum": 1e-10, "std": 1e-9}
+"""How far a pipeline that adds in another order may be off, in the mean size of an entity's values."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,9 @@ class Target:
 def matches(events: Events, recipe: Recipe, target: Target) -> Mask:
     """Tell for each row whether a recipe gives the value that the store holds; two nulls are the same."""
     values, known = events.aggregate(recipe, target.entity, target.instants)
-    size = np.maximum(np.abs(values), np.abs(target.values))
-    room = _ROUNDING_OF_STD if recipe.aggregate == "std" else _ROUNDING
-    bound = np.maximum(target.atol, room * events.scale) + target.rtol * size
-    if recipe.aggregate in ("min", "max", "last"):
-        bound = target.atol + target.rtol * size
+    bound = target.atol + target.rtol * np.maximum(np.abs(values), np.abs(target.values))
+    if recipe.aggregate in _ROUNDED:
+        bound += _ROUNDED[recipe.aggregate] * events.scales(target.entity)
     with np.errstate(invalid="ignore", over="ignore"):
         near = (np.abs(values - target.values) <= bound) | (values == target.values)
     same = known & target.valid & near | ~known & ~target.valid
@@ -147,6 +145,7 @@ class _Screening:
         self._aggregates = aggregates
         self._on_days = on_days
         self._same: dict[Recipe, Mask] = {}
+        self._counts: dict[Recipe, int] = {}
 
     def run(self) -> None:
         """Try candidates, farther and farther from the declared recipe, until one gives nearly all values."""
@@ -155,12 +154,13 @@ class _Screening:
             return
         others = aggregates_of(self._declared, self._aggregates, has_nulls=self._events.has_nulls)
         self._try(other for one in others if not one.once for other in windows_of(one))
+        self._try(other for days in range(1, 8) for other in windows_of(replace(self._declared, lag=days * DAY)))
         for _ in range(_ROUNDS):
             if self._done():
                 return
             before = self._most()
             # Fewer rows than that are met by chance, and show no way.
-            leading = [one for one in self._leading(_BEAM) if self._count(one) >= FEWEST_ROWS]
+            leading = [one for one in self._leading(_BEAM) if self._counts[one] >= FEWEST_ROWS]
             for one in leading:
                 self._try(self._around(one))
             if self._most() == before:
@@ -177,15 +177,13 @@ class _Screening:
                 self._same[recipe] = matches(self._events, recipe, self._target)
             except pa.ArrowInvalid:  # a zone that this machine does not know
                 continue
-
-    def _count(self, recipe: Recipe) -> int:
-        return int(self._same[recipe].sum())
+            self._counts[recipe] = int(self._same[recipe].sum())
 
     def _leading(self, wanted: int) -> list[Recipe]:
-        return sorted(self._same, key=lambda one: (-self._count(one), complexity(one, self._declared)))[:wanted]
+        return sorted(self._same, key=lambda one: (-self._counts[one], complexity(one, self._declared)))[:wanted]
 
     def _most(self) -> int:
-        return max(map(self._count, self._same), default=0)
+        return max(self._counts.values(), default=0)
 
     def _done(self) -> bool:
         return self._most() >= _ENOUGH * len(self._target)
@@ -195,7 +193,7 @@ class _Screening:
         most = self._most()
         if most < min(FEWEST_ROWS, len(self._target)):
             return []
-        return [one for one in self._leading(_FINALISTS) if self._count(one) >= most - max(2, most // 10)]
+        return [one for one in self._leading(_FINALISTS) if self._counts[one] >= most - max(2, most // 10)]
 
     def outstanding(self, recipe: Recipe) -> bool:
         """Tell whether no other recipe gives values that this one does not, nearly as often as the other way round.
