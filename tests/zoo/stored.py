@@ -253,12 +253,12 @@ def redefined(repo: Repository, world: Snapshot, share: float, form: int) -> Ske
 
 
 def corrected(keep: bool) -> Steps:
-    """Compute rows again under their instants, when late flights have come; `keep` whether the source keeps what was there."""
+    """Compute rows again under their instants, when late files have come; `keep` whether the source keeps what was there."""
 
     def steps(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
         places, keys, ends = world.history(NIGHTS)
         right = world.flights.number("mean_delay", keys, ends)
-        early = world.flights.aggregate(*NUMBERS["mean_delay"], keys, ends - 10 * HOUR)
+        early = world.flights.without(*NUMBERS["mean_delay"], keys, ends)
         latest = ends == world.ends[places]
         differs = latest & ~np.isclose(right, early, rtol=1e-6, equal_nan=True)
         able = np.flatnonzero(differs)
@@ -412,8 +412,8 @@ PLANTS: dict[str, dict[str, tuple[Steps, list[Answer], Sequence[float]]]] = {
     "definition_not_landed": {
         "7 days, now 30": (redefined, [Answer("definition_not_landed"), window(30, 7)], SEVERITIES),
     },
-    "restated": {"late flights": (corrected(keep=True), [Answer("restated")], SEVERITIES)},
-    "frozen": {"late flights": (corrected(keep=False), [Answer("frozen")], SEVERITIES)},
+    "restated": {"late files": (corrected(keep=True), [Answer("restated")], SEVERITIES)},
+    "frozen": {"late files": (corrected(keep=False), [Answer("frozen")], SEVERITIES)},
     "stale": {"nights not materialized": (late_rows, [Answer("stale")], SEVERITIES)},
     "not_materialized": {"begun too late": (never_written, [Answer("not_materialized")], (0.005, 0.05, 0.5))},
     "orphan": {"deleted offline": (orphaned, [Answer("orphan")], (0.005, 0.05, 0.5))},
