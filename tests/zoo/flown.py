@@ -142,6 +142,19 @@ class Flights:
                 result += windows.total(values == code, first, after) > 0
         return result
 
+    def without(self, how: str, column: str, keys: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Give a mean or count over 30 days to which the files of three days were missing, those before the last one."""
+        windows, values = self.known(column)
+        spans = (self.inside(keys, ends, WINDOW, windows), self.inside(keys, ends - DAY, 3 * DAY, windows))
+        count, total = (
+            np.subtract(*(windows.total(of, *span) for span in spans)).astype(float)
+            for of in (np.ones_like(values), values)
+        )
+        if how == "count":
+            return count
+        assert how == "mean", how
+        return np.divide(total, count, out=np.full(len(keys), np.nan), where=count > 0)
+
     def last(self, column: str, keys: np.ndarray, ends: np.ndarray, back: int = 0) -> np.ndarray:
         """Give a column of the last flight up to each end, or of one some flights earlier; None where there is none."""
         first, after = self.inside(keys, ends, 400 * DAY)

@@ -222,6 +222,15 @@ def meaning(days: int) -> dict[str, str]:
     return {"skew.definition": json.dumps(declared)}
 
 
+RUN = 4 * HOUR
+"""How long after midnight the job runs that materializes: when the night's rows have been created."""
+
+
+def done(world: Snapshot) -> int:
+    """Give when the last night's rows were materialized."""
+    return world.now + RUN
+
+
 START = 22_600_000
 """Minutes since 1970 before all flights."""
 Steps = Callable[[Repository, Snapshot, float, int], SkewReport]
@@ -236,20 +245,20 @@ def redefined(repo: Repository, world: Snapshot, share: float, form: int) -> Ske
     repo.write(short.filter(pa.array(~new_night)), "rows_7d")
     repo.write(long, "rows_30d")
     repo.apply(NUMBER, "rows_7d", tags=meaning(7))
-    repo.materialize(START, world.now)
-    repo.validate(world.now)
+    repo.materialize(START, done(world))
+    repo.validate(done(world))
     repo.apply(NUMBER, "rows_30d", tags=meaning(30))
-    repo.materialize(START, world.now)
-    return repo.validate(world.now)
+    repo.materialize(START, done(world))
+    return repo.validate(done(world))
 
 
 def corrected(keep: bool) -> Steps:
-    """Compute rows again under their instants, when late flights have come; `keep` whether the source keeps what was there."""
+    """Compute rows again under their instants, when late files have come; `keep` whether the source keeps what was there."""
 
     def steps(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
         places, keys, ends = world.history(NIGHTS)
         right = world.flights.number("mean_delay", keys, ends)
-        early = world.flights.aggregate(*NUMBERS["mean_delay"], keys, ends - 10 * HOUR)
+        early = world.flights.without(*NUMBERS["mean_delay"], keys, ends)
         latest = ends == world.ends[places]
         differs = latest & ~np.isclose(right, early, rtol=1e-6, equal_nan=True)
         able = np.flatnonzero(differs)
@@ -259,13 +268,12 @@ def corrected(keep: bool) -> Steps:
         first = made(world, places, keys, ends, arrow(np.where(hit, early, right)), ends + 3 * HOUR)
         repo.write(first)
         repo.apply(NUMBER, tags=meaning(30) if form % 2 else None)
-        done = world.now + 4 * HOUR
-        repo.materialize(START, done)
-        created = np.where(hit, world.now + 2 * DAY, ends + 3 * HOUR)
+        repo.materialize(START, done(world))
+        created = np.where(hit, done(world) + 2 * DAY, ends + 3 * HOUR)
         again = made(world, places, keys, ends, arrow(right), created)
         repo.write(pa.concat_tables([first.filter(pa.array(hit)), again]) if keep else again)
-        repo.materialize(START, done)
-        return repo.validate(world.now + 3 * DAY)
+        repo.materialize(START, done(world))
+        return repo.validate(done(world) + 3 * DAY)
 
     return steps
 
@@ -277,9 +285,9 @@ def late_rows(repo: Repository, world: Snapshot, share: float, form: int) -> Ske
     rows = nights(world)
     repo.write(rows.filter(pa.array(~late[places] | (ends < world.ends[places]))))
     repo.apply(NUMBER, tags={"skew.max_lag": "12h"})
-    repo.materialize(START, world.now)
+    repo.materialize(START, done(world))
     repo.write(rows)
-    return repo.validate(world.now)
+    return repo.validate(done(world))
 
 
 def never_written(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
@@ -287,18 +295,18 @@ def never_written(repo: Repository, world: Snapshot, share: float, form: int) ->
     repo.write(nights(world))
     repo.apply(NUMBER)
     idle = np.sort(world.ends)[round(share * len(world)) - 1]
-    repo.materialize(int(idle) + 1, world.now)
-    return repo.validate(world.now)
+    repo.materialize(int(idle) + 1, done(world))
+    return repo.validate(done(world))
 
 
 def past_ttl(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
     """Give the view a ttl that its idle planes outlive: training sees null, serving the old value."""
-    ages = np.sort(world.now - world.ends)[::-1]
+    ages = np.sort(done(world) - world.ends)[::-1]
     ttl = int(ages[min(len(ages) - 1, round(share * len(world)))]) + HOUR
     repo.write(nights(world))
     repo.apply(NUMBER, ttl=timedelta(minutes=ttl))
-    repo.materialize(START, world.now)
-    return repo.validate(world.now)
+    repo.materialize(START, done(world))
+    return repo.validate(done(world))
 
 
 def expired_keys(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
@@ -309,13 +317,13 @@ def expired_keys(repo: Repository, world: Snapshot, share: float, form: int) -> 
     cut = int(np.sort(world.ends)[round(share * len(world)) - 1])
     repo.write(nights(world))
     repo.apply(NUMBER)
-    repo.materialize(START, cut)
+    repo.materialize(START, cut + RUN)
     if cut < world.now:
-        repo.materialize(cut, world.now)
+        repo.materialize(cut + RUN, done(world))
     with server().client() as client:
         for key in repo.redis_keys(planes(world).filter(pa.array(world.ends <= cut))):
             client.pexpireat(key, 1)
-    return repo.validate(max(world.now, cut + KEY_DAYS * DAY + HOUR))
+    return repo.validate(max(done(world), cut + RUN + KEY_DAYS * DAY + HOUR))
 
 
 def orphaned(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
@@ -323,10 +331,10 @@ def orphaned(repo: Repository, world: Snapshot, share: float, form: int) -> Skew
     rows = nights(world)
     repo.write(rows)
     repo.apply(NUMBER)
-    repo.materialize(START, world.now)
+    repo.materialize(START, done(world))
     gone = some(world, share, form)
     repo.write(rows.filter(pa.array(~gone[world.history(NIGHTS)[0]])))
-    return repo.validate(world.now, entities=world.entities)
+    return repo.validate(done(world), entities=world.entities)
 
 
 def new_field(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
@@ -336,11 +344,11 @@ def new_field(repo: Repository, world: Snapshot, share: float, form: int) -> Ske
     idle = some(world, share, form)
     repo.write(rows.filter(pa.array(idle[places] | (ends < world.ends[places]))))
     repo.apply({"beside": "Int64"})
-    repo.materialize(START, world.now)
+    repo.materialize(START, done(world))
     repo.write(rows)
     repo.apply(NUMBER)
-    repo.materialize(START, world.now)
-    return repo.validate(world.now)
+    repo.materialize(START, done(world))
+    return repo.validate(done(world))
 
 
 def typed(kind: str, message: str, make: Callable[[Any], Any]) -> Steps:
@@ -354,14 +362,14 @@ def typed(kind: str, message: str, make: Callable[[Any], Any]) -> Steps:
             rows = rows.set_column(rows.column_names.index("x"), "x", rows.column("x").cast(pa.int64()))
         repo.write(rows)
         repo.apply({"x": kind, "beside": "Int64"})
-        repo.materialize(START, world.now)
+        repo.materialize(START, done(world))
         places, _, ends = world.history(NIGHTS)
         hit = some(world, share, form)[places] & (ends == world.ends[places])
         repo.push(
             rows.filter(pa.array(hit)),
             {"x": lambda v: Value(**{message: make(v)}), "beside": lambda v: Value(int64_val=v)},
         )
-        return repo.validate(world.now)
+        return repo.validate(done(world))
 
     return steps
 
@@ -372,12 +380,12 @@ def moved_keys(rename: Callable[[Repository, Rows], list[bytes]]) -> Steps:
     def steps(repo: Repository, world: Snapshot, share: float, form: int) -> SkewReport:
         repo.write(nights(world))
         repo.apply(NUMBER)
-        repo.materialize(START, world.now)
+        repo.materialize(START, done(world))
         chosen = planes(world).filter(pa.array(some(world, share, form)))
         with server().client() as client:
             for before, after in zip(repo.redis_keys(chosen), rename(repo, chosen), strict=True):
                 client.rename(before, after)
-        return repo.validate(world.now)
+        return repo.validate(done(world))
 
     return steps
 
@@ -404,8 +412,8 @@ PLANTS: dict[str, dict[str, tuple[Steps, list[Answer], Sequence[float]]]] = {
     "definition_not_landed": {
         "7 days, now 30": (redefined, [Answer("definition_not_landed"), window(30, 7)], SEVERITIES),
     },
-    "restated": {"late flights": (corrected(keep=True), [Answer("restated")], SEVERITIES)},
-    "frozen": {"late flights": (corrected(keep=False), [Answer("frozen")], SEVERITIES)},
+    "restated": {"late files": (corrected(keep=True), [Answer("restated")], SEVERITIES)},
+    "frozen": {"late files": (corrected(keep=False), [Answer("frozen")], SEVERITIES)},
     "stale": {"nights not materialized": (late_rows, [Answer("stale")], SEVERITIES)},
     "not_materialized": {"begun too late": (never_written, [Answer("not_materialized")], (0.005, 0.05, 0.5))},
     "orphan": {"deleted offline": (orphaned, [Answer("orphan")], (0.005, 0.05, 0.5))},
@@ -415,15 +423,15 @@ PLANTS: dict[str, dict[str, tuple[Steps, list[Answer], Sequence[float]]]] = {
     },
     "null_fill": {"a new field": (new_field, [Answer("null_fill")], SEVERITIES)},
     "type": {
-        "text for a double": (typed("Float64", "string_val", str), [Answer("type")], SEVERITIES),
-        "a double for a count": (typed("Int64", "double_val", float), [Answer("type")], SEVERITIES),
+        "text for a double": (typed("Float64", "string_val", str), [Answer("type", {"declared": "Float64", "stored": "String"})], SEVERITIES),
+        "a double for a count": (typed("Int64", "double_val", float), [Answer("type", {"declared": "Int64", "stored": "Float64"})], SEVERITIES),
     },
     "key": {
-        "another project": (moved_keys(lambda repo, who: repo.redis_keys(who, project="legacy")), [Answer("key")], NEARLY_ALL),
-        "serialization 2": (moved_keys(lambda repo, who: repo.redis_keys(who, version=2)), [Answer("key")], NEARLY_ALL),
-        "text for a number": (moved_keys(spelled(["plane"], 2, lambda v: str(v).encode())), [Answer("key")], NEARLY_ALL),
-        "another width": (moved_keys(spelled(["plane"], 3, lambda v: struct.pack("<i", v))), [Answer("key")], NEARLY_ALL),
-        "join keys in another order": (moved_keys(spelled(["tailnum", "operator"], 2, str.encode)), [Answer("key")], NEARLY_ALL),
+        "another project": (moved_keys(lambda repo, who: repo.redis_keys(who, project="legacy")), [Answer("key", {"which": "project"})], NEARLY_ALL),
+        "serialization 2": (moved_keys(lambda repo, who: repo.redis_keys(who, version=2)), [Answer("key", {"which": "key serialization"})], NEARLY_ALL),
+        "text for a number": (moved_keys(spelled(["plane"], 2, lambda v: str(v).encode())), [Answer("key", {"which": "id type"})], NEARLY_ALL),
+        "another width": (moved_keys(spelled(["plane"], 3, lambda v: struct.pack("<i", v))), [Answer("key", {"which": "id type"})], NEARLY_ALL),
+        "join keys in another order": (moved_keys(spelled(["tailnum", "operator"], 2, str.encode)), [Answer("key", {"which": "join key order"})], NEARLY_ALL),
     },
 }  # fmt: skip
 """By cause code and variant: what is done to the stores, what is right to say, at which shares of the planes."""

@@ -379,12 +379,12 @@ def stale(name: str, back: int) -> Plant:
 
 
 def restated(name: str) -> Plant:
-    """Plant corrections offline of rows that online keeps as they were: the flights of the last day came late, the instant stayed."""
+    """Plant corrections offline of rows that online keeps as they were: files of three days came late, the instant stayed."""
 
     def plant(world: Snapshot, share: float, form: int) -> World:
         places, keys, ends = world.history(3)
         values = world.flights.number(name, keys, ends)
-        early = world.flights.aggregate(*NUMBERS[name], world.keys, world.ends - 10 * HOUR)
+        early = world.flights.without(*NUMBERS[name], world.keys, world.ends)
         right = world.flights.number(name, world.keys, world.ends)
         differs = ~np.isclose(early, right, rtol=1e-6, atol=1e-9, equal_nan=True)
         hit = differs if share == 1.0 else hits(world, share, differs, form)
@@ -562,7 +562,7 @@ PLANTS: dict[str, dict[str, tuple[Plant, Sequence[Answer], Sequence[float]]]] = 
         "two nights": (stale("flights", 2), [Answer("stale")], SEVERITIES),
     },
     "restated": {
-        "late flights": (restated("mean_delay"), [Answer("restated")], SEVERITIES),
+        "late files": (restated("mean_delay"), [Answer("restated")], SEVERITIES),
         "late counts": (restated("flights"), [Answer("restated")], SEVERITIES),
     },
     "not_materialized": {"no rows": (absent("online"), [Answer("not_materialized")], SEVERITIES)},
