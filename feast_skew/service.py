@@ -17,18 +17,21 @@ from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
+from feast_skew.diagnosis.base import Case
 from feast_skew.diagnosis.case import case_of
 from feast_skew.diagnosis.context import Context
 from feast_skew.diagnosis.declared import DeclaredEvents
 from feast_skew.diagnosis.earlier import EarlierValues
-from feast_skew.diagnosis.explain import explain
+from feast_skew.diagnosis.explain import Explained, explain
 from feast_skew.diagnosis.online_questions import OnlineQuestions
 from feast_skew.diagnosis.past_rows import PastRows
+from feast_skew.diagnosis.realigned import judged, realigned
 from feast_skew.engines.base import Engine, Wrong
 from feast_skew.errors import SkewError
 from feast_skew.judging.examples import worst_examples
 from feast_skew.judging.feature import Draft, draft_feature, failed_draft, settle_drafts
 from feast_skew.judging.findings import findings_of
+from feast_skew.judging.limits import Share
 from feast_skew.judging.sizing import MANY, count_features, describe_sample, large_sample, sizer, strictest_budget
 from feast_skew.judging.unaligned import Apart, Unaligned, judge_unaligned
 from feast_skew.measuring.drawing import Measured
@@ -281,13 +284,27 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize, gathered: _Run) ->
         failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
         movement = draft.unaligned.movement if draft.unaligned is not None else None
         case = case_of(measured, draft.feature, context, apart=draft.apart, failed=failed, movement=movement)
-        explained = explain(case)
+        explained = _by_events(job, draft, case, sample) or explain(case)
+        failed = draft.unaligned is not None and draft.unaligned.verdict is Verdict.FAIL
         draft.causes = explained.causes
         draft.reasons.extend(explained.broken)
         wrong.append(Wrong(draft.feature, case.positions, explained, failed))
     job.engine.keep(measured, wrong)
     gathered.findings += declared.findings if declared is not None else []
     return drafts
+
+
+def _by_events(job: Job, draft: Draft, case: Case, sample: SampleSize) -> Explained | None:
+    """Judge and explain unaligned rows by the declared events of the feature; None where these give nothing that fails."""
+    found = None if draft.unaligned is None else realigned(case)
+    if draft.unaligned is None or found is None:
+        return None
+    explained = explain(case, found.case)
+    checked = case.total(found.checked)
+    budget = draft.feature.limits.mismatch_budget
+    share = Share(case.total(found.wrong), checked, checked + sample.unread, budget)
+    draft.unaligned = judged(found, explained, share, draft.unaligned, job.settings.confidence)
+    return explained if draft.unaligned.verdict is Verdict.FAIL else None
 
 
 def _context(

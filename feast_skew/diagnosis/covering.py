@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import RULES, Case, load_rules
+from feast_skew.diagnosis.explain import REALIGNED
 from feast_skew.report import Cause
 
 
@@ -25,7 +26,8 @@ def covered_codes(case: Case, causes: Sequence[Cause]) -> NDArray[np.str_]:
         rule = RULES.get(cause.code)
         if rule is None:  # `unknown` itself
             continue
-        covered = None if rule.covers is None else rule.covers(case, cause)
+        told = None if cause.evidence.get(REALIGNED) else rule.covers
+        covered = None if told is None else told(case, cause)
         if covered is None:
             hidden = left & (case.wrong | case.pairs.mask(PairClass.UNALIGNED))
             codes[hidden] = ""

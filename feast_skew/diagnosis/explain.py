@@ -17,6 +17,9 @@ _PROVEN = 0.9
 _REMAINDER = 0.02
 _SMALLEST_SHARE = 0.005
 
+REALIGNED = "realigned"
+"""In the evidence: the cause is told from values that were computed from events, so not from rows alone."""
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -31,19 +34,22 @@ class Explained:
     broken: tuple[str, ...] = ()
 
 
-def explain(case: Case) -> Explained:
+def explain(case: Case, realigned: Case | None = None) -> Explained:
     """Give the causes of a feature's differences.
 
     What no rule explains is said as `unknown`, with its own share, unless a proven account of how the difference came
-    about covers it.
+    about covers it. `realigned` is the same case with its unaligned rows aligned by events: rules on what a value is look at that
+    one, rules on how it came there at what the stores hold.
     """
+    values = case if realigned is None else realigned
+    wrong = case.wrong | values.wrong
     found: list[Explanation] = []
     broken: list[str] = []
     for rule in load_rules():
-        explanation = _asked(rule, case, broken)
+        explanation = _asked(rule, values if rule.kind == "what" else case, broken)
         if explanation is not None and (explanation.beside or explanation.cause.share >= _SMALLEST_SHARE):
             found.append(explanation)
-    covered = np.zeros(len(case.wrong), dtype=bool)
+    covered = np.zeros(len(wrong), dtype=bool)
     for entry in found:
         if entry.cause.kind == "what" or entry.cause.confidence >= _PROVEN:
             covered |= entry.explained
@@ -52,11 +58,13 @@ def explain(case: Case) -> Explained:
         for entry in found
         if (cause := _reduced(case, entry, covered)).share >= _SMALLEST_SHARE or entry.beside
     ]
-    left = case.wrong & ~covered
-    if left.any() and case.total(left) > _REMAINDER * case.total(case.wrong):
-        kept.append((unknown_cause(case, left), left))
+    left = values.wrong & ~covered
+    if left.any() and case.total(left) > _REMAINDER * case.total(values.wrong):
+        kept.append((unknown_cause(values, left), left))
+    if realigned is not None:
+        kept = [(_by_events(cause), explained) for cause, explained in kept]
     kept.sort(key=lambda one: _rank(one[0]))
-    codes = np.where(case.wrong, "unknown", "").astype("<U32")
+    codes = np.where(wrong, "unknown", "").astype("<U32")
     for cause, explained in reversed(kept):
         codes[explained] = cause.code
     return Explained(tuple(cause for cause, _ in kept), codes, tuple(broken))
@@ -80,6 +88,11 @@ def _asked(rule: Rule, case: Case, broken: list[str]) -> Explanation | None:
 def broken_rule(rule: Rule, error: Exception) -> str:
     """Say that a rule broke."""
     return f"the rule for cause {rule.code} broke ({type(error).__name__}): please report it; that cause may be missing"
+
+
+def _by_events(cause: Cause) -> Cause:
+    """Say of a cause that what offline would hold at the online instants was computed from events."""
+    return replace(cause, evidence={**cause.evidence, REALIGNED: True}) if cause.kind == "what" else cause
 
 
 def _reduced(case: Case, entry: Explanation, covered: Mask) -> Cause:

@@ -14,6 +14,7 @@ from feast_skew.core.types import DeclaredType, Kind, floats, to_declared, unpac
 from feast_skew.replay.events import AGGREGATES, COUNTS
 
 _ORDERED = ("last", "min", "max")
+_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,23 @@ class Coded:
         valid = np.asarray(column.is_valid(), dtype=bool)
         found = pc.index_in(column.cast(self.known.type), value_set=self.known, skip_nulls=True)
         return np.asarray(pc.fill_null(found.cast(pa.float64()), -1.0)), valid
+
+    def to_feature(self, numbers: Floats, known: Mask, declared: DeclaredType) -> pa.Array:
+        """Give numbers as values of the feature, null where they are not known; what a type cannot hold is null, too."""
+        if self.known is not None and not declared.kind.is_number:
+            ranks = pa.array(np.where(known, numbers, 0).astype(np.int64), mask=~known)
+            return self.known.take(ranks).cast(declared.arrow)
+        held = known & np.isfinite(numbers)
+        if declared.kind is Kind.TIMESTAMP:
+            return pa.array(np.where(held, numbers, 0).astype(np.int64), mask=~held).cast(declared.arrow)
+        if declared.kind is Kind.INTEGER:
+            held &= np.abs(numbers) < _EXACT
+            return pa.array(np.round(np.where(held, numbers, 0)).astype(np.int64), mask=~held).cast(
+                declared.arrow, safe=False
+            )
+        if declared.kind is Kind.BOOLEAN:
+            return pa.array(numbers != 0, mask=~held)
+        return pa.array(np.where(held, numbers, 0.0), mask=~held).cast(declared.arrow, safe=False)
 
 
 def coded(values: pa.ChunkedArray | pa.Array | None, size: int, declared: DeclaredType) -> Coded:
