@@ -52,6 +52,7 @@ def _covers(case: Case, cause: Cause) -> Mask:
 
 
 @rule("precision", kind="what", parameters=1, covers=_covers)
+@np.errstate(all="ignore")  # narrower types are tried on numbers that they cannot hold
 def precision(case: Case) -> Explanation | None:
     """Claim pairs whose online value is, to the last bit, what a narrower type makes of the offline one.
 

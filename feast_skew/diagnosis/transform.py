@@ -74,6 +74,7 @@ def _covers(case: Case, cause: Cause) -> Mask | None:
 
 
 @rule("transform", kind="what", parameters=1, covers=_covers)
+@np.errstate(all="ignore")  # functions are tried on numbers that they are not made for
 def transform(case: Case) -> Explanation | None:
     """Claim pairs of which online is one function of offline: the function that explains the most, of equals the simplest."""
     if not case.feature.declared.kind.is_number:

@@ -70,6 +70,6 @@ def find_clip(case: Case) -> Clip | None:
 
 def _beyond(case: Case, limit: float, side: int, off: Floats) -> bool:
     """Tell whether (nearly) all of these offline numbers lie on one side of a limit that has some of the others beside it."""
-    _, every, _ = case.compared_numbers
-    beside = np.mean(every * side < limit * side)
+    positions, every, _ = case.compared_numbers
+    beside = case.total(positions[every * side < limit * side]) / case.total(positions)
     return bool(beside >= _LEAST_BESIDE and np.mean(off * side > limit * side) >= _NEARLY_ALL)

@@ -44,7 +44,7 @@ def line_through(x: Floats, y: Floats) -> Line | None:
 
     The line is found on one half of the pairs and has to hold for as large a share of the other one.
     """
-    if len(x) < 2 * FEWEST_ROWS or not (np.ptp(x) > 0 and np.ptp(y) > 0):
+    if len(x) < 2 * FEWEST_ROWS or x.min() == x.max() or y.min() == y.max():
         return None
     order = np.random.default_rng(0).permutation(len(x))
     half, rest = order[::2], order[1::2]
