@@ -82,6 +82,29 @@ def test_nothing_is_written(world: World) -> None:
     assert sorted(scan.entities.column("id").to_pylist()) == world.table.column("id").to_pylist()
 
 
+def test_rows_under_other_keys_and_types(world: World) -> None:
+    """Serving asks by texts, and the rows are under numbers; what is nowhere is looked for all over, and nothing is written."""
+    from dataclasses import replace
+
+    import pyarrow as pa
+
+    from feast_skew.core.keys import JoinKey, KeySet
+    from feast_skew.core.types import key_type
+
+    before = [dirty(server) for server in world.deployment.servers]
+    view, reader = world.repo.view_plan(fleet.VIEW), fleet.reader(world.repo)
+    by_text = replace(view, keys=KeySet((JoinKey("id", key_type("String")),)))
+    ids = world.table.column("id").to_pylist()[:100]
+    found = reader.find_elsewhere(by_text, pa.table({"id": [str(one) for one in ids]}))
+    assert [(one.what, one.found, one.held) for one in found] == [("id type", "Int64", 100)]
+    moments = world.table.column("event_timestamp").cast("int64").to_numpy()[:100]
+    assert found[0].instants.tolist() == (moments * 1000).tolist()
+    assert reader.find_elsewhere(view, pa.table({"id": [-2 * one - 1 for one in ids]})) == []
+    stored = {f.name: reader.stored_values(view, f, pa.table({"id": ids})) for f in view.features}
+    assert all(set(one.names) == {one.declared, ""} for one in stored.values() if one is not None)
+    assert [dirty(server) for server in world.deployment.servers] == before
+
+
 def dirty(server: Any) -> tuple[int, int]:
     """Tell what writes have left in a server: how many keys, and how many changes since it started."""
     return server.ask("DBSIZE"), server.ask("INFO", "persistence")["rdb_changes_since_last_save"]
