@@ -15,6 +15,11 @@ FARTHEST = 14 * HOUR
 WINDOWS: tuple[int, ...] = tuple(
     sorted({hours * HOUR for hours in (1, 2, 3, 4, 6, 8, 12, 18)} | {days * DAY for days in (*range(1, 183), 365)})
 )
+USUAL = frozenset(
+    (None, *(hours * HOUR for hours in (1, 6, 12)), *(days * DAY for days in (1, 3, 7, 14, 28, 30, 60, 90, 180, 365)))
+)
+"""Windows that people choose: of several that give the same values one of these is taken."""
+
 ZONES = (
     "America/New_York",
     "America/Chicago",
@@ -102,7 +107,7 @@ def _zones_of(recipe: Recipe, *, on_days: bool) -> Iterator[Recipe]:
 def complexity(recipe: Recipe, declared: Recipe) -> tuple[float, ...]:
     """Rank a recipe by how far it is from the declared one: parts changed first, then by how much.
 
-    Of zones of days a fixed one comes before a named one, and the nearer one first.
+    Of zones of days a fixed one comes before a named one, whole hours before others, and the nearer one first; of windows the usual ones.
     """
     changed = sum(
         (
@@ -120,7 +125,10 @@ def complexity(recipe: Recipe, declared: Recipe) -> tuple[float, ...]:
     return (
         changed,
         isinstance(recipe.window, str),
+        recipe.window not in USUAL,
         bool(recipe.zone),
+        recipe.offset % HOUR != 0,
+        recipe.offset % (HOUR // 2) != 0,
         abs(recipe.offset - declared.offset),
         recipe.lag,
         _distance(recipe.window, declared.window),
