@@ -15,7 +15,7 @@ install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytec
 beside = $(BIN)/python -m uv pip install --python $(VENV)-bench/bin/python --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark test slow bench bench-redis bench-spark coverage lint format types docs check lock clean
+.PHONY: help demo demo-spark test slow bench bench-redis bench-spark coverage zoo lint format types docs check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ bench-spark: $(VENV)/.dev  ## the engine on Spark beside that of one process; WR
 
 coverage: $(VENV)/.dev  ## whether tests and bounds keep their promises, by simulation
 	@$(BIN)/python benchmarks/coverage.py --write
+
+zoo: $(VENV)/.dev  ## which causes are found and named, on real flights; WRITE=--write puts the tables into docs/zoo.md
+	@$(BIN)/python benchmarks/zoo.py $(WRITE)
 
 lint: $(VENV)/.dev  ## style, and whether the code is formatted
 	@$(BIN)/ruff check .

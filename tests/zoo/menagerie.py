@@ -9,8 +9,8 @@ from typing import Any
 
 from feast_skew import compare
 from feast_skew.report import Verdict
-from zoo import apart, clean, judged, mixtures, peers, ruleless, stored, tabled
-from zoo.cases import Case
+from zoo import apart, clean, clean_stores, judged, mixtures, peers, ruleless, stored, tabled
+from zoo.cases import Case, Ran
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,14 @@ def jobs(seeds: Sequence[int], runs: int) -> Iterator[Job]:
     for case in cases(seeds):
         yield Job(case.name, lambda case=case: judged.judge(case).to_dict())
     for calm in clean.cases(runs):
-        yield Job(f"clean/{calm.name}", lambda calm=calm: judge_clean(calm))
+        yield Job(f"clean/{calm.name}", lambda calm=calm: judge_clean(calm.name, calm_run(calm)))
+    for name, mix, streamed, seed in clean_stores.runs(runs // 6):
+        yield Job(
+            f"clean/{name}",
+            lambda name=name, mix=mix, streamed=streamed, seed=seed: judge_clean(
+                name, clean_stores.run(mix, streamed, seed)
+            ),
+        )
 
 
 def cases(seeds: Sequence[int]) -> Iterator[Case]:
@@ -38,18 +45,23 @@ def cases(seeds: Sequence[int]) -> Iterator[Case]:
     yield from ruleless.cases(seeds)
 
 
-def judge_clean(calm: clean.Clean) -> dict[str, Any]:
-    """Judge a run in which nothing is wrong; the peers alarm when they do for any of its features."""
+def calm_run(calm: clean.Clean) -> Ran:
+    """Compare the tables of a run in which nothing is wrong."""
     world = calm.make()
     begin = time.perf_counter()
     report = compare(world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population)
-    seconds = time.perf_counter() - begin
-    found = [peers.judge(world, feature.feature) for feature in report.features]
+    return Ran(report, time.perf_counter() - begin, world)
+
+
+def judge_clean(name: str, ran: Ran) -> dict[str, Any]:
+    """Judge a run in which nothing is wrong; the peers alarm when they do for any of its features."""
+    report = ran.report
+    found = [peers.judge(ran.world, feature.feature) for feature in report.features]
     return {
         "group": "clean",
-        "variant": calm.name,
-        "form": calm.name.split("/")[0],
-        "seconds": seconds,
+        "variant": name,
+        "form": name.split("/")[0],
+        "seconds": ran.seconds,
         "alarm": report.verdict in (Verdict.FAIL, Verdict.ERROR),
         "verdict": report.verdict.value,
         "psi": any(one.psi for one in found),

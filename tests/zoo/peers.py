@@ -47,7 +47,7 @@ def _latest(table: pa.Table, keys: Sequence[str]) -> pa.Table:
         numbered = numbered.take(pc.sort_indices(numbered, sort_keys=order))
     numbered = numbered.append_column("__rank", pa.array(np.arange(numbered.num_rows)))
     last = numbered.group_by(list(keys)).aggregate([("__rank", "max")])
-    return numbered.take(pc.sort_indices(last["__rank_max"]).take(pa.array([], pa.int64())) if not last.num_rows else last["__rank_max"])
+    return numbered.take(last["__rank_max"])
 
 
 def _unequal(offline: pa.Table, online: pa.Table, keys: Sequence[str], feature: str) -> float:
@@ -67,7 +67,7 @@ def _equal(one: Any, other: Any) -> bool:
 def _numbers(column: pa.Array) -> np.ndarray | None:
     kind = column.type
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.int64())
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return None
     values = column.cast(pa.float64(), safe=False).drop_null().to_numpy()
@@ -75,6 +75,8 @@ def _numbers(column: pa.Array) -> np.ndarray | None:
 
 
 def _psi(left: pa.Array, right: pa.Array) -> float:
+    if pa.types.is_nested(left.type):  # nobody bins lists
+        return 0.0
     one, two = _numbers(left), _numbers(right)
     if one is None or two is None:
         names = [pa.array([str(value) for value in side.to_pylist()]) for side in (left, right)]

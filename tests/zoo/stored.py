@@ -95,9 +95,9 @@ class Repository:
             Entity(name=f"{key}_entity", join_keys=[key], value_type=getattr(types, kind).to_value_type())
             for key, kind in self.keys.items()
         ]
-        schema = [Field(name=key, dtype=getattr(types, kind)) for key, kind in self.keys.items()]
+        schema = [Field(name=key, dtype=feast_type(kind)) for key, kind in self.keys.items()]
         schema += [
-            Field(name=name, dtype=getattr(types, kind), tags=dict(tags or {}) if name == "x" else {})
+            Field(name=name, dtype=feast_type(kind), tags=dict(tags or {}) if name == "x" else {})
             for name, kind in features.items()
         ]
         view.setdefault("ttl", timedelta(0))
@@ -154,6 +154,14 @@ class Repository:
         shutil.rmtree(self.directory, ignore_errors=True)
         with server().client() as client:
             client.flushall()
+
+
+def feast_type(name: str) -> Any:
+    """Give Feast's type of a name such as `Int64` or `Array(String)`."""
+    from feast import types
+
+    outer, _, inner = name.partition("(")
+    return getattr(types, outer)(feast_type(inner[:-1])) if inner else getattr(types, outer)
 
 
 def _entity_key(keys: Mapping[str, str], row: Mapping[str, Any]) -> Any:

@@ -571,8 +571,23 @@ PLANTS: dict[str, dict[str, tuple[Plant, Sequence[Answer], Sequence[float]]]] = 
 """By cause code and variant: how it is planted, what is right to say, at which shares of the entities."""
 
 
+UNPROVEN: dict[str, Plant] = {
+    "30 days, 7 online": rolled(("mean", 30), ("mean", 7), declared=False),
+    "7 days, 30 online": rolled(("mean", 7), ("mean", 30), declared=False),
+    "90 days, 30 online, sums": rolled(("sum", 90), ("sum", 30), declared=False),
+}
+"""Windows of features whose events nobody declared: what shows is a signature, no proof."""
+
+
 def cases(seeds: Sequence[int]) -> Iterator[Case]:
     """Yield every case of two tables that share their instants."""
+    for variant, plant in UNPROVEN.items():
+        for share in SEVERITIES:
+            for seed in seeds:
+                yield Case(
+                    "window", variant, "no events", percent(share), seed, (Answer("window"),),
+                    lambda plant=plant, share=share, seed=seed: plant(snapshot(seed), share, seed), provable=False,
+                )  # fmt: skip
     for code, variants in PLANTS.items():
         for variant, (plant, answers, severities) in variants.items():
             for share in severities:
