@@ -64,7 +64,9 @@ def line_through(x: Floats, y: Floats) -> Line | None:
     if by_chance(x, y, int(np.count_nonzero(fits))) or not _clear(x[fits], y[fits], *found):
         return None
     slope, intercept = _refined(x[fits], y[fits], *found)
-    return Line(slope, intercept, on_line(x, y, slope, intercept))
+    refined = on_line(x, y, slope, intercept)
+    # At the ends of floating point the second fit may be lost to overflow.
+    return Line(slope, intercept, refined) if refined.sum() >= fits.sum() else Line(*found, fits)
 
 
 def _clear(x: Floats, y: Floats, slope: float, intercept: float) -> bool:
