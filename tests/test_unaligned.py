@@ -145,7 +145,7 @@ def turned(rows: pd.DataFrame) -> pd.DataFrame:
         (scaled, "scale", "factor", 60.0),
         (shifted, "offset", "offset", 30.0),
         (summed, None, "", 0.0),
-        (turned, "sign", "share", 1.0),
+        (turned, "sign", "exact", False),
     ],
 )
 @pytest.mark.parametrize("day", ["2013-03-08", "2013-07-09", "2013-12-31"])

@@ -78,15 +78,14 @@ def scale(case: Case) -> Explanation | None:
         return None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         ratio = on / off
-    sane = np.isfinite(ratio) & (ratio > 0)
+    # Where only the last digits differ there is no unit, but a narrower type on the way.
+    sane = np.isfinite(ratio) & (ratio > 0) & (np.abs(ratio - 1.0) > _ROUNDING)
     ordered = np.sort(np.log(ratio[sane]))
     peak = outstanding(ordered, _WIDTH)
     if peak is None:
         return None
     with np.errstate(over="ignore"):
         factor = snapped(float(np.exp(np.median(ordered[slice(*peak)]))))
-    if abs(factor - 1.0) <= _ROUNDING:
-        return None  # the last digits differ: no unit, but a narrower type on the way
     fits = _fits(off, on, factor)
     count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:

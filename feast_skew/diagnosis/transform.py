@@ -210,7 +210,8 @@ def _beyond_chance(function: Function, off: Floats, on: Floats, hit: Mask) -> bo
     _, once = np.unique(np.rint(digits * _ALIKE) + power * 4 * _ALIKE, return_index=True)
     off, on = off[once], on[once]
     count = np.count_nonzero(fits(function, off, on, telling=True))
-    chance = max(np.count_nonzero(fits(function, off, np.roll(on, by), telling=True)) for by in (1, 7, len(on) // 2))
+    random = np.random.default_rng(0)
+    chance = max(np.count_nonzero(fits(function, off, random.permutation(on), telling=True)) for _ in range(3))
     return bool(count >= max(FEWEST_VALUES, _TIMES_CHANCE * chance))
 
 

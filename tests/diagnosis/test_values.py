@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from feast_skew import compare
-from feast_skew.diagnosis.timezone import is_zone_offset, zone_text
+from feast_skew.diagnosis.timezone import _seconds, is_zone_offset, zone_text
 from feast_skew.report import Cause, FeatureResult, Verdict
 
 SIZE = 10_000
@@ -314,6 +314,11 @@ def test_what_is_no_time_zone() -> None:
         assert [cause.code for cause in result(*map(instants, pair)).causes] == ["unknown"]
 
 
+def test_moments_that_are_held_with_their_zone() -> None:
+    texts = pa.array(["2024-01-01T12:00:00Z[Europe/Zurich]", None, "noon", "1969-12-31T23:00:00Z[UTC]"])
+    np.testing.assert_array_equal(_seconds(texts), [1704110400.0, np.nan, np.nan, -3600.0])
+
+
 def test_offsets_of_zones_as_text() -> None:
     assert [zone_text(s) for s in (0, 3600, -18000, 20700, -900)] == [
         "UTC",
@@ -330,6 +335,31 @@ def test_offsets_of_zones_as_text() -> None:
         False,
         False,
     ]
+
+
+MIXED: Mapping[str, Change] = {
+    "scale": lambda x: x * 60,
+    "offset": lambda x: x + 3.5,
+    "transform": lambda x: 1.8 * x + 32.0,
+    "precision": single,
+    "sign": np.negative,
+    "default_fill": lambda x: np.full(len(x), -1.0),
+    "unknown": lambda x: np.random.default_rng(9).permutation(x),
+}
+
+
+@pytest.mark.parametrize("other", MIXED)
+@pytest.mark.parametrize("code", ["sign", "transform", "precision"])
+def test_two_causes_share_a_feature(code: str, other: str) -> None:
+    """Each for a twentieth of the entities: both are named with their shares, and nothing else."""
+    if code == other:
+        return
+    random = np.random.default_rng(3)
+    values, part = signed(random), random.random(SIZE)
+    online = np.select([part < 0.05, part < 0.1], [MIXED[code](values), MIXED[other](values)], values)
+    found = {cause.code: cause.share for cause in result(values, online).causes}
+    assert set(found) == {code, other}
+    assert found[code] == pytest.approx(np.mean(part < 0.05) / np.mean(part < 0.1), abs=0.02)
 
 
 @pytest.mark.parametrize("code", ["sign", "transform", "precision", "constant"])
@@ -349,7 +379,7 @@ def test_odd_values_are_borne() -> None:
     ends = np.array([np.inf, -np.inf, 1.7e308, -1.7e308, 5e-324, 0.0, -0.0, 1.0])
     random = np.random.default_rng(0)
     for size in (0, 1, 7, 400):
-        for seed in range(3):
+        for _ in range(3):
             off, on = random.choice(ends, (2, size)), random.choice(ends, (2, size))
             for pair in zip((*off, off[0]), (*on, random.permutation(off[0])), strict=True):
                 columns = [pa.array(one, mask=random.random(size) < 0.1) for one in pair]

@@ -77,6 +77,8 @@ def curves(case: Case, off: Floats, on: Floats) -> Iterator[Fitted]:
             break
         hit = left & on_line(off, on, line.slope, line.intercept)
         count = np.count_nonzero(hit)
+        if not count:
+            break
         simple = max(simple, int(count))
         shift = float(np.median(on[hit] - off[hit]))
         plain = [np.count_nonzero(hit & on_line(off, on, *one)) for one in ((line.slope, 0.0), (1.0, shift))]

@@ -64,7 +64,9 @@ def line_through(x: Floats, y: Floats) -> Line | None:
     if by_chance(x, y, int(np.count_nonzero(fits))) or not _clear(x[fits], y[fits], *found):
         return None
     slope, intercept = _refined(x[fits], y[fits], *found)
-    return Line(slope, intercept, on_line(x, y, slope, intercept))
+    refined = on_line(x, y, slope, intercept)
+    # At the ends of floating point the second fit may be lost to overflow.
+    return Line(slope, intercept, refined) if refined.sum() >= fits.sum() else Line(*found, fits)
 
 
 def _clear(x: Floats, y: Floats, slope: float, intercept: float) -> bool:
@@ -92,7 +94,7 @@ def _consensus(x: Floats, y: Floats) -> tuple[float, float] | None:
     for sign in (1.0, -1.0):
         usable = slopes * sign
         ordered = np.sort(np.log(usable[np.isfinite(usable) & (usable > 0)]))
-        peak = outstanding(ordered, _WIDTH)
+        peak = _peak(ordered)
         if peak is not None and (best is None or peak[1] - peak[0] > best[0]):
             best = peak[1] - peak[0], sign * float(np.exp(np.median(ordered[slice(*peak)])))
     if best is None or best[0] < _FEWEST_AGREEING:
@@ -104,6 +106,23 @@ def _consensus(x: Floats, y: Floats) -> tuple[float, float] | None:
     ordered = np.sort(left[np.isfinite(left)])
     peak = outstanding(ordered, 2 * room)
     return None if peak is None else (slope, float(np.median(ordered[slice(*peak)])))
+
+
+def _peak(ordered: Floats) -> tuple[int, int] | None:
+    """Give the range of the commonest of sorted numbers, as `outstanding` does, but that one other may be as common.
+
+    That one is of another line, which other points lie on.
+    """
+    if not len(ordered):
+        return None
+    counts = np.searchsorted(ordered, ordered + _WIDTH, side="right") - np.arange(len(ordered))
+    start = int(np.argmax(counts))
+    peak = start, start + int(counts[start])
+    if outstanding(ordered, _WIDTH) == peak:
+        return peak
+    rest = np.delete(ordered, np.s_[slice(*peak)])
+    other = outstanding(rest, _WIDTH)
+    return None if other is None or counts[start] < other[1] - other[0] else peak
 
 
 def _refined(x: Floats, y: Floats, slope: float, intercept: float) -> tuple[float, float]:
