@@ -25,9 +25,11 @@ _LEAST_SHARE = 0.05
 _TIMES_CHANCE = 3.0
 _NEARLY_ALL = 0.95
 _BESIDE = 0.2
+_MOST_BESIDE = 8
 _FEWEST_CHECKED = 10
 _VARIED = 0.3
 _RELATED = 0.3
+_RARELY = 0.1
 _SEED = 0
 
 
@@ -113,11 +115,8 @@ def _together(case: Case, own: _Sides) -> _Sides | None:
     """Give the hashes of this feature and those that are wrong for the same entities; None without any."""
     prints = case.context.fingerprints
     wrong = own.wrong
-    names = [
-        name
-        for name, pairs in prints.pairs.items()
-        if name not in own.features and np.count_nonzero(pairs.wrong[wrong]) >= _BESIDE * len(wrong)
-    ]
+    beside = prints.wrong_beside(own.features[0], wrong)[:_MOST_BESIDE]
+    names = [name for name, count in beside if count >= _BESIDE * len(wrong)]
     if not names:
         return None
     offline, online = mix(own.offline), mix(own.online)
@@ -140,6 +139,8 @@ def _by_keys(case: Case, maps: EntityMaps, own: _Sides) -> Borrowed | None:
     if found is None or (found.proof < 2 * LEAST_EVIDENCE and not _plain(found)):
         return None
     hits = found.hits.copy()
+    if found.pattern == "key_part" and found.expected <= _RARELY:
+        hits |= _alone(maps, own, found.keys)
     checked = int(np.count_nonzero(hits))
     drawn = case.context.whole or found.pattern not in ("id", "key_order")
     if not drawn and found.share >= _NEARLY_ALL and np.count_nonzero(found.known) >= _FEWEST_CHECKED:
@@ -224,6 +225,15 @@ def _parts(maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
         others = [_of_groups(groups, own, values) for values in (own.online[shuffled], own.offline[own.wrong])]
         expected = (max(map(np.count_nonzero, others)) + 0.5) / (len(known) + 1)
         yield _Try(hits, known, float(expected), "key_part", keys=names, chosen=chosen)
+
+
+def _alone(maps: EntityMaps, own: _Sides, names: tuple[str, ...]) -> Mask:
+    """Tell which wrong entities are the only such ones with their part of the key, and have the offline value of one with the same."""
+    groups = maps.parts[names]
+    sizes = np.bincount(groups[own.wrong], minlength=int(groups.max(initial=0)) + 1)
+    there = np.isin(mix(own.online[own.wrong] ^ mix(groups[own.wrong])), mix(own.offline ^ mix(groups)))
+    found: Mask = there & (sizes[groups[own.wrong]] == 1)
+    return found
 
 
 def _of_groups(groups: np.ndarray, own: _Sides, values: Hashes) -> Mask:
