@@ -103,19 +103,20 @@ def test_a_feature_that_is_alike_is_not_the_other_one(name: str) -> None:
             assert "swapped_feature" not in codes(found["a"]), (seed, share, found["a"].causes)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize("share", SEVERITIES)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shift", [1, -1, 12])
+@pytest.mark.parametrize(
+    ("kind", "shift"),
+    # Values that many have show no shift but a near one.
+    [*((kind, 1) for kind in KINDS), *((kind, -1) for kind in KINDS), ("amounts", 12), ("names", 12), ("moments", -40)],
+)
 def test_the_next_entity(kind: str, share: float, seed: int, shift: int) -> None:
     random = np.random.default_rng(seed)
     values = KINDS[kind](random)
     places = random.permutation(SIZE)  # tables are in no order
     which = hit(random, share, SIZE)
-    which[[*range(12), *range(SIZE - 12, SIZE)]] = False
+    which[[*range(40), *range(SIZE - 40, SIZE)]] = False
     online = np.where(which, np.roll(values, -shift), values)
-    if kind in ("counts", "ports") and abs(shift) > 3:
-        pytest.skip("values that many have show no shift but a near one")
     found = results({"id": places}, {"x": values[places]}, {"x": online[places]})["x"]
     cause = only(found, "wrong_entity")
     assert (cause.evidence["pattern"], cause.evidence["shift"]) == ("shift", shift)
@@ -148,6 +149,7 @@ def test_a_part_of_the_key(part: str, share: float) -> None:
         cause = found.causes[0]
         assert (cause.code, cause.evidence["pattern"], cause.evidence["keys"]) == ("wrong_entity", "key_part", [part])
         assert cause.share >= 0.99
+        assert "one and the same for all" in cause.detail
 
 
 @pytest.mark.parametrize("share", SEVERITIES)
@@ -204,8 +206,7 @@ def test_values_that_others_have_by_chance(name: str) -> None:
                 assert "wrong_entity" not in codes(found), (seed, share, list(keys), found.causes)
 
 
-@pytest.mark.parametrize("kind", ["amounts", "ports", "names"])
-def test_two_hundred_features_take_seconds(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_hundred_features_take_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of diagnosis, when every feature has another one's values, in the time of this process alone."""
     spent = []
 
@@ -217,9 +218,9 @@ def test_two_hundred_features_take_seconds(kind: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(service, "explain", timed)
     random = np.random.default_rng(0)
-    offline = {f"f{i}": KINDS[kind](random)[:3_000] for i in range(200)}
+    offline = {f"f{i}": amounts(random)[:3_000] for i in range(200)}
     online = {f"f{i}": offline[f"f{i ^ 1}"] for i in range(200)}
     found = results({"id": np.arange(3_000)}, offline, online)
     assert all(result.causes[0].evidence["feature"] == f"f{int(name[1:]) ^ 1}" for name, result in found.items())
     assert len(spent) == 200
-    assert sum(spent) < 20  # 2 to 5 s here; a comparison of all pairs of columns takes minutes
+    assert sum(spent) < 10  # about two; with all pairs of columns held against each other half a minute
