@@ -25,6 +25,7 @@ _LEAST_SHARE = 0.05
 _TIMES_CHANCE = 3.0
 _NEARLY_ALL = 0.95
 _BESIDE = 0.2
+_MOST_BESIDE = 8
 _FEWEST_CHECKED = 10
 _VARIED = 0.3
 _RELATED = 0.3
@@ -36,7 +37,7 @@ class Borrowed:
     """Entities that have another one's value, as a mask over the case, and how that one is found.
 
     `pattern` is `shift`, `id`, `key_order`, `key_part` or `none`; `shift` counts places or ids, `keys` are the names in the other
-    order or the part of the key. `checked` of the entities were looked up; of the others the other entity was not drawn. `features`
+    order or the part of the key, and `same` tells that all with the same part have one value. `checked` of the entities were looked up; of the others the other entity was not drawn. `features`
     are those by whose values together it was found.
     """
 
@@ -48,6 +49,7 @@ class Borrowed:
     shift: int | None = None
     keys: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    same: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class _Sides:
 class _Try:
     """A way to another entity: the wrong values that are found there, of those for which there is one, and the share by chance.
 
-    `chosen` of the wrong values had to be looked at to find the way, and prove nothing.
+    `chosen` of the wrong values had to be looked at to find the way, and prove nothing. `same` tells of a part of the key that all
+    with the same one have one value.
     """
 
     hits: Mask
@@ -74,6 +77,7 @@ class _Try:
     shift: int | None = None
     keys: tuple[str, ...] = ()
     chosen: int = 0
+    same: bool = False
 
     @property
     def share(self) -> float:
@@ -113,11 +117,8 @@ def _together(case: Case, own: _Sides) -> _Sides | None:
     """Give the hashes of this feature and those that are wrong for the same entities; None without any."""
     prints = case.context.fingerprints
     wrong = own.wrong
-    names = [
-        name
-        for name, pairs in prints.pairs.items()
-        if name not in own.features and np.count_nonzero(pairs.wrong[wrong]) >= _BESIDE * len(wrong)
-    ]
+    beside = prints.wrong_beside(own.features[0], wrong)[:_MOST_BESIDE]
+    names = [name for name, count in beside if count >= _BESIDE * len(wrong)]
     if not names:
         return None
     offline, online = mix(own.offline), mix(own.online)
@@ -146,7 +147,15 @@ def _by_keys(case: Case, maps: EntityMaps, own: _Sides) -> Borrowed | None:
         hits |= ~found.known
     confidence = 0.99 if len(np.unique(own.online[own.wrong[hits]])) >= FEWEST_ROWS else 0.9
     return Borrowed(
-        _mask(case, own.wrong[hits]), found.pattern, checked, confidence, 1, found.shift, found.keys, own.features
+        _mask(case, own.wrong[hits]),
+        found.pattern,
+        checked,
+        confidence,
+        1,
+        found.shift,
+        found.keys,
+        own.features,
+        found.same,
     )
 
 
@@ -209,24 +218,43 @@ def _rare(own: _Sides) -> tuple[Positions, Positions]:
 
 
 def _parts(maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
-    """Give the parts of the key by which everybody with the same ones has one value, that of an entity among them.
+    """Give the parts of the key by which an entity has the value of one with the same part, or all of these have one value.
 
-    The first wrong entity of each group shows the value. By chance entities agree as those of other groups would, and as they do
-    offline: values that go with the part of the key anyway are no proof.
+    The first says enough where values are rare, the second also where many have them: then the first wrong entity of each group
+    shows the value. By chance entities find it as those of other groups would, and as they do offline: values that go with the part
+    of the key anyway are no proof.
     """
-    shuffled = np.random.default_rng(_SEED).permutation(own.wrong)
+    shuffled = own.online[np.random.default_rng(_SEED).permutation(own.wrong)]
+    online, offline = own.online[own.wrong], own.offline[own.wrong]
     known = np.ones(len(own.wrong), dtype=bool)
     for names, groups in maps.parts.items():
-        chosen = len(np.unique(groups[own.wrong]))
-        hits = _of_groups(groups, own, own.online[own.wrong])
-        if len(known) - chosen < FEWEST_ROWS or len(np.unique(own.online[own.wrong[hits]])) < FEWEST_VALUES:
-            continue
-        others = [_of_groups(groups, own, values) for values in (own.online[shuffled], own.offline[own.wrong])]
-        expected = (max(map(np.count_nonzero, others)) + 0.5) / (len(known) + 1)
-        yield _Try(hits, known, float(expected), "key_part", keys=names, chosen=chosen)
+        group = groups[own.wrong]
+        chosen = len(np.unique(group))
+        for found, first in ((_in_group, 0), (_of_group, chosen)):
+            hits = found(groups, own, online)
+            if len(known) - first < FEWEST_ROWS or len(np.unique(online[hits])) < FEWEST_VALUES:
+                continue
+            others = [found(groups, own, values) for values in (shuffled, offline)]
+            expected = (max(map(np.count_nonzero, others)) + 0.5) / (len(known) + 1)
+            same = _one_each(group[hits], online[hits])
+            yield _Try(hits, known, float(expected), "key_part", keys=names, chosen=first, same=same)
 
 
-def _of_groups(groups: np.ndarray, own: _Sides, values: Hashes) -> Mask:
+def _one_each(group: np.ndarray, values: Hashes) -> bool:
+    """Tell whether all of each group have one value."""
+    return len(np.unique(mix(values) ^ mix(group, seed=1))) == len(np.unique(group)) < len(group)
+
+
+def _in_group(groups: np.ndarray, own: _Sides, values: Hashes) -> Mask:
+    """Tell which of some values of the wrong entities another entity of their group has offline."""
+    known, counts = np.unique(mix(own.offline) ^ mix(groups, seed=1), return_counts=True)
+    wanted = mix(values) ^ mix(groups[own.wrong], seed=1)
+    there = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    found: Mask = (known[there] == wanted) & (counts[there] > (values == own.offline[own.wrong]))
+    return found
+
+
+def _of_group(groups: np.ndarray, own: _Sides, values: Hashes) -> Mask:
     """Tell which of some values of the wrong entities are the most frequent of their group, and offline that of one in it."""
     both = np.unique(np.concatenate([values, own.offline]), return_inverse=True)[1].reshape(-1)
     width = int(both.max(initial=0)) + 1
@@ -286,5 +314,5 @@ def _related(case: Case, own: _Sides, hits: Mask) -> bool:
     if np.count_nonzero(known) < FEWEST_ROWS:
         return False
     ranks = [np.argsort(np.argsort(side[known])).astype(np.float64) for side in (off, on)]
-    correlation = float(np.corrcoef(*ranks)[0, 1])
+    correlation = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     return abs(correlation) > max(_RELATED, _TIMES_CHANCE / np.sqrt(len(ranks[0])))

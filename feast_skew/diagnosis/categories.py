@@ -24,7 +24,8 @@ _TIMES_CHANCE = 1.5
 _EVIDENCE = 2 * LEAST_EVIDENCE
 _WHOLE = 0.98
 _NEARLY_ALL = 0.95
-_ALIKE = 0.4
+_ALIKE = 0.6
+_TOGETHER = 0.8
 _SEED = 0
 
 FEWEST_ENTRIES = 3
@@ -161,6 +162,5 @@ def is_formula(offline: np.ndarray, online: np.ndarray) -> bool:
         return True
     with np.errstate(divide="ignore", invalid="ignore"):
         constants = (y - x, np.where(x == 0, np.nan, y / x))
-    return any(
-        np.unique(one[np.isfinite(one)], return_counts=True)[1].max(initial=0) >= _ALIKE * len(x) for one in constants
-    )
+    alike = [np.unique(one[np.isfinite(one)], return_counts=True)[1].max(initial=0) / len(x) for one in constants]
+    return max(alike) >= _ALIKE or sum(alike) >= _TOGETHER

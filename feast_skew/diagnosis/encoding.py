@@ -23,7 +23,7 @@ from feast_skew.report import Cause
 _LEAST_SHARE = 0.05
 _MOST_SHOWN = 20
 _MOST_CODES = 100
-_TRIED = 200
+_LOOKED_AT = 1_000
 _ROWS_PER_CATEGORY = 4
 _TEXTS = (Kind.STRING, Kind.UUID)
 _CATEGORIES = (Kind.STRING, Kind.UUID, Kind.BYTES, Kind.BOOLEAN, Kind.INTEGER)
@@ -101,7 +101,7 @@ def _fits(told: Spelling, values: _Values) -> Mask:
 
 def _spelled(case: Case, values: _Values) -> Explanation | None:
     rows = len(values.positions)
-    some = pa.array(np.linspace(0, rows - 1, min(rows, _TRIED)).astype(np.int64))
+    some = pa.array(np.linspace(0, rows - 1, min(rows, _LOOKED_AT)).astype(np.int64))
     told = find_spelling(list(zip(values.off.take(some).to_pylist(), values.on.take(some).to_pylist(), strict=True)))
     if told is None:
         return None

@@ -29,6 +29,7 @@ class Fingerprints:
         self.pairs = pairs
         self._offline: dict[str, Hashes] = {}
         self._online: dict[str, Hashes] = {}
+        self._wrong: tuple[list[str], NDArray[np.bool_]] | None = None
         self._tables: dict[str, tuple[list[str], NDArray[np.uint32]]] = {}
 
     def offline(self, name: str) -> Hashes:
@@ -42,6 +43,16 @@ class Fingerprints:
         if name not in self._online:
             self._online[name] = hashes(self.pairs[name].online)
         return self._online[name]
+
+    def wrong_beside(self, name: str, rows: NDArray[np.int64]) -> list[tuple[str, int]]:
+        """Count for the other features how many of some rows are wrong in them too, the most first."""
+        if self._wrong is None:
+            none = np.empty((0, 0), dtype=np.bool_)
+            self._wrong = [*self.pairs], np.stack([one.wrong for one in self.pairs.values()]) if self.pairs else none
+        names, table = self._wrong
+        counts = np.count_nonzero(table[:, rows], axis=1)
+        order = np.argsort(-counts, kind="stable")
+        return [(names[i], int(counts[i])) for i in order if names[i] != name]
 
     def votes(self, name: str, rows: NDArray[np.int64]) -> list[tuple[str, int]]:
         """Count for the other features of the same sort in how many of some rows offline has the online value of this one.

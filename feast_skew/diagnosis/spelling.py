@@ -21,7 +21,7 @@ class Spelling:
     """A way in which two texts differ, by name.
 
     `side` is the side that is written so (`online` or `offline`), or `both` when neither is the other one's source; `text` is what is
-    added or how wide it is, where the name alone does not say it; `fits` tells of an offline and an online text whether they differ
+    added, where the name alone does not say it; `fits` tells of an offline and an online text whether they differ
     so.
     """
 
@@ -54,8 +54,8 @@ def _as_double(text: str) -> str:
 
 _TRUTHS = {"true": "1", "false": "0", "t": "1", "f": "0", "yes": "1", "no": "0", "y": "1", "n": "0"}
 
-# The first of those that fit equally well is named.
-_CHANGES: dict[str, Change] = {
+# Of those that fit equally well the first one is named. These change no letter but for its case, and no digit.
+_SAME_LETTERS: dict[str, Change] = {
     "upper case": str.upper,
     "lower case": str.lower,
     "capitalized": str.capitalize,
@@ -65,14 +65,6 @@ _CHANGES: dict[str, Change] = {
     "white space stripped": str.strip,
     "white space collapsed": lambda text: " ".join(text.split()),
     "white space removed": lambda text: "".join(text.split()),
-    "Unicode NFC": lambda text: unicodedata.normalize("NFC", text),
-    "Unicode NFD": lambda text: unicodedata.normalize("NFD", text),
-    "Unicode NFKC": lambda text: unicodedata.normalize("NFKC", text),
-    "accents removed": _without_accents,
-    "other than ASCII left out": lambda text: text.encode("ascii", "ignore").decode(),
-    "other than ASCII as ?": lambda text: text.encode("ascii", "replace").decode(),
-    "UTF-8 read as Latin-1": _mojibake("latin-1"),
-    "UTF-8 read as Windows-1252": _mojibake("cp1252"),
     "double quotes added": lambda text: f'"{text}"',
     "single quotes added": lambda text: f"'{text}'",
     "words joined by _": _separated_by("_"),
@@ -84,9 +76,21 @@ _CHANGES: dict[str, Change] = {
     "upper case, words joined by _": lambda text: _separated_by("_")(text.upper()),
     "white space stripped, lower case": lambda text: text.strip().lower(),
     "white space stripped, upper case": lambda text: text.strip().upper(),
+}
+_BEYOND_ASCII: dict[str, Change] = {
+    "Unicode NFC": lambda text: unicodedata.normalize("NFC", text),
+    "Unicode NFD": lambda text: unicodedata.normalize("NFD", text),
+    "Unicode NFKC": lambda text: unicodedata.normalize("NFKC", text),
+    "accents removed": _without_accents,
     "accents removed, lower case": lambda text: _without_accents(text).lower(),
     "accents removed, upper case": lambda text: _without_accents(text).upper(),
-    "leading zeros removed": lambda text: text.lstrip("0"),
+    "other than ASCII left out": lambda text: text.encode("ascii", "ignore").decode(),
+    "other than ASCII as ?": lambda text: text.encode("ascii", "replace").decode(),
+    "UTF-8 read as Latin-1": _mojibake("latin-1"),
+    "UTF-8 read as Windows-1252": _mojibake("cp1252"),
+}
+_OTHER: dict[str, Change] = {
+    "leading zeros removed": lambda text: text.lstrip("0") or "0",
     "whole numbers as decimals": _as_double,
     "truth as 0 and 1": lambda text: _TRUTHS[text.lower()],
     "HTML escaped": html.escape,
@@ -97,6 +101,7 @@ _CHANGES: dict[str, Change] = {
     "SHA-1": _digest("sha1"),
     "SHA-256": _digest("sha256"),
 }
+_CHANGES = {**_SAME_LETTERS, **_BEYOND_ASCII, **_OTHER}
 
 _ALIKE: dict[str, Change] = {
     "letter case": str.casefold,
@@ -107,8 +112,10 @@ _ALIKE: dict[str, Change] = {
         r"[\W_]+", "", _without_accents(unicodedata.normalize("NFKC", text)).casefold()
     ),
 }
-_ZEROS, _PREFIX, _SUFFIX = "zeros in front, to a width", "prefix added", "suffix added"
+_PREFIX, _SUFFIX = "prefix added", "suffix added"
 _SIDES = ("online", "offline")
+_NO_LETTERS = dict.fromkeys(map(ord, " \t\r\n\v\f\u00a0_-.'\""))
+_TRIED = 50
 
 
 def spelling(name: str, side: str, text: str | None = None) -> Spelling:
@@ -135,8 +142,6 @@ def spelling(name: str, side: str, text: str | None = None) -> Spelling:
 
 
 def _change(name: str, text: str) -> Change:
-    if name == _ZEROS:
-        return lambda given: given.zfill(int(text))
     if name == _PREFIX:
         return lambda given: text + given
     if name == _SUFFIX:
@@ -145,28 +150,39 @@ def _change(name: str, text: str) -> Change:
 
 
 def find_spelling(pairs: Sequence[tuple[str, str]]) -> Spelling | None:
-    """Give the spelling that explains most of some pairs of different texts; None when none explains any."""
+    """Give the spelling that explains most of some pairs of different texts; None when none explains any.
+
+    Most is tried on few of them: on those that have the same letters, and on some others.
+    """
+    alike = [pair for pair in pairs if _letters(pair[0]) == _letters(pair[1])][:_TRIED]
+    tried = [*alike, *pairs[:: max(1, len(pairs) // _TRIED)]]
     found, most = None, 0.0
-    for one in (*_named(), *_affixes(pairs)):
-        hits = sum(one.fits(off, on) for off, on in pairs)
+    for one in (*_named(tried, alike=bool(alike)), *_affixes(tried)):
+        hits = sum(one.fits(off, on) for off, on in tried)
         # What is alike but for something is less than what is exactly said.
         if hits > most * (1.0 if one.side in _SIDES else 1.02):
             found, most = one, hits
     return found
 
 
-def _named() -> list[Spelling]:
-    return [spelling(name, side) for side in _SIDES for name in _CHANGES] + [spelling(name, "both") for name in _ALIKE]
+def _letters(text: str) -> str:
+    return text.casefold().translate(_NO_LETTERS)
+
+
+def _named(pairs: Sequence[tuple[str, str]], *, alike: bool) -> list[Spelling]:
+    names = [*_SAME_LETTERS] if alike else []
+    plain = all(off.isascii() and on.isascii() for off, on in pairs)
+    names += _OTHER if plain else [*_BEYOND_ASCII, *_OTHER]
+    but_for = _ALIKE if alike or not plain else {}
+    return [spelling(name, side) for side in _SIDES for name in names] + [spelling(name, "both") for name in but_for]
 
 
 def _affixes(pairs: Sequence[tuple[str, str]]) -> list[Spelling]:
     """Give the most frequent texts in front of and behind the shorter text of a pair, as spellings."""
     tries = []
     for side, given in zip(_SIDES, (pairs, [(on, off) for off, on in pairs]), strict=True):
-        widths = Counter(len(b) for a, b in given if len(b) > len(a) and a.zfill(len(b)) == b)
         fronts = Counter(b[: -len(a)] for a, b in given if a and b != a and b.endswith(a))
         backs = Counter(b[len(a) :] for a, b in given if a and b != a and b.startswith(a))
-        # Zeros up to one width explain what prefixes of several lengths would be needed for.
-        for name, counted in ((_ZEROS, widths), (_PREFIX, fronts), (_SUFFIX, backs)):
-            tries += [spelling(name, side, str(text)) for text, _ in counted.most_common(1)]
+        for name, counted in ((_PREFIX, fronts), (_SUFFIX, backs)):
+            tries += [spelling(name, side, text) for text, _ in counted.most_common(1)]
     return tries

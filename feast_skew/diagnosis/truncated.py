@@ -18,6 +18,7 @@ from feast_skew.report import Cause
 _LEAST_SHARE = 0.05
 _ONE_LENGTH = 0.9
 _LOOKED_AT = 1_000
+_GLANCED_AT = 200
 _LENGTHS_TRIED = 3
 _LONGEST_CHARACTER = 4
 _KINDS = (Kind.STRING, Kind.BYTES, Kind.LIST)
@@ -69,9 +70,7 @@ def shortened(case: Case) -> tuple[Cut, Positions] | None:
         return None
     positions = np.flatnonzero(case.wrong)
     off, on = (side.take(pa.array(positions)) for side in (case.pairs.offline, case.pairs.online))
-    if off.type != on.type:
-        return None
-    kept = np.flatnonzero(_longer(off, on))
+    kept = np.flatnonzero(_longer(off, on)) if off.type == on.type else positions[:0]
     if len(kept) < FEWEST_ROWS:
         return None
     positions = positions[kept]
@@ -80,23 +79,30 @@ def shortened(case: Case) -> tuple[Cut, Positions] | None:
     if best is None:
         return None
     fits = best.fits(case, off, on)
-    if np.count_nonzero(fits) < FEWEST_ROWS or case.total(positions[fits]) < _LEAST_SHARE * case.total(case.wrong):
-        return None
+    enough = np.count_nonzero(fits) >= FEWEST_ROWS and case.total(positions[fits]) >= _LEAST_SHARE * case.total(
+        case.wrong
+    )
+    return (best, positions[fits]) if enough and _proven(case, best, fits, off, on) else None
+
+
+def _proven(case: Case, cut: Cut, fits: Mask, off: pa.Array, on: pa.Array) -> bool:
     mine = pa.array(np.flatnonzero(fits))
     if _varied(off.take(mine)) < FEWEST_VALUES or _varied(on.take(mine)) <= 1:
-        return None
+        return False
     # Values that lose their end at any length, by a suffix that is gone or a pattern, are no truncation.
     rest = np.flatnonzero(~fits)
     some = pa.array(rest[:_LOOKED_AT])
     others = np.count_nonzero(_is_prefix(off.take(some), on.take(some))) * len(rest) / max(1, len(some))
     if np.count_nonzero(fits) < _ONE_LENGTH * (np.count_nonzero(fits) + others):
-        return None
-    rolled = best.fits(case, pa.concat_arrays([off.slice(1), off.slice(0, 1)]), on)
-    return (best, positions[fits]) if beats_chance(fits, rolled) else None
+        return False
+    return beats_chance(fits, cut.fits(case, pa.concat_arrays([off.slice(1), off.slice(0, 1)]), on))
 
 
 def _candidates(off: pa.Array, on: pa.Array) -> list[Cut]:
-    """Give the lengths that are worth a try: the most frequent ones of the shorter values."""
+    """Give the lengths that are worth a try: the most frequent ones of the shorter values; none where no value is a prefix."""
+    some = pa.array(np.linspace(0, len(on) - 1, min(len(on), _GLANCED_AT)).astype(np.int64))
+    if len(on) >= _GLANCED_AT and not _is_prefix(off.take(some), on.take(some)).any():
+        return []
     unit = "elements" if pa.types.is_list(on.type) else "characters" if pa.types.is_string(on.type) else "bytes"
     found = [Cut(length, unit) for length in _frequent(_size(on))]
     if unit != "characters":

@@ -62,7 +62,9 @@ def _said(found: Borrowed) -> str:
     if found.pattern == "key_order":
         return f"the entity with the same keys in another order ({names})"
     if found.pattern == "key_part":
-        return f"one of the entities with the same {names}, the same one for all of these"
+        return f"one of the entities with the same {names}" + (
+            ", one and the same for all of these" if found.same else ""
+        )
     return "another entity, in no order that the ids show"
 
 
