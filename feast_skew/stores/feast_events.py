@@ -22,7 +22,7 @@ class FeastEvents(EventFiles):
     """Takes the name of a source of the registry for that source, and anything else for a path in the repository."""
 
     def __init__(self, store: FeatureStore, offline: FeastOfflineReader, most: int = MOST_EVENTS) -> None:
-        super().__init__(Path(store.repo_path or "."), most)
+        super().__init__(Path(store.repo_path), most)
         self._store = store
         self._offline = offline
 

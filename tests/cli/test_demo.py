@@ -29,6 +29,9 @@ def check_story(out: str) -> None:
     assert places == sorted(places)
     assert "Feast says: Materializing" in out
     assert "definition_not_landed" in out
+    said = " ".join(out.split())
+    assert "window: online is the count over 30 days for 100.0% (3,202 of 3,202) of the wrong values" in said
+    assert "offline the count over 7 days; recomputed from flights.parquet" in said
     assert "passed when clean, failed on the silent change, passed after repair" in out
 
 
