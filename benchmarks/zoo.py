@@ -107,6 +107,15 @@ def short_of(rows: list[Row]) -> list[list[str]]:
     return lines
 
 
+def by_form(costs: list[Row]) -> list[list[str]]:
+    """Give the cost of diagnosis by form of the clean tables."""
+    parts = grouped([{**row, "form": row["name"].split("/")[0]} for row in costs], "form")
+    return [
+        [form, str(len(part)), *(f"{of(row['ratio'] for row in part):.3f}" for of in (statistics.median, max))]
+        for (form,), part in parts.items()
+    ]
+
+
 def unruled(rows: list[Row]) -> list[list[str]]:
     """Give a line per case without a rule."""
     return [
@@ -175,6 +184,7 @@ def tables(seeds: int, runs: int, workers: int, only: str, dump: str) -> dict[st
             beside_peers(skewed, clean),
         ),
         "unknown": (["what was done", "cases", "`unknown`", "else, for example"], unruled(unknown)),
+        "costs": (["form", "runs", "median", "largest"], by_form(costs)),
         "short": (
             ["code", "variant", "form", "severity", "found", "first", "parameter", "for example"],
             short_of(skewed),

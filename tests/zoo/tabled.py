@@ -120,7 +120,11 @@ def _whole(values: Values) -> bool:
 
 
 def objects(make: Callable[[Snapshot], Values], change: Callable[[Any], Any]) -> Plant:
-    """Plant a change of texts, lists or instants, value by value; None stays what it is."""
+    """Plant a change of texts or lists, value by value; None stays what it is.
+
+    The entities lie anywhere: a part of the fleet has one manufacturer and carrier, and of one value a new spelling, a cut and a
+    default are the same.
+    """
 
     def plant(world: Snapshot, share: float, form: int) -> World:
         values = make(world)
@@ -128,7 +132,7 @@ def objects(make: Callable[[Snapshot], Values], change: Callable[[Any], Any]) ->
         changed[:] = [None if value is None else change(value) for value in values.tolist()]
         known = np.array([value is not None for value in values.tolist()])
         differs = known & np.array([a != b for a, b in zip(values.tolist(), changed.tolist(), strict=True)])
-        hit = known if share == 1.0 else hits(world, share, differs, form)
+        hit = known if share == 1.0 else hits(world, share, differs, 2 * form)
         online = [b if there else a for a, b, there in zip(values.tolist(), changed.tolist(), hit.tolist(), strict=True)]
         kind = pa.array(values.tolist()).type
         return tables(world, pa.array(values.tolist(), kind), pa.array(online, kind))
@@ -314,7 +318,7 @@ def recoded(world: Snapshot, share: float, form: int) -> World:
     """Plant codes in another order: an encoder fitted again on other days."""
     codes, order = coded(world)
     changed = np.array([order[code] for code in range(len(order))])[codes]
-    hit = hits(world, share, changed != codes, form)
+    hit = hits(world, share, changed != codes, 2 * form)
     return tables(world, pa.array(codes), pa.array(np.where(hit, changed, codes)))
 
 
