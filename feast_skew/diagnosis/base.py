@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -180,11 +180,17 @@ def rule(code: str, *, kind: str, parameters: int = 0, covers: Covers | None = N
     return register
 
 
-def load_rules() -> list[Rule]:
-    """Import every rule file of this folder and give the rules, by code."""
+@cache
+def _import_rules() -> None:
+    """Import every module of this folder, once: a rule is there by its file alone."""
     package = importlib.import_module("feast_skew.diagnosis")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"feast_skew.diagnosis.{module.name}")
+
+
+def load_rules() -> list[Rule]:
+    """Import every rule file of this folder and give the rules, by code."""
+    _import_rules()
     return [RULES[code] for code in sorted(RULES)]
 
 
