@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,9 @@ _NEARLY_ALL = 0.9
 _TIMES_RIVAL = 4
 _ALIKE = 0.9
 _NEAR = 1e-9
+_NEIGHBOURS = 8
+_MOST_COSTLY = 2_000
+_BY_CHANCE = math.log(1e-5)
 _CERTAIN, _LIKELY, _OR_A_STEP = 0.99, 0.9, 0.6
 _UNSORTABLE = (Kind.LIST, Kind.SET, Kind.NESTED)
 
@@ -91,34 +96,55 @@ def _lags(case: Case, positions: Positions) -> list[_Lag]:
         if np.count_nonzero(known) < FEWEST_ROWS:
             break
         same = known & case.online_equals(values, positions)
-        several = _distinct(case, positions[same]) >= FEWEST_VALUES
-        sure = several and _beats(same, _by_chance(case, positions, values, known))
+        sure = (
+            np.count_nonzero(same) >= FEWEST_ROWS
+            and _distinct(case, positions[same]) >= FEWEST_VALUES
+            and _beats_chance(case, positions, values, known, same)
+        )
         found.append(_Lag(k, same, known, _CERTAIN if sure else _alternative(case, positions[same])))
     return found
 
 
-def _by_chance(case: Case, positions: Positions, values: pa.Array, known: Mask) -> Mask:
-    """Tell of which wrong pairs the online value is what the history of another entity, with a like value now, would make of it.
-
-    Of numbers it is the step since then that the other one lends: small whole ones are often the same.
-    """
+def _beats_chance(case: Case, positions: Positions, values: pa.Array, known: Mask, same: Mask) -> bool:
+    """Tell whether an entity's own history explains its online value far more often than those of the next ones with a like value do."""
     order = _order(case, positions)
     rows = order[known[order]]
-    others = np.roll(rows, 1)
-    chance = np.zeros(len(positions), dtype=bool)
-    if not _is_number(case):
-        chance[rows] = case.online_equals(values.take(pa.array(others)), positions[rows])
-        return chance
-    was, valid = floats(values)
-    now, valued = floats(case.pairs.offline.take(pa.array(positions)))
-    online, there = floats(case.pairs.online.take(pa.array(positions)))
+    if case.feature.declared.kind in _UNSORTABLE:
+        rows = rows[:_MOST_COSTLY]
+    by_chance = _lent if _is_number(case) else _taken
+    ahead = behind = 0
+    distances = range(1, min(_NEIGHBOURS, len(rows) - 1) + 1)
+    for chance in by_chance(case, positions, values, rows, distances):
+        ahead += int(np.count_nonzero(same[rows] & ~chance))
+        behind += int(np.count_nonzero(chance & ~same[rows]))
+    count, usual = ahead / len(distances), (behind + 0.5) / len(distances)
+    if count < FEWEST_ROWS - 0.5 or ahead < _TIMES_RIVAL * behind:
+        return False
+    # The bound of Chernoff on as many by chance.
+    return -usual + count * (1 + math.log(usual / count)) < _BY_CHANCE
+
+
+def _taken(
+    case: Case, positions: Positions, values: pa.Array, rows: Positions, distances: Sequence[int]
+) -> Iterator[Mask]:
+    """Tell, for other entities so many places further, of which rows their earlier value is the online one."""
+    for distance in distances:
+        yield case.online_equals(values.take(pa.array(np.roll(rows, distance))), positions[rows])
+
+
+def _lent(
+    case: Case, positions: Positions, values: pa.Array, rows: Positions, distances: Sequence[int]
+) -> Iterator[Mask]:
+    """Tell the same of numbers, of which the others lend their step since then: small whole ones are often the same."""
+    take = pa.array(positions[rows])
+    (was, valid), (now, valued) = floats(values.take(pa.array(rows))), floats(case.pairs.offline.take(take))
+    online, there = floats(case.pairs.online.take(take))
     with np.errstate(invalid="ignore", over="ignore"):
-        lent = now[rows] + (was - now)[others]
-        near = np.abs(lent - online[rows]) <= _NEAR * np.maximum(np.abs(lent), np.abs(now[rows]))
-    usable = valued[rows] & there[rows] & (valid & valued)[others]
-    nulls = ~there[rows] & ~valid[others]
-    chance[rows] = (usable & near) | nulls
-    return chance
+        step, tolerance = was - now, _NEAR * np.maximum(np.abs(online), np.abs(now))
+        for distance in distances:
+            near = np.abs(now + np.roll(step, distance) - online) <= tolerance
+            usable = valued & there & np.roll(valid & valued, distance)
+            yield (usable & near) | (~there & ~np.roll(valid, distance))
 
 
 def _is_number(case: Case) -> bool:

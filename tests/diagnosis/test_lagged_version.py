@@ -15,7 +15,7 @@ from feast_skew.report import Cause, FeatureResult
 SIZE = 2_000
 DAYS = 8
 SEVERITIES = (0.005, 0.05, 1.0)
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 BASE = np.datetime64("2024-01-01T00:00:00", "us")
 DAY = np.timedelta64(86_400_000_000, "us")
 Random = np.random.Generator
@@ -76,7 +76,7 @@ KINDS = [amounts, walk, counts, counters, words, moments]
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("share", SEVERITIES)
-@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_versions(kind: Callable[[Random], History], k: int, share: float, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -206,12 +206,14 @@ NEIGHBOURS: dict[str, Callable[[Random], tuple[History, Any]]] = {
 }
 
 
+@pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
 @pytest.mark.parametrize("name", NEIGHBOURS)
-def test_what_looks_alike_is_not_claimed(name: str) -> None:
-    for seed in range(6):
-        history, online = NEIGHBOURS[name](np.random.default_rng(seed))
+def test_what_looks_alike_is_not_claimed(name: str, share: float) -> None:
+    for seed in range(2):
+        random = np.random.default_rng(seed)
+        history, online = NEIGHBOURS[name](random)
         arrow = pa.float64() if history.dtype == float else None
-        assert lag(judged(history, online, arrow)) is None, seed
+        assert lag(judged(history, np.where(some(random, share), online, history[-1]), arrow)) is None, seed
 
 
 @pytest.mark.parametrize("kind", KINDS)
