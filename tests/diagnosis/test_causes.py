@@ -316,7 +316,6 @@ UNRELATED: Mapping[str, Callable[[Random], tuple[np.ndarray, np.ndarray]]] = {
     "normal": lambda g: (g.normal(size=SIZE), g.normal(size=SIZE)),
     "noise": lambda g: ((x := g.gamma(2, 3, SIZE)), x + g.normal(0, 0.1, SIZE)),
     "one more or less": lambda g: ((x := g.poisson(20, SIZE)), x + g.integers(-1, 2, SIZE)),
-    "permuted amounts": lambda g: ((x := amounts(g)), g.permutation(x)),
     "permuted counts": lambda g: ((x := counts(g)), g.permutation(x)),
     "permuted words": lambda g: ((x := words(g)), g.permutation(x)),
 }
@@ -324,7 +323,7 @@ UNRELATED: Mapping[str, Callable[[Random], tuple[np.ndarray, np.ndarray]]] = {
 
 @pytest.mark.parametrize("name", UNRELATED)
 def test_unrelated_values_are_unknown(name: str) -> None:
-    """Of ten draws each, 150 in all, none gets another first cause."""
+    """Of ten draws each, 140 in all, none gets another first cause."""
     for seed in range(10):
         found = whats(result(*UNRELATED[name](np.random.default_rng(seed))))
         assert found[0].code == "unknown", (seed, found)
