@@ -137,8 +137,9 @@ def _by_keys(case: Case, maps: EntityMaps, own: _Sides) -> Borrowed | None:
         hits = max((np.count_nonzero(one.hits) for one in shifts if one is not best), default=0)
         others = hits / max(1, int(np.count_nonzero(best.known)))
         tries.append(_Try(best.hits, best.known, max(best.expected, others), best.pattern, best.shift))
-    found = max(tries, key=lambda one: one.proof, default=None)
-    if found is None or (found.proof < 2 * LEAST_EVIDENCE and not _plain(found)):
+    proven = [one for one in tries if one.proof >= 2 * LEAST_EVIDENCE or _plain(one)]
+    found = max(proven, key=lambda one: (np.count_nonzero(one.hits), one.proof), default=None)
+    if found is None:
         return None
     hits = found.hits.copy()
     checked = int(np.count_nonzero(hits))
