@@ -19,9 +19,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-import zoo.costs
-import zoo.menagerie
-from scipy.stats import beta
+import zoo.costs  # noqa: E402  a package of the tests
+import zoo.menagerie  # noqa: E402
+from scipy.stats import beta  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "zoo.md"
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ def run(number: int) -> Row:
         warnings.simplefilter("ignore")
         try:
             row = _JOBS[number]()
-        except Exception:
+        except Exception:  # noqa: BLE001  the others go on
             row = {"error": traceback.format_exc()}
     return {**row, "number": number, "whole": time.perf_counter() - begin}
 
@@ -63,6 +63,8 @@ def judged(jobs: Sequence[Callable[[], Row]], workers: int) -> list[Row]:
             rows.append(row)
             if len(rows) % 200 == 0:
                 print(f"{len(rows):,} of {len(jobs):,} after {time.monotonic() - begin:.0f} s", file=sys.stderr)
+        pool.close()  # workers end by themselves, and their servers with them
+        pool.join()
     return sorted(rows, key=lambda row: row["number"])
 
 

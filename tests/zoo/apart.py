@@ -82,7 +82,9 @@ def over(how: str, days: float, value: str = "dep_delay") -> Column:
 
 def texts(change: Callable[[str], str]) -> Column:
     """Give carriers in another spelling."""
-    return lambda world, keys, ends: pa.array([change(v) for v in world.flights.text("carrier", keys, ends)], pa.string())
+    return lambda world, keys, ends: pa.array(
+        [change(v) for v in world.flights.text("carrier", keys, ends)], pa.string()
+    )
 
 
 def fixed(value: Any, kind: pa.DataType) -> Column:

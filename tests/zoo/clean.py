@@ -163,9 +163,10 @@ def cases(count: int = RUNS) -> Iterator[Clean]:
         seed = number % 10
         by = PLANES if form in STREAMED and number // len(pairs) % 2 == 0 else None
 
-        def make(form: str = form, mix: str = mix, seed: int = seed, number: int = number, by: tuple[str, ...] | None = by) -> World:
+        def make(
+            form: str = form, mix: str = mix, seed: int = seed, number: int = number, by: tuple[str, ...] | None = by
+        ) -> World:
             world = snapshot(seed, by) if by else snapshot(seed)
             return FORMS[form](world, MIXES[mix], np.random.default_rng([5, number]))
 
         yield Clean(f"{form}/{mix}/{'planes' if by else 'parts'}/{seed}/{number}", make)
-

@@ -47,7 +47,13 @@ def measure(runs: int = len(clean.FORMS) * len(clean.MIXES)) -> list[dict[str, A
                 patch.start()
             try:
                 begin = time.perf_counter()
-                compare(world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population)
+                compare(
+                    world.offline,
+                    world.online,
+                    list(world.keys),
+                    config=dict(world.config),
+                    population=world.population,
+                )
                 whole = time.perf_counter() - begin
             finally:
                 for patch in patches:

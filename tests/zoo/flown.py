@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType

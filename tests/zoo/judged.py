@@ -48,7 +48,9 @@ def run(case: Case) -> Ran:
     assert case.make is not None
     world = case.make()
     begin = time.perf_counter()
-    report = compare(world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population)
+    report = compare(
+        world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population
+    )
     return Ran(report, time.perf_counter() - begin, world)
 
 
@@ -80,8 +82,13 @@ def outcome(case: Case, report: SkewReport, seconds: float, alarms: peers.Alarms
 
 def said(result: FeatureResult) -> str:
     """Write what a run said of a feature in one line."""
-    return result.verdict.value + "; " + "; ".join(
-        f"{cause.code} {cause.share:.3f} ({cause.confidence:.2f}) {_short(cause.evidence)}" for cause in result.causes[:3]
+    return (
+        result.verdict.value
+        + "; "
+        + "; ".join(
+            f"{cause.code} {cause.share:.3f} ({cause.confidence:.2f}) {_short(cause.evidence)}"
+            for cause in result.causes[:3]
+        )
     )
 
 

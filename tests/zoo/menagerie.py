@@ -49,7 +49,9 @@ def calm_run(calm: clean.Clean) -> Ran:
     """Compare the tables of a run in which nothing is wrong."""
     world = calm.make()
     begin = time.perf_counter()
-    report = compare(world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population)
+    report = compare(
+        world.offline, world.online, list(world.keys), config=dict(world.config), population=world.population
+    )
     return Ran(report, time.perf_counter() - begin, world)
 
 
@@ -60,7 +62,7 @@ def judge_clean(name: str, ran: Ran) -> dict[str, Any]:
     return {
         "group": "clean",
         "variant": name,
-        "form": name.split("/")[0],
+        "form": name.split("/", maxsplit=1)[0],
         "seconds": ran.seconds,
         "alarm": report.verdict in (Verdict.FAIL, Verdict.ERROR),
         "verdict": report.verdict.value,

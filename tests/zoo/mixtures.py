@@ -47,7 +47,9 @@ def texts(name: str, *changes: tuple[float, Callable[[str], str | None]]) -> Mak
 
     def make(world: Snapshot) -> World:
         values = world.flights.text(name, world.keys, world.ends)
-        able = np.array([value is not None and all(change(value) != value for _, change in changes) for value in values])
+        able = np.array(
+            [value is not None and all(change(value) != value for _, change in changes) for value in values]
+        )
         online = values.copy()
         for mask, (_, change) in zip(parts(world, able, *(share for share, _ in changes)), changes, strict=True):
             online[mask] = [change(value) for value in values[mask]]
@@ -70,7 +72,9 @@ def stale_and_scaled(world: Snapshot) -> World:
 
 def windowed_and_null(world: Snapshot) -> World:
     """Half of the entities over 7 days where offline has 30, 5 % of them null."""
-    values, short = (world.flights.aggregate("mean", "dep_delay", world.keys, world.ends, days * DAY) for days in (30, 7))
+    values, short = (
+        world.flights.aggregate("mean", "dep_delay", world.keys, world.ends, days * DAY) for days in (30, 7)
+    )
     able = ~np.isclose(values, short, rtol=1e-6, equal_nan=True)
     half, gone = parts(world, able, 0.5, 0.05)
     online = np.where(half, short, np.where(gone, np.nan, values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,9 @@ def _unequal(offline: pa.Table, online: pa.Table, keys: Sequence[str], feature: 
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.tolist() == other.tolist()
-    return bool(one is other or one == other or (one != one and other != other))
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return bool(one is other or one == other)
 
 
 def _numbers(column: pa.Array) -> np.ndarray | None:

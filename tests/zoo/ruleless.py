@@ -56,7 +56,10 @@ def _quantile(world: Snapshot, level: float) -> Values:
     first, after = world.flights.inside(world.keys, world.ends, 30 * DAY)
     delays = world.flights.frame["dep_delay"].to_numpy()
     return np.array(
-        [np.quantile(delays[a:b], level) if b > a else np.nan for a, b in zip(first.tolist(), after.tolist(), strict=True)]
+        [
+            np.quantile(delays[a:b], level) if b > a else np.nan
+            for a, b in zip(first.tolist(), after.tolist(), strict=True)
+        ]
     )
 
 
@@ -101,7 +104,9 @@ def imputed(world: Snapshot, values: Values, random: Random) -> Values:
 
 def hashed(world: Snapshot, values: Values, random: Random) -> Values:
     """Put the value through a hash."""
-    return np.array([int.from_bytes(hashlib.blake2b(repr(v).encode(), digest_size=4).digest(), "big") / 2**25 for v in values])
+    return np.array(
+        [int.from_bytes(hashlib.blake2b(repr(v).encode(), digest_size=4).digest(), "big") / 2**25 for v in values]
+    )
 
 
 def seasonal(world: Snapshot, values: Values, random: Random) -> Values:
@@ -176,7 +181,9 @@ def _letters(value: str, random: Random) -> str:
     return value[:place] + chr(int(random.integers(97, 123))) + value[place + 1 :]
 
 
-def _texts(name: str, change: Callable[[Snapshot, list[str | None], Random], list[str | None]]) -> Callable[[Snapshot, float, int], World]:
+def _texts(
+    name: str, change: Callable[[Snapshot, list[str | None], Random], list[str | None]]
+) -> Callable[[Snapshot, float, int], World]:
     def plant(world: Snapshot, share: float, form: int) -> World:
         values = world.flights.text(name, world.keys, world.ends).tolist()
         changed = change(world, values, np.random.default_rng([99, form]))

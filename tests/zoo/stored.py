@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ Rows = pa.Table
 
 @cache
 def server() -> EmbeddedRedis:
-    """The server of this process; it ends with it."""
+    """The server of this process; it ends with it, a worker's too."""
     started = EmbeddedRedis()
     started.__enter__()
+    Finalize(None, started.__exit__, (None, None, None), exitpriority=10)
     return started
 
 
@@ -176,7 +178,11 @@ def _entity_key(keys: Mapping[str, str], row: Mapping[str, Any]) -> Any:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep what Feast prints to itself."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         yield
 
@@ -398,7 +404,9 @@ def moved_keys(rename: Callable[[Repository, Rows], list[bytes]]) -> Steps:
     return steps
 
 
-def spelled(order: Sequence[str], code: int, spell: Callable[[Any], bytes]) -> Callable[[Repository, Rows], list[bytes]]:
+def spelled(
+    order: Sequence[str], code: int, spell: Callable[[Any], bytes]
+) -> Callable[[Repository, Rows], list[bytes]]:
     """Spell keys by hand, as a loader does that is no Feast: join keys in an order, values under a type's code."""
 
     def keys(repo: Repository, entities: Rows) -> list[bytes]:
@@ -458,11 +466,12 @@ def cases(seeds: Sequence[int]) -> Iterator[Case]:
     """Yield every case of stores."""
     for code, variants in PLANTS.items():
         for variant, (steps, answers, severities) in variants.items():
+            more = OPTIONS.get(variant, {})
             for share in severities:
                 for seed in seeds:
                     yield Case(
                         code, variant, "store", percent(share), seed, tuple(answers),
-                        run=lambda steps=steps, share=share, seed=seed, more=OPTIONS.get(variant, {}): run(steps, share, seed, **more),
+                        run=lambda steps=steps, share=share, seed=seed, more=more: run(steps, share, seed, **more),
                         warns=code in WARNS,
                     )  # fmt: skip
 
@@ -474,9 +483,15 @@ def run(steps: Steps, share: float, seed: int, **options: Any) -> Ran:
     clock = Clock(repo)
     try:
         report = steps(repo, world, share, seed)
-        offline = pq.read_table(next(path for path in (repo.directory / "rows_30d.parquet", repo.directory / "rows.parquet") if path.exists()))
+        offline = pq.read_table(
+            next(
+                path for path in (repo.directory / "rows_30d.parquet", repo.directory / "rows.parquet") if path.exists()
+            )
+        )
         served = repo.served(planes(world))
-        known = offline.rename_columns(["created_timestamp" if name == "created_at" else name for name in offline.column_names])
+        known = offline.rename_columns(
+            ["created_timestamp" if name == "created_at" else name for name in offline.column_names]
+        )
         return Ran(report, clock.seconds, World(known, served, tuple(repo.keys)))
     finally:
         repo.close()

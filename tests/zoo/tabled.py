@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zoo.cases import Answer, Case, World
-from zoo.flown import DAY, HOUR, KEYS, NUMBERS, SAMPLE, TYPES, WINDOW, Snapshot, arrow, flights, instants
+from zoo.flown import DAY, HOUR, KEYS, NUMBERS, SAMPLE, TYPES, Snapshot, arrow, flights, instants
 
 SEVERITIES = (0.005, 0.05, 1.0)
 Values = np.ndarray
@@ -133,7 +133,9 @@ def objects(make: Callable[[Snapshot], Values], change: Callable[[Any], Any]) ->
         known = np.array([value is not None for value in values.tolist()])
         differs = known & np.array([a != b for a, b in zip(values.tolist(), changed.tolist(), strict=True)])
         hit = known if share == 1.0 else hits(world, share, differs, 2 * form)
-        online = [b if there else a for a, b, there in zip(values.tolist(), changed.tolist(), hit.tolist(), strict=True)]
+        online = [
+            b if there else a for a, b, there in zip(values.tolist(), changed.tolist(), hit.tolist(), strict=True)
+        ]
         kind = pa.array(values.tolist()).type
         return tables(world, pa.array(values.tolist(), kind), pa.array(online, kind))
 
@@ -184,7 +186,12 @@ def new_york(seconds: Values) -> Values:
 
 
 def rolled(
-    offline: tuple[str, float], online: tuple[str, float], column: str = "dep_delay", *, shift: int = 0, declared: bool = True
+    offline: tuple[str, float],
+    online: tuple[str, float],
+    column: str = "dep_delay",
+    *,
+    shift: int = 0,
+    declared: bool = True,
 ) -> Plant:
     """Plant another aggregate, window (in days) or end of the day (`shift` in minutes) in the code of one side."""
 
@@ -414,7 +421,9 @@ def absent(side: str) -> Plant:
         whole = tables(world, values, values)
         gone = pa.array(~hits(world, share, np.ones(len(world), bool), form))
         offline, online = (
-            (whole.offline.filter(gone), whole.online) if side == "offline" else (whole.offline, whole.online.filter(gone))
+            (whole.offline.filter(gone), whole.online)
+            if side == "offline"
+            else (whole.offline, whole.online.filter(gone))
         )
         return World(offline, online, whole.keys, whole.config, whole.population)
 

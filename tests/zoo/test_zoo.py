@@ -14,11 +14,10 @@ import pytest
 # The zoo is a package beside the tests of other folders, and benchmarks/zoo.py runs the whole of it.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from zoo import apart, clean, clean_stores, judged, menagerie, mixtures, ruleless, stored, tabled
-from zoo.cases import Answer, Case, holds
-
 from feast_skew.diagnosis.base import load_rules
 from feast_skew.report import Cause
+from zoo import apart, clean, clean_stores, judged, menagerie, mixtures, ruleless, stored, tabled
+from zoo.cases import Answer, Case, holds
 
 SEED = 5
 RULES = {rule.code for rule in load_rules()} | {"unknown"}
@@ -92,7 +91,7 @@ def test_no_alarm_where_nothing_is_wrong(form: str) -> None:
 
 
 def test_no_alarm_of_a_store_in_which_nothing_is_wrong() -> None:
-    name, mix, streamed, seed = [run for run in clean_stores.runs(16) if run[2]][0]
+    name, mix, streamed, seed = next(run for run in clean_stores.runs(16) if run[2])
     assert not menagerie.judge_clean(name, clean_stores.run(mix, streamed, seed))["alarm"]
 
 
