@@ -77,7 +77,7 @@ def _of_store(case: Case) -> Explanation | None:
     readable[np.flatnonzero(readable)] = _becomes(case, np.flatnonzero(readable), names)
     explained = unreadable | readable
     size = int(np.count_nonzero(asked & doubtful))
-    if np.count_nonzero(explained) < max(min(FEWEST_ROWS, size), _LEAST_SHARE * size):
+    if np.count_nonzero(explained) < max(1, min(FEWEST_ROWS, size), _LEAST_SHARE * size):
         return None
     certain = bool(asked[doubtful].all())
     for group, hit in ((corrupt, unreadable), (case.mismatch, readable)):
