@@ -61,6 +61,18 @@ def planted(random: Random, kind: str) -> tuple[Any, Any]:
         on = np.where(part < 4, off + 3600, np.where(part == 4, 0, off))
         arrow = pa.timestamp("s", tz="UTC")
         return pa.array(off).cast(arrow), pa.array(on).cast(arrow)
+    elif kind == "text":
+        off = np.array([f"{i:x} {'é' * (i % 3)}{i}" for i in random.integers(10**7, 10**9, SIZE)], dtype=object)
+        on = np.select([part < 2, part < 4], [[text[:6] for text in off], [text.upper() for text in off]], off).astype(
+            object
+        )
+    elif kind == "code":
+        words = np.array(["EWR", "JFK", "LGA", "BOS", "ORD"], dtype=object)
+        drawn = random.integers(0, 5, SIZE)
+        off = words[drawn]
+        on = np.where(
+            part < 6, np.array(["Newark", "Kennedy", "La Guardia", "Boston", "Chicago"], dtype=object)[drawn], off
+        )
     else:
         words = np.array(["EWR", "JFK", "LGA", "BOS"], dtype=object)
         off = words[random.integers(0, 4, SIZE)]
@@ -70,7 +82,7 @@ def planted(random: Random, kind: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("kind", ["number", "count", "moment", "word"])
+@pytest.mark.parametrize("kind", ["number", "count", "moment", "word", "text", "code"])
 def test_all_rules_at_once(seen: Seen, kind: str, seed: int) -> None:
     random = np.random.default_rng(seed)
     off, on = planted(random, kind)
