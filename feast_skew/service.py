@@ -276,7 +276,7 @@ def _drafts(job: Job, measured: Measured, sample: SampleSize, gathered: _Run) ->
     _judge_unaligned(job, measured, drafts, offline)
     declared = None
     if job.events is not None:
-        declared = DeclaredEvents(view, measured.drawn.entities, job.events, job.progress)
+        declared = DeclaredEvents(measured.drawn, job.events, job.progress)
     context, wrong = _context(job, measured, sample, offline, declared), []
     for draft in drafts:
         if draft.not_measured:

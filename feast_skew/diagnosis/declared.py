@@ -11,10 +11,11 @@ from feast_skew.core.arrays import Instants, Positions
 from feast_skew.core.columns import take_rows
 from feast_skew.core.definition import Definition
 from feast_skew.core.keys import KeyIndex
-from feast_skew.core.model import FeaturePlan, ViewPlan
+from feast_skew.core.model import FeaturePlan
 from feast_skew.core.types import Kind
 from feast_skew.errors import SkewError, TooMuchData
 from feast_skew.measuring.progress import Progress
+from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.replay.events import Events
 from feast_skew.replay.recipe import Recipe
 from feast_skew.replay.search import Target
@@ -64,11 +65,11 @@ class Declared:
 class DeclaredEvents:
     """Reads the events of the drawn entities of a view, each source at most once, and only for a feature that asks.
 
-    `findings` are what users should know of them, once they were asked for.
+    Only those of entities that differ in a feature with events, or whose rows share no timestamp, are read. `findings` are what users
+    should know of them, once they were asked for.
     """
 
-    plan: ViewPlan
-    entities: pa.Table
+    rows: ViewMeasurement
     source: EventSource
     progress: Progress
     findings: list[Finding] = field(default_factory=list)
@@ -83,7 +84,7 @@ class DeclaredEvents:
 
     def note(self, code: str, severity: str, detail: str, remedy: str) -> None:
         """Add a finding, once."""
-        found = Finding(code, severity, self.plan.name, detail, remedy)
+        found = Finding(code, severity, self.rows.view.name, detail, remedy)
         if found not in self.findings:
             self.findings.append(found)
 
@@ -122,17 +123,17 @@ class DeclaredEvents:
 
     def _rows(self, definition: Definition) -> EventRows | None:
         """Read the events of a definition, together with what other features of the view need of them."""
-        missing = set(self.plan.keys.names) ^ {name for name, _ in definition.keys}
+        missing = set(self.rows.view.keys.names) ^ {name for name, _ in definition.keys}
         if missing:
             self.note(
                 "FS401",
                 "warn",
                 f"the events {definition.events} are declared with keys {_listed(name for name, _ in definition.keys)}, and the "
-                f"view has {_listed(self.plan.keys.names)}",
+                f"view has {_listed(self.rows.view.keys.names)}",
                 "name a column for every join key, and for nothing else",
             )
             return None
-        beside = [one.definition for one in self.plan.features if one.definition is not None]
+        beside = [one.definition for one in self.rows.view.features if one.definition is not None]
         together = [one for one in beside if _where(one) == _where(definition)]
         wanted = sorted({one.value for one in together if one.value is not None})
         own = [] if definition.value is None else [definition.value]
@@ -150,10 +151,11 @@ class DeclaredEvents:
         return None
 
     def _try(self, definition: Definition, values: list[str]) -> EventRows | None:
-        index = KeyIndex(self.entities)
+        wanted = self._wanted()
+        index = KeyIndex(take_rows(self.rows.entities, wanted))
         try:
-            with self.progress.stage(f"{self.plan.name}: events of {definition.events}", None, "events") as stage:
-                rows = self.source.read(self.plan, definition, values, index, stage.advance)
+            with self.progress.stage(f"{self.rows.view.name}: events of {definition.events}", None, "events") as stage:
+                rows = self.source.read(self.rows.view, definition, values, index, stage.advance)
         except TooMuchData as error:
             self._note_unread(definition, error.one_line())
             return None
@@ -162,10 +164,18 @@ class DeclaredEvents:
             return None
         # Once for all features: events that are in order need not be sorted again.
         order = np.lexsort((rows.instants, rows.positions))
-        rows.positions, rows.instants = rows.positions[order], rows.instants[order]
+        rows.positions, rows.instants = wanted[rows.positions[order]], rows.instants[order]
         rows.created = None if rows.created is None else rows.created[order]
         rows.values = take_rows(rows.values, order)
         return rows
+
+    def _wanted(self) -> Positions:
+        """Give the places of the entities whose events may be asked for."""
+        differ = self.rows.rows.unaligned
+        for feature in self.rows.features:
+            if feature.definition is not None:
+                differ = differ | self.rows.pairs[feature.name].wrong
+        return np.flatnonzero(differ)
 
     def _note_unread(self, definition: Definition, why: str) -> None:
         self.note(

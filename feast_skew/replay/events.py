@@ -14,6 +14,8 @@ from feast_skew.replay.recipe import Recipe
 
 _EXACT = 2.0**53
 _ROUNDING = 1e-15
+_TICK = 1000
+_LONGEST_LINE = 2**62
 
 AGGREGATES = ("mean", "sum", "count", "min", "max", "last", "distinct", "std")
 COUNTS = ("count", "distinct")
@@ -83,18 +85,35 @@ class Events:
         return not bool(self.valid.all())
 
     @cached_property
-    def _moments(self) -> Instants:
-        return distinct(self.instants)
+    def _span(self) -> tuple[int, int, int]:
+        """The first and the last instant, and how many steps apart from each other entities are put on one line."""
+        first, last = int(self.instants.min()), int(self.instants.max())
+        return first, last, (last - first) // _TICK + 3
+
+    @cached_property
+    def _moments(self) -> Instants | None:
+        """The distinct instants, where there are too many steps between them for one line; else None."""
+        return distinct(self.instants) if self._span[2] * (int(self.entity[-1]) + 1) >= _LONGEST_LINE else None
+
+    def _places(self, entity: Positions, instants: Instants) -> NDArray[np.int64]:
+        """Put entities and instants, or edges, on one line on which events rise."""
+        first, last, span = self._span
+        if self._moments is None:
+            steps = (np.clip(instants, first - _TICK, last + _TICK) - first) // _TICK + 1
+            return entity * span + steps
+        rank = np.searchsorted(self._moments, instants)
+        met = self._moments[np.minimum(rank, len(self._moments) - 1)] == instants
+        return entity * (2 * len(self._moments) + 2) + 2 * rank + met
 
     @cached_property
     def _line(self) -> NDArray[np.int64]:
-        """Entity and instant as one rising number."""
-        return self.entity * (len(self._moments) + 1) + np.searchsorted(self._moments, self.instants)
+        return self._places(self.entity, self.instants)
 
     def _before(self, entity: Positions, edge: Instants, inclusive: bool) -> Positions:
         """Give for each entity the place of its first event that lies after an edge, or at it unless the edge is inclusive."""
-        rank = np.searchsorted(self._moments, edge, side="right" if inclusive else "left")
-        return np.searchsorted(self._line, entity * (len(self._moments) + 1) + rank)
+        if not len(self):
+            return np.zeros(len(entity), dtype=np.int64)
+        return np.searchsorted(self._line, self._places(entity, edge), side="right" if inclusive else "left")
 
     def bounds(self, recipe: Recipe, entity: Positions, instants: Instants) -> tuple[Positions, Positions]:
         """Give the first event inside the window of each row, and the first one after it."""

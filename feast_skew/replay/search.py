@@ -19,7 +19,7 @@ FEWEST_VALUES = 3
 SCREENED = 200
 """Rows on which all candidates are tried."""
 
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.1
 _ENOUGH = 0.97
 _FINALISTS = 24
 _BEAM = 6
@@ -113,7 +113,14 @@ def find_recipe(events: Events, declared: Recipe, target: Target, aggregates: Co
     if not best:
         return None
     tried = [Found(recipe, matches(events, recipe, target)) for recipe in best]
-    winner = min(tried, key=lambda one: (-int((one.same & target.telling).sum()), complexity(one.recipe, declared)))
+    winner = min(
+        tried,
+        key=lambda one: (
+            -int((one.same & target.telling).sum()),
+            -int(one.same.sum()),
+            complexity(one.recipe, declared),
+        ),
+    )
     if not _convincing(winner, target, own) or not screening.outstanding(winner.recipe):
         return None
     return winner

@@ -19,8 +19,8 @@ from feast_skew.stores.base import EventRows
 from feast_skew.stores.parquet_batches import batches
 from feast_skew.stores.rows import SourceColumns, offline_batch
 
-MOST_EVENTS = 20_000_000
-"""Events of the drawn entities that are held: with what they are recomputed by, they take about 100 bytes each."""
+MOST_EVENTS = 10_000_000
+"""Events of the drawn entities that are held: with what they are recomputed by, they take about 200 bytes each."""
 
 Tables = Iterator[tuple[pa.Table, SourceColumns]]
 

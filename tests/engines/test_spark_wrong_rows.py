@@ -114,6 +114,10 @@ def run(repo: Repository, target: str | Path, kind: str = "parquet") -> SkewRepo
     )  # fmt: skip
 
 
+CAUSES = {"length": "scale", "many": "truncated"}
+"""What the values tell; of the others only that they stand under the same timestamp in a store that keeps what it has."""
+
+
 def expected() -> pd.DataFrame:
     before, after = things().to_pandas(), changed().to_pandas()
     rows = []
@@ -130,7 +134,7 @@ def expected() -> pd.DataFrame:
                     "class": "offline_only" if missing else "mismatch",
                     "offline": content(now[name]), "online": None if missing else content(was),
                     "offline_timestamp": pd.Timestamp(DAY), "online_timestamp": pd.NaT if missing else pd.Timestamp(DAY),
-                    "cause": "not_materialized" if missing else "scale" if name == "length" else "frozen",
+                    "cause": "not_materialized" if missing else CAUSES.get(name, "frozen"),
                 }
             )  # fmt: skip
     return in_order(pd.DataFrame(rows))

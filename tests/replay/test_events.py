@@ -167,6 +167,27 @@ def test_rows_of_one_microsecond_are_at_one_instant() -> None:
     assert values[0] == 1.0
 
 
+def test_instants_far_apart() -> None:
+    """Years of a thousand entities in steps of a microsecond do not fit on one line of whole numbers."""
+    century = 36_525 * DAY
+    last = 5_000
+    events = [Event(i, at, 1.0 + i) for i in (0, last) for at in (-century, 0, HOUR, century)]
+    rows = np.array([0, last])
+    for end, wanted in (
+        (-century, 1),
+        (0, 2),
+        (HOUR - 1000, 2),
+        (HOUR, 3),
+        (2 * HOUR, 3),
+        (century, 4),
+        (2 * century - 1, 4),
+    ):
+        values, _ = events_of(events).aggregate(Recipe("count"), rows, np.array([end, end]))
+        assert values.tolist() == [wanted, wanted]
+        values, _ = events_of(events).aggregate(Recipe("count", end_inclusive=False), rows, np.array([end, end]))
+        assert values.tolist() == [wanted - (end in (-century, 0, HOUR, century))] * 2
+
+
 ZONES = ("America/New_York", "Europe/Berlin", "Australia/Sydney")
 
 
