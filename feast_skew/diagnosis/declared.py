@@ -98,7 +98,7 @@ class DeclaredEvents:
         column = None if definition.value is None else rows.values.column(definition.value)
         try:
             values = coded(column, len(rows.positions), feature.declared)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        except pa.ArrowException as error:
             self.note(
                 "FS404",
                 "warn",

@@ -26,11 +26,12 @@ _LAGGED = 2
 
 @dataclass(frozen=True)
 class Proof:
-    """The recipes of both stores, the entities whose online value that of online gives, and where the events are.
+    """The declared recipe and those of both stores, the entities whose online value that of online gives, and where the events are.
 
     `reproduced` is the share of the offline values that the recipe of offline gives.
     """
 
+    declared: Recipe
     offline: Recipe
     online: Recipe
     explained: Mask
@@ -110,7 +111,7 @@ def _prove(case: Case, declared: Declared) -> _Replayed:
         return _Replayed(decided=True)
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[found.same]] = True
-    proof = Proof(offline.recipe, found.recipe, explained, share, declared.name)
+    proof = Proof(declared.recipe, offline.recipe, found.recipe, explained, share, declared.name)
     return _Replayed(decided=True, proof=proof)
 
 
@@ -134,7 +135,7 @@ def _offline_recipe(declared: Declared, target: Target) -> Found | None:
         if own.same.all():
             return own
     other = find_recipe(declared.events, declared.recipe, target, declared.values.aggregates)
-    best = own if other is None else other
+    best = own if other is None or other.same.sum() <= own.same.sum() else other
     share = float(best.same.mean())
     if best is own and share >= _NEARLY_ALL:
         return own
@@ -211,12 +212,22 @@ def proven(case: Case, code: str) -> Explanation | None:
             f"online is the {online} for {share_text(count, wrong)} of the wrong values, offline the {offline}; "
             f"recomputed from {proof.events}",
             {**_evidence(proof), "entities": count, "events": proof.events, "proven": True},
-            f"compute the feature once for both stores, or bring the online pipeline to the {offline}; then materialize view "
-            f"{case.view.name} again",
+            _remedy(case, proof),
             # A lag is also what rows of an earlier time look like: what names these comes first.
             parameters=_LAGGED if proof.online.lag != proof.offline.lag else 0,
         ),
         proof.explained,
+    )
+
+
+def _remedy(case: Case, proof: Proof) -> str:
+    if proof.online == proof.declared:
+        wanted = recipe_text(proof.online, proof.offline)
+        return f"online is what is declared: bring the offline pipeline back to the {wanted}, or declare what is meant"
+    wanted = recipe_text(proof.offline, proof.online)
+    return (
+        f"compute the feature once for both stores, or bring the online pipeline to the {wanted}; then materialize view "
+        f"{case.view.name} again"
     )
 
 

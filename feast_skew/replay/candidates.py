@@ -12,8 +12,11 @@ QUARTER = 900 * 10**9
 FARTHEST = 14 * HOUR
 """No zone of the world is farther from UTC."""
 
-WINDOWS: tuple[int, ...] = tuple(
-    sorted({hours * HOUR for hours in (1, 2, 3, 4, 6, 8, 12, 18)} | {days * DAY for days in (*range(1, 183), 365)})
+WINDOWS: tuple[int, ...] = (
+    *(minutes * HOUR // 60 for minutes in (5, 10, 15, 30)),
+    *(hours * HOUR for hours in range(1, 24)),
+    36 * HOUR,
+    *(days * DAY for days in (*range(1, 183), 365)),
 )
 USUAL = frozenset(
     (None, *(hours * HOUR for hours in (1, 6, 12)), *(days * DAY for days in (1, 3, 7, 14, 28, 30, 60, 90, 180, 365)))

@@ -71,16 +71,24 @@ class Target:
 
 def matches(events: Events, recipe: Recipe, target: Target) -> Mask:
     """Tell for each row whether a recipe gives the value that the store holds; two nulls are the same."""
-    values, known = events.aggregate(recipe, target.entity, target.instants)
-    bound = target.atol + target.rtol * np.maximum(np.abs(values), np.abs(target.values))
-    if recipe.aggregate in _ROUNDED:
-        bound += _ROUNDED[recipe.aggregate] * events.scales(target.entity)
     with np.errstate(invalid="ignore", over="ignore"):
-        near = (np.abs(values - target.values) <= bound) | (values == target.values)
+        values, known = events.aggregate(recipe, target.entity, target.instants)
+        bound = target.atol + target.rtol * np.maximum(np.abs(values), np.abs(target.values))
+        if recipe.aggregate in _ROUNDED:
+            bound += _ROUNDED[recipe.aggregate] * events.scales(target.entity)
+        near = (np.abs(values - target.values) <= bound) & np.isfinite(values) | (values == target.values)
     same = known & target.valid & near | ~known & ~target.valid
     if recipe.aggregate in EMPTY_IS_ZERO:
         same |= ~known & target.valid & (target.values == 0)
     return same
+
+
+def _matches(events: Events, recipe: Recipe, target: Target) -> Mask | None:
+    """Give the same; None for a zone that this machine does not know, or whose clock is not known that far away."""
+    try:
+        return matches(events, recipe, target)
+    except pa.ArrowInvalid:
+        return None
 
 
 @dataclass(frozen=True)
@@ -109,10 +117,13 @@ def find_recipe(events: Events, declared: Recipe, target: Target, aggregates: Co
     chosen = telling[np.linspace(0, len(telling) - 1, min(SCREENED, len(telling))).astype(np.int64)]
     screening = _Screening(events, declared, target.take(distinct(chosen)), aggregates, target.on_days)
     screening.run()
-    best = screening.finalists()
-    if not best:
+    tried = [
+        Found(recipe, same)
+        for recipe in screening.finalists()
+        if (same := _matches(events, recipe, target)) is not None
+    ]
+    if not tried:
         return None
-    tried = [Found(recipe, matches(events, recipe, target)) for recipe in best]
     winner = min(
         tried,
         key=lambda one: (
@@ -178,13 +189,10 @@ class _Screening:
 
     def _try(self, recipes: Iterable[Recipe]) -> None:
         for recipe in recipes:
-            if recipe in self._same:
-                continue
-            try:
-                self._same[recipe] = matches(self._events, recipe, self._target)
-            except pa.ArrowInvalid:  # a zone that this machine does not know
-                continue
-            self._counts[recipe] = int(self._same[recipe].sum())
+            same = None if recipe in self._same else _matches(self._events, recipe, self._target)
+            if same is not None:
+                self._same[recipe] = same
+                self._counts[recipe] = int(same.sum())
 
     def _leading(self, wanted: int) -> list[Recipe]:
         return sorted(self._same, key=lambda one: (-self._counts[one], complexity(one, self._declared)))[:wanted]

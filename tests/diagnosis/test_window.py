@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from feast_skew import compare
@@ -224,6 +225,18 @@ def test_the_definition_is_wrong_about_offline(mean30: pd.Series) -> None:
     assert "the mean over 30 days 100.0%" in findings(report)["FS403"]
 
 
+def test_offline_is_the_side_that_left_the_definition(mean30: pd.Series) -> None:
+    report = judged(feature("mean", 7), mean30)
+    cause = first(report, "window")
+    assert (cause.evidence["offline_window"], cause.evidence["online_window"]) == ("7d", "30d")
+    assert "bring the offline pipeline back to the mean over 30 days" in cause.remedy
+    assert "FS403" in findings(report)
+    assert (
+        "bring the online pipeline to the mean over 30 days"
+        in first(judged(mean30, feature("mean", 7)), "window").remedy
+    )
+
+
 def test_events_that_make_neither_side(mean30: pd.Series) -> None:
     noise = np.random.default_rng(0).normal(size=PLANES)
     report = judged(mean30 + noise, mean30 - noise)
@@ -331,3 +344,37 @@ def test_clean_data_read_no_events(mean30: pd.Series, here: Path) -> None:
     report = judged(mean30, mean30)
     assert report.verdict.value == "pass"
     assert not findings(report)
+
+
+EDGE = 40 * 86400
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("unit", "base"),
+    [("us", 0), ("ns", 2**63 - 10**9 * EDGE), ("ns", -(2**63) + 10**9 * EDGE), ("s", 10**10), ("us", -6 * 10**16)],
+)
+@pytest.mark.parametrize("fare", ["plain", "infinite", "huge", "missing", "lists"])
+def test_odd_instants_and_values_end_nothing(here: Path, unit: str, base: int, fare: str) -> None:
+    """Values that no events make are unknown, whatever the events hold and whenever they happened."""
+    random, size = np.random.default_rng(0), 2000
+    step = {"us": 10**6, "ns": 10**9, "s": 1}[unit]
+    stamp = pa.timestamp(unit, "UTC")
+    values = {
+        "plain": pa.array(random.normal(size=size)),
+        "infinite": pa.array(np.full(size, np.inf)),
+        "huge": pa.array(random.normal(size=size) * 1e300),
+        "missing": pa.nulls(size),
+        "lists": pa.array([[1.0]] * size),
+    }[fare]
+    events = {
+        "tail": random.integers(0, 100, size),
+        "left": pa.array(base + random.integers(0, 30 * 86400, size) * step).cast(stamp),
+        "delay": values,
+    }
+    pa.parquet.write_table(pa.table(events), here / "flights.parquet")
+    at = pa.array(np.full(100, base + 30 * 86400 * step)).cast(stamp)
+    sides = [pa.table({"plane": np.arange(100), "event_timestamp": at, "x": random.normal(size=100)}) for _ in range(2)]
+    report = compare(*sides, ["plane"], definition())
+    assert codes(report) == {"unknown"}
+    assert ("FS404" if fare == "lists" else "FS403") in findings(report)

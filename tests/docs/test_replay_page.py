@@ -31,7 +31,13 @@ def test_the_numbers_of_the_page() -> None:
     assert f"on {SCREENED} of the wrong rows" in PAGE
     assert f"up to {FARTHEST // HOUR} hours from UTC" in PAGE
     assert ZONES[8:] == ()
-    hours = [window // HOUR for window in WINDOWS if window % DAY]
+    minute = HOUR // 60
+    minutes = [window // minute for window in WINDOWS if window < HOUR]
+    hours = [window // HOUR for window in WINDOWS if window >= HOUR and window % DAY]
     days = [window // DAY for window in WINDOWS if window % DAY == 0]
-    assert f"| window | {', '.join(map(str, hours))} hours, every number of days to {days[-2]}, {days[-1]} days" in PAGE
-    assert days[:-1] == list(range(1, days[-2] + 1))
+    assert (
+        f"| window | {', '.join(map(str, minutes))} minutes, every number of hours to {hours[-2]}, {hours[-1]} hours, "
+        in PAGE
+    )
+    assert f" hours, every number of days to {days[-2]}, {days[-1]} days," in PAGE
+    assert (hours[:-1], days[:-1]) == (list(range(1, hours[-2] + 1)), list(range(1, days[-2] + 1)))

@@ -114,6 +114,15 @@ def test_a_source_of_the_registry(make_repository: Any, tmp_path: Path, offline:
     assert "recomputed from trips" in proven(repo).detail
 
 
+@pytest.mark.usefixtures("spark")
+def test_a_source_of_spark(make_repository: Any, tmp_path: Path) -> None:
+    """Spark gives the events of the compared entities alone."""
+    repo = make_repository(tmp_path, offline="spark")
+    events = repo.source("trips", pa.Table.from_pandas(TRIPS, preserve_index=False), timestamp_field="ended")
+    built(repo, "trips", events)
+    assert "recomputed from trips" in proven(repo).detail
+
+
 def test_a_source_as_feast_pulls_it(repo: Any) -> None:
     """What any offline store does for a source that is no Parquet file."""
     from feast_skew.stores.rows import SourceColumns

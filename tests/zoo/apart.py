@@ -151,7 +151,8 @@ PLANTS: dict[str, dict[str, tuple[Make, list[Answer]]]] = {
         "names for codes": (streamed(plain("carrier"), texts(renamed(AIRLINES))), [Answer("encoding")]),
     },
     "timezone": {
-        "New York": (streamed(plain("departed"), shifted(-18000)), [Answer("timezone", {"offset_seconds": -18000})]),
+        "declared instants": (streamed(plain("departed"), shifted(-18000), config=lambda: definition("last", "departed_at", 30, PLANES)), [Answer("timezone", {"offset_seconds": -18000})]),
+        "instants": (streamed(plain("departed"), shifted(-18000)), [Answer("timezone", {"offset_seconds": -18000})]),
     },
     "window": {
         "30 days, 7 online": _window("mean", 30, 7),

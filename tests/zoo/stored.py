@@ -443,11 +443,11 @@ PLANTS: dict[str, dict[str, tuple[Steps, list[Answer], Sequence[float]]]] = {
         "a double for a count": (typed("Int64", "double_val", float), [Answer("type", {"declared": "Int64", "stored": "Float64"})], SEVERITIES),
     },
     "key": {
-        "another project": (moved_keys(lambda repo, who: repo.redis_keys(who, project="legacy")), [Answer("key", {"which": "project"})], NEARLY_ALL),
         "serialization 2": (moved_keys(lambda repo, who: repo.redis_keys(who, version=2)), [Answer("key", {"which": "key serialization"})], NEARLY_ALL),
         "text for a number": (moved_keys(spelled(["plane"], 2, lambda v: str(v).encode())), [Answer("key", {"which": "id type"})], NEARLY_ALL),
         "another width": (moved_keys(spelled(["plane"], 3, lambda v: struct.pack("<i", v))), [Answer("key", {"which": "id type"})], NEARLY_ALL),
         "join keys in another order": (moved_keys(spelled(["tailnum", "operator"], 2, str.encode)), [Answer("key", {"which": "join key order"})], NEARLY_ALL),
+        "another project": (moved_keys(lambda repo, who: repo.redis_keys(who, project="legacy")), [Answer("key", {"which": "project"})], NEARLY_ALL),
     },
 }  # fmt: skip
 """By cause code and variant: what is done to the stores, what is right to say, at which shares of the planes."""
