@@ -13,7 +13,7 @@ from feast_skew.stores.base import Elsewhere
 
 _NEARLY_ALL = 0.9
 _PROVEN = 0.9
-_SURE, _ANOTHER_VIEW, _ANOTHER_PROJECT = 0.99, 0.95, 0.85
+_SURE, _ANOTHER_VIEW, _ANOTHER_PROJECT, _BESIDE_OWN = 0.99, 0.95, 0.85, 0.6
 
 
 def missing_entities(case: Case) -> Mask:
@@ -44,11 +44,18 @@ def _confidence(case: Case, found: Found) -> float:
     if where.what == "view name":
         return (_SURE if where.leftover else _ANOTHER_VIEW) * share
     if "project" in where.what:
-        # Another project may have the same entities by right. It has this one's rows when this one was materialized and has no
-        # keys of its own, no third one has them, and they are of the moments of its own offline rows; even then they may be both.
-        doubtful = where.ambiguous or not case.view.materialized
-        return (POSSIBLE if doubtful else _ANOTHER_PROJECT) * found.same / where.asked
+        # Another project may have the same entities by right. It has this one's rows when this one was materialized, no third one has
+        # them, and they are of the moments of its own offline rows; even then they may be both, the more so beside keys of its own.
+        if where.ambiguous or not case.view.materialized:
+            return POSSIBLE * found.same / where.asked
+        return (_BESIDE_OWN if where.beside_own else _ANOTHER_PROJECT) * found.same / where.asked
     return _SURE * share
+
+
+def elsewhere_confidence(case: Case) -> float:
+    """Give how sure it is that absent entities stand under other keys; 0 where nobody found them."""
+    found = _found(case)
+    return 0.0 if found is None else _confidence(case, found)
 
 
 @rule("key", kind="how", covers=lambda case, _: missing_entities(case))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from feast_skew.core.pairs import PairClass
-from feast_skew.diagnosis.base import Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.expired import proven_expired
-from feast_skew.diagnosis.key import proven_elsewhere
+from feast_skew.diagnosis.key import elsewhere_confidence, proven_elsewhere
 from feast_skew.report import Cause
 
 
@@ -26,10 +26,18 @@ def not_materialized(case: Case) -> Explanation | None:
             "not_materialized",
             "how",
             count / case.total(case.wrong | case.absent),
-            1.0 if not everyone else 0.8,
+            _confidence(case, everyone=everyone),
             detail,
             {"entities": count, "share": count / known},
             "materialize the whole range of the offline data, and check that the job's range reaches back to these rows",
         ),
         missing,
     )
+
+
+def _confidence(case: Case, *, everyone: bool) -> float:
+    """Give how sure it is that nobody wrote the rows, rather than under another key."""
+    elsewhere = elsewhere_confidence(case)
+    if elsewhere > POSSIBLE:
+        return 1.0 - elsewhere
+    return 0.8 if everyone else 1.0

@@ -151,8 +151,8 @@ class Elsewhere:
 
     `what` is in what they differ: `id type`, `key serialization`, `project`, `join key order`, `view name`, or several of these;
     `expected` is what serving asks by and `found` what is there. `instants` are the event timestamps of the rows of the asked
-    entities, `NO_INSTANT` where there is none. `ambiguous` tells that several projects have them, or that there are keys as
-    serving asks for them, too, of whatever entities; `leftover` that it is another version of the same view.
+    entities, `NO_INSTANT` where there is none. `ambiguous` tells that several projects have them, `beside_own` that
+    there are keys as serving asks for them, too, of whatever entities, and `leftover` that it is another version of the same view.
     """
 
     what: str
@@ -160,6 +160,7 @@ class Elsewhere:
     found: str
     instants: Instants
     ambiguous: bool = False
+    beside_own: bool = False
     leftover: bool = False
 
     @property

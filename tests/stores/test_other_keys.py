@@ -157,7 +157,12 @@ def test_several_projects_that_have_them(emptied: Any, another: Any, key: str) -
 def test_another_project_beside_keys_of_ones_own(emptied: Any, another: Any, key: str) -> None:
     repo, other = emptied({key: "Int64"}, {key: np.arange(N)}, keep=5), another()
     fill(other, {key: "Int64"}, {key: np.arange(N)})
-    assert set(how(repo)) == {"not_materialized"}
+    found = how(repo)
+    assert {code: cause.confidence for code, cause in found.items()} == {
+        "key": 0.6,
+        "not_materialized": pytest.approx(0.4),
+    }
+    assert next(iter(found)) == "key"
 
 
 def test_two_things_at_once(emptied: Any, another: Any, key: str) -> None:

@@ -94,7 +94,13 @@ def find(view: ViewPlan, name: str, others: Collection[str], entities: pa.Table,
                 return [_told(own, form, instants)]
     projects = {form.project for form in found} - {own.project}
     told = [
-        _told(own, form, instants, ambiguous=form.project != own.project and (len(projects) > 1 or own in place.seen))
+        _told(
+            own,
+            form,
+            instants,
+            ambiguous=form.project != own.project and len(projects) > 1,
+            beside_own=own in place.seen,
+        )
         for form, instants in found.items()
     ]
     told += _renamed(view, name, others, entities, place)
@@ -180,7 +186,9 @@ def _dates(keys: pa.Array, name: str, features: Sequence[str], place: Place) -> 
     return found.instants if (found.instants != NO_INSTANT).any() else None
 
 
-def _told(own: KeyForm, form: KeyForm, instants: Instants, *, ambiguous: bool = False) -> Elsewhere:
+def _told(
+    own: KeyForm, form: KeyForm, instants: Instants, *, ambiguous: bool = False, beside_own: bool = False
+) -> Elsewhere:
     own_types, types = (dict(zip(one.names, one.types, strict=True)) for one in (own, form))
     differences = [
         (what, expected, found)
@@ -193,7 +201,7 @@ def _told(own: KeyForm, form: KeyForm, instants: Instants, *, ambiguous: bool = 
         if expected != found
     ]
     what, expected, found = (" and ".join(texts) for texts in zip(*differences, strict=True))
-    return Elsewhere(what, expected, found, instants, ambiguous)
+    return Elsewhere(what, expected, found, instants, ambiguous, beside_own)
 
 
 def _list(types: dict[str, str]) -> str:
