@@ -59,6 +59,11 @@ def values() -> np.ndarray:
     return np.random.default_rng(0).normal(50, 10, N)
 
 
+def unrelated(values: Any) -> Any:
+    """Give values that no function, no other row and no other entity has."""
+    return np.random.default_rng(7).lognormal(3, 1, len(values))
+
+
 class TestPastTheTtl:
     def test_serving_gives_what_training_does_not_see(self, repo: Any, values: Any) -> None:
         table = pa.concat_tables([rows(FIRST, values[:10]), rows(NOW - DAY / 2, values[10:], np.arange(10, N))])
@@ -178,7 +183,7 @@ class TestFrozen:
     def test_of_all_rows(self, repo: Any, values: Any) -> None:
         set_up(repo, rows(FIRST, values, created=FIRST), created="created")
         repo.materialize(end=FIRST + DAY)
-        repo.write("src", rows(FIRST, values**2, created=FIRST + 2 * DAY))
+        repo.write("src", rows(FIRST, unrelated(values), created=FIRST + 2 * DAY))
         report = repo.validate()
         assert [(c.code, c.confidence) for c in report.features[0].causes] == [("frozen", 0.9)]
 
@@ -201,7 +206,7 @@ class TestFrozen:
     def test_materialized_again_since(self, repo: Any, values: Any) -> None:
         set_up(repo, rows(FIRST, values, created=FIRST), created="created")
         repo.materialize(end=FIRST + DAY)
-        repo.write("src", rows(FIRST, values**2, created=FIRST + 2 * DAY))
+        repo.write("src", rows(FIRST, unrelated(values), created=FIRST + 2 * DAY))
         repo.materialize(end=FIRST + 3 * DAY)
         assert causes(repo.validate())["frozen"].confidence <= 0.5
 
@@ -216,7 +221,7 @@ class TestFrozen:
         repo = make_repository(tmp_path, online="sqlite")
         set_up(repo, rows(FIRST, values, created=FIRST), created="created")
         repo.materialize(end=FIRST + DAY)
-        repo.write("src", rows(FIRST, values**2, created=FIRST + 2 * DAY))
+        repo.write("src", rows(FIRST, unrelated(values), created=FIRST + 2 * DAY))
         cause = causes(repo.validate())["frozen"]
         assert (cause.confidence, "skip_dedup" in cause.remedy) == (0.9, False)
 
