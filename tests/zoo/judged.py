@@ -12,6 +12,10 @@ from zoo import peers
 from zoo.cases import Case, Ran, claims, exact, named, says_unknown
 
 
+LEAST_SHARE = 0.05
+"""Share of the wrong entities from which on an account is held to be one: a few values are those of other nights by chance."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a case. `others` counts right features beside it that failed, `beside` claims of how it came about that are no answer."""
@@ -72,7 +76,9 @@ def outcome(case: Case, report: SkewReport, seconds: float, alarms: peers.Alarms
     )
     # What a value is may be said beside how it came about: it is true of the values. How it came about may not be made up.
     hows = {answer.code for answer in case.answers if answer.kind == "how"}
-    beside = sum(cause.kind == "how" and cause.code not in hows for cause in claims(result.causes))
+    beside = sum(
+        cause.kind == "how" and cause.code not in hows and cause.share >= LEAST_SHARE for cause in claims(result.causes)
+    )
     return Outcome(
         case.group, case.variant, case.form, case.severity, case.seed, seconds, alarms.differing,
         found, named(case, result.causes), exact(case, result.causes), case.provable, says_unknown(result.causes),
