@@ -25,6 +25,8 @@ _MOST_SHOWN = 20
 _MOST_CODES = 100
 _LOOKED_AT = 1_000
 _ROWS_PER_CATEGORY = 4
+_NEARLY_ALL = 0.8
+_FAR_MORE = 1.25
 _TEXTS = (Kind.STRING, Kind.UUID)
 _CATEGORIES = (Kind.STRING, Kind.UUID, Kind.BYTES, Kind.BOOLEAN, Kind.INTEGER)
 
@@ -80,8 +82,14 @@ def encoding(case: Case) -> Explanation | None:
     values = _different(case, among)
     if len(values.positions) < FEWEST_ROWS:
         return None
-    found = _spelled(case, values) if kind in _TEXTS else None
-    return found or _renamed(case, values)
+    spelled = _spelled(case, values) if kind in _TEXTS else None
+    if spelled is not None and np.count_nonzero(spelled.explained) >= _NEARLY_ALL * len(values.positions):
+        return spelled
+    # A spelling that some names happen to have says less than the names of all categories do.
+    renamed = _renamed(case, values)
+    if spelled is None or (renamed is not None and renamed.cause.share > _FAR_MORE * spelled.cause.share):
+        return renamed
+    return spelled
 
 
 def _coded_pairs(values: _Values) -> tuple[np.ndarray, list[tuple[Any, Any]]]:

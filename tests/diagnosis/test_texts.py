@@ -167,6 +167,28 @@ def assert_code(found: FeatureResult, code: Mapping[Any, Any], share: float) -> 
     assert cause.share >= (0.9 if share == SEVERITIES[0] else 1.0)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("share", SEVERITIES)
+def test_a_spelling_of_one_name_is_not_the_code_of_all(share: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    airlines = {"UA": "United", "B6": "JetBlue", "DL": "Delta", "US": "US Airways", "AA": "American", "WN": "Southwest"}
+    carriers = chosen(random, [*airlines])
+    online = part(random, share, carriers, renamed(carriers, airlines.keys(), airlines.values()))
+    assert_code(of_one(carriers, online), airlines, share)
+
+
+@pytest.mark.parametrize("share", SEVERITIES[1:])
+def test_a_spelling_beside_values_without_any(share: float) -> None:
+    """Rows of noise have no code, and leave to the spelling what it explains."""
+    random = np.random.default_rng(0)
+    cities = chosen(random, ("New York", "La Paz", "Lima", "Oslo", "Bern"))
+    noise = changed(np.arange(SIZE), lambda i: f"x{i}")
+    wrong = np.where(random.random(SIZE) < 0.6, changed(cities, str.lower), noise)
+    found = of_one(cities, part(random, share, cities, wrong))
+    assert codes(found) == ["encoding", "unknown"]
+    assert found.causes[0].evidence["spelling"] == "lower case"
+
+
 def test_one_category_of_many_that_has_another_name() -> None:
     random = np.random.default_rng(0)
     ports = chosen(random, PORTS)
