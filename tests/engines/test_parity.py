@@ -25,6 +25,7 @@ COVERING = (
     ("every_type", 0, 7, "redis", "dask"),
     ("garbage", 0, 2, "redis", "dask"),
     ("causes", 0, 2, "redis", "dask"),
+    ("more_causes", 0, 7, "redis", "dask"),
     ("definition", 0, 7, "redis", "duckdb"),
     ("unaligned", 0, 7, "redis", "spark"),
     ("ties", 0, 1, "redis", "dask"),

@@ -114,7 +114,7 @@ def run(repo: Repository, target: str | Path, kind: str = "parquet") -> SkewRepo
     )  # fmt: skip
 
 
-CAUSES = {"length": "scale", "many": "truncated"}
+CAUSES = {"length": "scale", "many": "truncated", "words": "encoding"}
 """What the values tell; of the others only that they stand under the same timestamp in a store that keeps what it has."""
 
 

@@ -235,6 +235,188 @@ def causes(repo: Repository, server: Any) -> list[World]:
     return [World(repo, {"settings": {"features": features, "show_entities": True}})]
 
 
+def more_causes(repo: Repository, server: Any) -> list[World]:
+    """Every cause that a value, a history, declared events, the types of messages or the keys tell of; part of the entities are right.
+
+    The second run draws a part of them.
+    """
+    del server
+    _of_values(repo)
+    _of_histories(repo)
+    _of_messages(repo)
+    declared = _of_events(repo)
+    features = {
+        name: {
+            "definition": {
+                "events": events,
+                "keys": {"id": "rider"},
+                "timestamp": "ended",
+                "value": "fare",
+                "aggregate": "mean",
+                "window": "30d",
+            }
+        }
+        for name, events in declared.items()
+    }
+    return [
+        World(repo, {"settings": {"features": features, "show_entities": True}}),
+        World(repo, {"settings": {"features": features}, "sample": 250, "seed": 3}),
+    ]
+
+
+def _of_values(repo: Repository) -> None:
+    """Make a view whose values are wrong in themselves, and one of pairs whose keys were taken in the other order."""
+    random = np.random.default_rng(9)
+    ids = np.arange(SIZE)
+    numbers = ("sign", "constant", "narrow", "logged", "left", "right", "borrowed", "clipped", "affine", "random")
+    values: dict[str, Any] = {name: random.lognormal(3, 1, SIZE) for name in numbers}
+    word = random.integers(0, 12, SIZE)
+    hit, other = random.random((2, SIZE)) < 0.2
+    moments = [NOON - timedelta(seconds=int(n)) for n in random.integers(0, 10**6, SIZE)]
+    texts = {
+        "spelled": [f"Word {n}" for n in word],
+        "coded": [f"word{n}" for n in word],
+        "cut": [f"{random.integers(10**9)}-{i}-of-a-long-text" for i in ids],
+    }
+    online = {
+        "sign": np.where(hit, -values["sign"], values["sign"]),
+        "constant": np.full(SIZE, 20.0),
+        "narrow": np.where(hit, values["narrow"].astype(np.float32), values["narrow"]),
+        "logged": np.where(hit, np.log1p(values["logged"]), values["logged"]),
+        "left": np.where(hit, values["right"], values["left"]),
+        "right": np.where(hit, values["left"], values["right"]),
+        "borrowed": np.where(other, np.roll(values["borrowed"], 1), values["borrowed"]),
+        "clipped": np.minimum(values["clipped"], 40.0),
+        # Two mistakes and some noise in one feature.
+        "affine": np.where(hit, values["affine"] * 1.8 + 32, np.where(other, -values["affine"], values["affine"])),
+        "random": np.where(hit, values["random"][random.permutation(SIZE)], values["random"]),
+        "spelled": [text.upper() if wrong else text for text, wrong in zip(texts["spelled"], hit, strict=True)],
+        "coded": [f"c{n * 7 % 12}" for n in word],
+        "cut": [text[:8] if wrong else text for text, wrong in zip(texts["cut"], other, strict=True)],
+        "local": stamps([m + 5 * HOUR if wrong else m for m, wrong in zip(moments, hit, strict=True)]),
+    }
+    offline = {**values, **texts, "local": stamps(moments)}
+    types = dict.fromkeys(numbers, "Float64") | dict.fromkeys(texts, "String") | {"local": "UnixTimestamp"}
+    row = np.arange(20)
+    a, b = (side.ravel() for side in np.meshgrid(row, row))
+    x = random.lognormal(3, 1, SIZE)
+    crossed = np.where(hit, x.reshape(20, 20).T.ravel(), x)
+    one = pa.table({"a": a, "b": b, "event_timestamp": at(NOON, SIZE), "x": crossed})
+    repo.apply(
+        repo.view("values", repo.source("values", table(ids, **online)), {"id": "Int64"}, types),
+        repo.view("pairs", repo.source("pairs", one), {"a": "Int64", "b": "Int64"}, {"x": "Float64"}),
+    )
+    repo.materialize(["values", "pairs"])
+    repo.write("values", table(ids, **offline))
+    repo.write("pairs", one.set_column(3, "x", pa.array(x)))
+
+
+def _of_histories(repo: Repository) -> None:
+    """Make views of several versions, of rows that were created too late, and of rows past their ttl."""
+    random = np.random.default_rng(10)
+    ids, days = np.arange(SIZE), 5
+    hit, other = random.random((2, SIZE)) < 0.3
+    walk = random.lognormal(3, 1, (days, SIZE))
+    level = random.lognormal(3, 1, SIZE)
+    online = table(
+        ids,
+        lagged=np.where(hit, walk[-3], walk[-1]),
+        mixed=np.where(hit, walk[-2], np.where(other, -walk[-1], walk[-1])),
+    )
+    old = np.array([NOON - 30 * DAY if wrong else NOON + 20 * DAY for wrong in other], dtype=object)
+    aged = pa.table({"id": ids, "event_timestamp": stamps(list(old)), "x": level})
+    created = table(ids, x=np.where(hit, random.lognormal(3, 1, SIZE), level), created=at(NOON, SIZE))
+    key, x = {"id": "Int64"}, {"x": "Float64"}
+    repo.apply(
+        repo.view("versions", repo.source("versions", online), key, {"lagged": "Float64", "mixed": "Float64"}),
+        repo.view("aged", repo.source("aged", aged), key, x, ttl=20 * DAY),
+        repo.view("again", repo.source("again", created, created="created"), key, x),
+    )
+    repo.materialize(["versions", "aged", "again"], end=NOON + 21 * DAY)
+    rows = [table(ids, NOON - (days - 1 - i) * DAY, lagged=walk[i], mixed=walk[i]) for i in range(days)]
+    repo.write("versions", pa.concat_tables(rows))
+    moments = stamps([NOON + (25 * DAY if wrong else timedelta(0)) for wrong in hit])
+    repo.write("again", table(ids, x=level, created=moments))
+
+
+def _of_messages(repo: Repository) -> None:
+    """Make a view with messages of another type than declared, and one whose entities are online as texts alone."""
+    from feast.infra.provider import get_provider
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    random = np.random.default_rng(11)
+    ids = np.arange(SIZE)
+    values = random.lognormal(3, 1, SIZE)
+    counts = random.poisson(9, SIZE)
+    rows = table(ids, x=values, n=counts)
+    texts = pa.table({"id": [str(i) for i in ids], "event_timestamp": at(NOON, SIZE), "x": values})
+    repo.apply(
+        repo.view("typed", repo.source("typed", rows), {"id": "Int64"}, {"x": "Float64", "n": "Int64"}),
+        repo.view("held", repo.source("held_as_text", texts), {"id": "String"}, {"x": "Float64"}),
+    )
+    repo.materialize(["typed", "held"])
+    data = [
+        (
+            EntityKey(join_keys=["id"], entity_values=[Value(int64_val=int(i))]),
+            {"x": Value(string_val=str(values[i])), "n": Value(double_val=float(counts[i]))},
+            NOON,
+            None,
+        )
+        for i in ids[::6]
+    ]
+    store = repo.open()
+    if str(store.config.online_store.type) == "redis":
+        store.config.online_store.skip_dedup = True
+    provider: Any = get_provider(store.config)
+    provider.online_write_batch(store.config, store.get_feature_view("typed"), data, None)
+    source = repo.source("held", table(ids, x=values))
+    repo.apply(repo.view("held", source, {"id": "Int64"}, {"x": "Float64"}))
+
+
+def _of_events(repo: Repository) -> dict[str, str]:
+    """Make two views of rides, with means over 30 days offline, over 7 online; give where the events of their features are.
+
+    Some of the rows of the one are wrong; those of the other share no timestamp with offline, and all of them are.
+    """
+    random = np.random.default_rng(12)
+    ids, many, days = np.arange(SIZE), 40, 3
+    rider = np.repeat(ids, many)
+    noon = np.datetime64(NOON.replace(tzinfo=None), "m")
+    ended = noon - random.integers(1, 50 * 1440, len(rider)).astype("timedelta64[m]")
+    fare = random.lognormal(3, 1, len(rider)).round(2)
+    rides = pa.table({"rider": rider, "ended": stamps(ended), "fare": fare})
+    repo.write("rides", rides)
+
+    def mean(window: int, ends: np.ndarray) -> pa.Array:
+        """Give the mean of each rider over the days up to an instant."""
+        end = np.repeat(ends, many)
+        inside = (ended <= end) & (ended > end - np.timedelta64(window, "D"))
+        number = np.bincount(rider, inside, SIZE)
+        total = np.bincount(rider, np.where(inside, fare, 0.0), SIZE)
+        return pa.array(total / np.maximum(number, 1), mask=number == 0)
+
+    wrong = random.random(SIZE) < 0.3
+    now = np.full(SIZE, noon)
+    right, short = mean(30, now), mean(7, now)
+    apart = noon - random.integers(1, 600, SIZE).astype("timedelta64[m]")
+    streamed = pa.table({"id": ids, "event_timestamp": stamps(apart), "mean": mean(7, apart)})
+    key, feature = {"id": "Int64"}, {"mean": "Float64"}
+    mixed = table(ids, mean=pa.array(np.where(wrong, short.to_numpy(zero_copy_only=False), right)))
+    repo.apply(
+        repo.view("spent", repo.source("spent", mixed), key, feature),
+        repo.view("streamed", repo.source("streamed", streamed), key, feature),
+        repo.source("trips", path=str(repo.path("rides")), timestamp_field="ended"),
+    )
+    repo.materialize(["spent", "streamed"])
+    repo.write("spent", table(ids, mean=right))
+    nights = [NOON - timedelta(hours=12) - i * DAY for i in range(days)]
+    at_night = [np.full(SIZE, np.datetime64(night.replace(tzinfo=None), "m")) for night in nights]
+    rows = [table(ids, night, mean=mean(30, ends)) for night, ends in zip(nights, at_night, strict=True)]
+    repo.write("streamed", pa.concat_tables(rows))
+    return {"spent:mean": "rides.parquet", "streamed:mean": "trips"}
+
+
 def unknown_entities(repo: Repository, server: Any) -> list[World]:
     """Online rows of entities that no offline source knows, found by looking through the keys."""
     del server
@@ -526,7 +708,7 @@ def thinned(repo: Repository, server: Any) -> list[World]:
 WORLDS: dict[str, Callable[[Repository, Any], list[World]]] = {
     made.__name__: made
     for made in (
-        every_type, garbage, bad_values, large_values, numbers, causes, unknown_entities, definition, unaligned, ties, keys,
+        every_type, garbage, bad_values, large_values, numbers, causes, more_causes, unknown_entities, definition, unaligned, ties, keys,
         populations, on_demand, errors, suites, thinned,
     )
 }  # fmt: skip
