@@ -199,7 +199,7 @@ class TestFrozen:
         """All rows are created after the end of the range, right ones too."""
         set_up(repo, rows(FIRST, values, created=FIRST + 2 * DAY), created="created")
         repo.materialize(end=FIRST + DAY)
-        write_online(repo, FIRST, values[:20] ** 2, np.arange(20))
+        write_online(repo, FIRST, unrelated(values)[:20], np.arange(20))
         cause = causes(repo.validate())["frozen"]
         assert cause.confidence <= 0.5
 
