@@ -11,7 +11,6 @@ from feast_skew.report import FeatureResult, SkewReport, Verdict
 from zoo import peers
 from zoo.cases import Case, Ran, claims, exact, named, says_unknown
 
-
 LEAST_SHARE = 0.05
 """Share of the wrong entities from which on an account is held to be one: a few values are those of other nights by chance."""
 
