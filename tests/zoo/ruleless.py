@@ -64,9 +64,9 @@ def _quantile(world: Snapshot, level: float) -> Values:
 
 
 def shrunk(world: Snapshot, values: Values, random: Random) -> Values:
-    """Draw a mean towards that of all, the more the fewer flights it has."""
-    count = _other(world, "flights")
-    return (values * count + np.nanmean(values) * 5.0) / (count + 5.0)
+    """Draw a mean towards that of all, the more the fewer minutes in the air are behind it; by flights alone it would be a line for each count."""
+    minutes = _other(world, "flights") * _other(world, "air_time")
+    return (values * minutes + np.nanmean(values) * 600.0) / (minutes + 600.0)
 
 
 def of_destination(world: Snapshot, values: Values, random: Random) -> Values:
