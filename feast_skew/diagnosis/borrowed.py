@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.types import Kind, floats
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case
-from feast_skew.diagnosis.chance import LEAST_EVIDENCE, surprise
+from feast_skew.diagnosis.chance import LEAST_EVIDENCE, surprise, told_by_kinds
 from feast_skew.diagnosis.entity_maps import EntityMaps
 from feast_skew.diagnosis.fingerprints import NO_VALUE
 from feast_skew.statistics.hashing import Hashes, mix
@@ -23,13 +24,21 @@ _RARE = 3
 
 _LEAST_SHARE = 0.05
 _TIMES_CHANCE = 3.0
+_TIMES_EXPECTED = 1.5
 _NEARLY_ALL = 0.95
 _BESIDE = 0.2
 _MOST_BESIDE = 8
 _FEWEST_CHECKED = 10
 _VARIED = 0.3
 _RELATED = 0.3
+_SCREENED = 1_000
+_HALF = 0.5
+_AS_OFTEN = 0.8
+_WHOLE = 0.98
+_FAR_MORE = 1.25
 _SEED = 0
+
+Way = Callable[[Positions], Positions]
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Borrowed:
     """Entities that have another one's value, as a mask over the case, and how that one is found.
 
     `pattern` is `shift`, `id`, `key_order`, `key_part` or `none`; `shift` counts places or ids, `keys` are the names in the other
-    order or the part of the key, and `same` tells that all with the same part have one value. `checked` of the entities were looked up; of the others the other entity was not drawn. `features`
+    order, in the one that places are counted in when it is not the given one, or the part of the key, and `same` tells that all with the same part have one value. `checked` of the entities were looked up; of the others the other entity was not drawn. `features`
     are those by whose values together it was found.
     """
 
@@ -54,11 +63,15 @@ class Borrowed:
 
 @dataclass(frozen=True)
 class _Sides:
-    """The hashes of all drawn entities offline and online, and the places of the wrong ones, all with an online value."""
+    """The hashes of all drawn entities offline and online, and the places of the wrong ones, all with an online value.
+
+    `lost` are the places of those that have none.
+    """
 
     offline: Hashes
     online: Hashes
     wrong: Positions
+    lost: Positions
     features: tuple[str, ...]
 
 
@@ -67,7 +80,7 @@ class _Try:
     """A way to another entity: the wrong values that are found there, of those for which there is one, and the share by chance.
 
     `chosen` of the wrong values had to be looked at to find the way, and prove nothing. `same` tells of a part of the key that all
-    with the same one have one value.
+    with the same one have one value. `way` leads from entities to the other ones where these are single ones.
     """
 
     hits: Mask
@@ -78,6 +91,7 @@ class _Try:
     keys: tuple[str, ...] = ()
     chosen: int = 0
     same: bool = False
+    way: Way | None = None
 
     @property
     def share(self) -> float:
@@ -104,13 +118,18 @@ def find_borrowed(case: Case) -> Borrowed | None:
         return None
     online, offline = prints.online(name), prints.offline(name)
     wrong = case.positions[case.wrong]
-    own = _Sides(offline, online, wrong[(online[wrong] != NO_VALUE) & (online[wrong] != offline[wrong])], (name,))
+    different = wrong[online[wrong] != offline[wrong]]
+    lost = online[different] == NO_VALUE
+    own = _Sides(offline, online, different[~lost], different[lost], (name,))
     if len(own.wrong) < FEWEST_ROWS or len(np.unique(online[own.wrong])) < 2:
         return None
     by_keys = _by_keys(case, maps, own)
-    if by_keys is not None:
-        return by_keys
-    return _by_value(case, own) or _by_value(case, _together(case, own))
+    if by_keys is None:
+        return _by_value(case, own) or _by_value(case, _together(case, own))
+    least = _FAR_MORE * np.count_nonzero(by_keys.explained)
+    # Of a part alone a way is no more than a piece of a longer one, as where rows are sorted otherwise.
+    by_value = _by_value(case, own) if least <= len(wrong) else None
+    return by_value if by_value is not None and np.count_nonzero(by_value.explained) >= least else by_keys
 
 
 def _together(case: Case, own: _Sides) -> _Sides | None:
@@ -125,32 +144,23 @@ def _together(case: Case, own: _Sides) -> _Sides | None:
     for i, name in enumerate(names):
         offline = offline ^ mix(prints.offline(name), seed=i + 1)
         online = online ^ mix(prints.online(name), seed=i + 1)
-    return _Sides(offline, online, wrong, (*own.features, *names))
+    return _Sides(offline, online, wrong, own.lost, (*own.features, *names))
 
 
 def _by_keys(case: Case, maps: EntityMaps, own: _Sides) -> Borrowed | None:
-    shifts = list(_shifts(case, maps, own))
-    best = max(shifts, key=lambda one: np.count_nonzero(one.hits), default=None)
-    tries = [*_other_orders(maps, own), *_parts(maps, own)]
-    if best is not None:
-        # Neighbours that are alike anyway are no proof of a shift: the others among them are what chance gives.
-        hits = max((np.count_nonzero(one.hits) for one in shifts if one is not best), default=0)
-        others = hits / max(1, int(np.count_nonzero(best.known)))
-        tries.append(_Try(best.hits, best.known, max(best.expected, others), best.pattern, best.shift))
+    tries = [*_shifts(case, maps, own), *_other_orders(maps, own), *_parts(maps, own)]
     proven = [one for one in tries if one.proof >= 2 * LEAST_EVIDENCE or _plain(one)]
-    found = max(proven, key=lambda one: (np.count_nonzero(one.hits), one.proof), default=None)
-    if found is None:
+    explained = [_with_undrawn(case, one) for one in proven]
+    best = max(range(len(proven)), key=lambda i: (np.count_nonzero(explained[i]), proven[i].proof), default=None)
+    if best is None:
         return None
-    hits = found.hits.copy()
-    checked = int(np.count_nonzero(hits))
-    drawn = case.context.whole or found.pattern not in ("id", "key_order")
-    if not drawn and found.share >= _NEARLY_ALL and np.count_nonzero(found.known) >= _FEWEST_CHECKED:
-        hits |= ~found.known
+    found, hits = proven[best], explained[best]
+    nulls = _nulls(own, found)
     confidence = 0.99 if len(np.unique(own.online[own.wrong[hits]])) >= FEWEST_ROWS else 0.9
     return Borrowed(
-        _mask(case, own.wrong[hits]),
+        _mask(case, np.concatenate([own.wrong[hits], nulls])),
         found.pattern,
-        checked,
+        int(np.count_nonzero(found.hits)) + len(nulls),
         confidence,
         1,
         found.shift,
@@ -158,6 +168,22 @@ def _by_keys(case: Case, maps: EntityMaps, own: _Sides) -> Borrowed | None:
         own.features,
         found.same,
     )
+
+
+def _with_undrawn(case: Case, found: _Try) -> Mask:
+    """Give the hits, and those whose other entity was not drawn when (nearly) all others are hits."""
+    drawn = case.context.whole or found.pattern not in ("id", "key_order")
+    if not drawn and found.share >= _NEARLY_ALL and np.count_nonzero(found.known) >= _FEWEST_CHECKED:
+        return found.hits | ~found.known
+    return found.hits
+
+
+def _nulls(own: _Sides, found: _Try) -> Positions:
+    """Give the entities without an online value whose other one has none offline, when that is so about as often as for values."""
+    there = found.way(own.lost) if found.way is not None else np.empty(0, dtype=np.int64)
+    known = there >= 0
+    nulls = own.lost[: len(there)][known][own.offline[there[known]] == NO_VALUE]
+    return nulls if len(nulls) >= _AS_OFTEN * found.share * np.count_nonzero(known) else nulls[:0]
 
 
 def _plain(found: _Try) -> bool:
@@ -170,32 +196,62 @@ def _mask(case: Case, places: Positions) -> Mask:
     return found
 
 
-def _try(own: _Sides, others: Positions, pattern: str, shift: int | None = None, keys: tuple[str, ...] = ()) -> _Try:
-    there = others[own.wrong]
+def _try(own: _Sides, way: Way, pattern: str, shift: int | None = None, keys: tuple[str, ...] = ()) -> _Try:
+    there = way(own.wrong)
     known = (there >= 0) & (there != own.wrong)
     hits = known & (own.offline[there] == own.online[own.wrong])
     # What the same other entities give to anybody: the online values in another order.
     asked = np.flatnonzero(known)
     shuffled = np.random.default_rng(_SEED).permutation(asked)
     by_chance = np.count_nonzero(own.offline[there[asked]] == own.online[own.wrong[shuffled]])
-    return _Try(hits, known, (by_chance + 0.5) / (len(asked) + 1), pattern, shift, keys)
+    return _Try(hits, known, (by_chance + 0.5) / (len(asked) + 1), pattern, shift, keys, way=way)
 
 
 def _shifts(case: Case, maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
-    """Give the shifts in the order of the keys that are near, or that rare values vote for."""
+    """Give the best shift in the order of the keys, of those that are near or that rare values vote for.
+
+    Of a sample whose ids are numbers it is counted in ids; of another one only what leads most of the wrong ones to their value is no
+    chance, as the entity at the next place is not the next one.
+    """
     voters, there = _rare(own)
-    distances = maps.rank[there] - maps.rank[voters]
-    if case.context.whole:
-        for shift in dict.fromkeys((*_frequent(distances), *_NEAR_SHIFTS)):
-            yield _try(own, maps.following(shift), "shift", shift)
-    elif maps.numbers is not None:
-        for shift in dict.fromkeys((*_frequent(maps.numbers[there] - maps.numbers[voters]), *_NEAR_SHIFTS)):
-            yield _try(own, maps.with_id(shift), "id", shift)
+    if not case.context.whole and maps.numbers is not None:
+        votes = _frequent(maps.numbers[there] - maps.numbers[voters])
+        ways = {shift: partial(maps.with_id, distance=shift) for shift in (*votes, *_NEAR_SHIFTS)}
+        yield _best([_try(own, way, "id", shift) for shift, way in ways.items()])
+        return
+    names, votes = _sorted_by(maps, own, voters, there)
+    keys = () if names == maps.sorts[0] else names
+    places = {shift: partial(maps.following, shift=shift, names=names) for shift in (*votes, *_NEAR_SHIFTS)}
+    best = _best([_try(own, way, "shift", shift, keys) for shift, way in places.items()])
+    if case.context.whole or best.share >= _HALF:
+        yield best
+
+
+def _best(shifts: list[_Try]) -> _Try:
+    best = max(shifts, key=lambda one: np.count_nonzero(one.hits))
+    # Neighbours that are alike anyway are no proof of a shift: the others among them are what chance gives.
+    hits = max((np.count_nonzero(one.hits) for one in shifts if one is not best), default=0)
+    return replace(best, expected=max(best.expected, hits / max(1, int(np.count_nonzero(best.known)))))
+
+
+def _sorted_by(maps: EntityMaps, own: _Sides, voters: Positions, there: Positions) -> tuple[tuple[str, ...], list[int]]:
+    """Give the order of the key columns in which a shift leads to most values, as some of the wrong show, and the shifts voted for."""
+    some = own.wrong[np.linspace(0, len(own.wrong) - 1, min(len(own.wrong), _SCREENED)).astype(np.int64)]
+    found, most = (maps.sorts[0], [0]), (-1, 0)
+    for names in maps.sorts:
+        rank, _ = maps.sorted_by(names)
+        votes = _frequent(rank[there] - rank[voters])
+        for shift in (*votes, *_NEAR_SHIFTS) if len(maps.sorts) > 1 else (1,):
+            others = maps.following(some, shift, names)
+            hits = int(np.count_nonzero((others >= 0) & (own.offline[others] == own.online[some])))
+            if (hits, -abs(shift)) > most:  # of those that show the same the nearest one
+                found, most = (names, votes), (hits, -abs(shift))
+    return found
 
 
 def _other_orders(maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
     for names, others in maps.orders.items():
-        yield _try(own, others, "key_order", keys=names)
+        yield _try(own, others.__getitem__, "key_order", keys=names)
 
 
 def _frequent(distances: np.ndarray) -> list[int]:
@@ -278,19 +334,42 @@ def _by_value(case: Case, own: _Sides | None) -> Borrowed | None:
     if own is None:
         return None
     values, counts = np.unique(own.offline[own.offline != NO_VALUE], return_counts=True)
-    single, double = values[counts == 1], int(np.count_nonzero(counts == 2))
-    hits = np.isin(own.online[own.wrong], single)
-    found, rows = int(np.count_nonzero(hits)), len(own.wrong)
-    expected = max((2.0 * double + 1) / (int(counts.sum()) + 1), _density(case, own))
+    size, rows, density = int(counts.sum()), len(own.wrong), _density(case, own)
+    singles = int(np.count_nonzero(counts == 1))
+    hits = np.isin(own.online[own.wrong], values[counts == 1])
+    found = int(np.count_nonzero(hits))
+    expected = max((2.0 * np.count_nonzero(counts == 2) + 1) / (size + 1), density)
     share = found / rows
-    if found < FEWEST_ROWS or share < max(_LEAST_SHARE, _TIMES_CHANCE * expected):
+    if len(np.unique(own.online[own.wrong[hits]])) < max(FEWEST_VALUES, _VARIED * found):
         return None
-    if rows * surprise(share, expected) < 2 * LEAST_EVIDENCE:
+    held = np.isin(own.online[own.wrong], values)
+    chance = (expected, max(1.0 - (singles + 0.5) / (size + 1), density))
+    if (
+        np.mean(held) >= _WHOLE
+        and share >= max(_HALF * singles / (size + 1), _TIMES_EXPECTED * expected)
+        and rows * told_by_kinds((share, float(np.mean(held))), chance) >= 2 * LEAST_EVIDENCE
+    ):
+        # Values are as varied as offline's, and all of them are there: those that many have are another one's as well.
+        hits, nulls = held, _nulls_as_offline(own)
+    elif (
+        share >= max(_LEAST_SHARE, _TIMES_CHANCE * expected) and rows * surprise(share, expected) >= 2 * LEAST_EVIDENCE
+    ):
+        nulls = own.lost[:0]
+    else:
         return None
-    if len(np.unique(own.online[own.wrong[hits]])) < max(FEWEST_VALUES, _VARIED * found) or _related(case, own, hits):
+    count = int(np.count_nonzero(hits)) + len(nulls)
+    if found < FEWEST_ROWS or _related(case, own, hits):
         return None
     # Rows are few that the one value leads to by chance; some of them are among those that are explained.
-    return Borrowed(_mask(case, own.wrong[hits]), "none", found, 0.9, 2, features=own.features)
+    explained = _mask(case, np.concatenate([own.wrong[hits], nulls]))
+    return Borrowed(explained, "none", count, 0.9, 2, features=own.features)
+
+
+def _nulls_as_offline(own: _Sides) -> Positions:
+    """Give the entities without an online value, when these are no more of the wrong ones than offline's nulls are of all."""
+    valued = np.count_nonzero(own.offline[own.wrong] != NO_VALUE)
+    nulls = float(np.mean(own.offline == NO_VALUE))
+    return own.lost if len(own.lost) <= 2 * nulls * (valued + len(own.lost)) else own.lost[:0]
 
 
 def _density(case: Case, own: _Sides) -> float:

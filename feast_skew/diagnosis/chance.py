@@ -28,6 +28,15 @@ def surprise(share: float, expected: float) -> float:
     return max(0.0, found)
 
 
+def told_by_kinds(found: tuple[float, float], expected: tuple[float, float]) -> float:
+    """Give how much one row tells, on average, by which of three kinds it is of.
+
+    Each side is the share of the first kind, and that of the first two. What was expected of none tells very much.
+    """
+    kinds = [(a, b - a, 1.0 - b) for a, b in (found, expected)]
+    return sum(share * math.log(share / max(other, 1e-9)) for share, other in zip(*kinds, strict=True) if share > 0)
+
+
 def beats_chance(hits: Mask, by_chance: Mask) -> bool:
     """Tell whether rows are hit more often than the same rows are by chance, in one try that knew nothing.
 

@@ -18,29 +18,46 @@ from feast_skew.core.keys import KeyIndex
 _MOST_KEYS = 4
 """Of more keys neither all orders nor all parts are tried."""
 
+_MOST_SORTED = 3
+"""By more keys entities are sorted in the given order only."""
+
 
 class EntityMaps:
     """Answers which entity of a table another one leads to; the table has at least one column of keys, none of them null.
 
-    Answers are positions of entities, one per entity, -1 where there is none.
+    Answers are positions of entities, one per entity that was asked for, -1 where there is none.
     """
 
     def __init__(self, entities: pa.Table) -> None:
         self.entities = entities
         self.size = entities.num_rows
+        self._sorted: dict[tuple[str, ...], tuple[Positions, Positions]] = {}
 
     @cached_property
-    def rank(self) -> Positions:
-        """The place of each entity in the order of the keys."""
-        rank = np.empty(self.size, dtype=np.int64)
-        rank[self._order] = np.arange(self.size)
-        return rank
+    def sorts(self) -> list[tuple[str, ...]]:
+        """The orders of the key columns by which entities may be sorted, by their names, the given one first."""
+        names = tuple(self.entities.column_names)
+        return list(permutations(names)) if len(names) <= _MOST_SORTED else [names]
+
+    def sorted_by(self, names: tuple[str, ...]) -> tuple[Positions, Positions]:
+        """Give the place of each entity in the order of these key columns, and the entity at each place."""
+        if names not in self._sorted:
+            at = np.lexsort([self._codes[name] for name in reversed(names)])
+            rank = np.empty(self.size, dtype=np.int64)
+            rank[at] = np.arange(self.size)
+            self._sorted[names] = rank, at
+        return self._sorted[names]
 
     @cached_property
-    def _order(self) -> Positions:
-        columns = self.entities.rename_columns([str(i) for i in range(self.entities.num_columns)])
-        keys = [(name, "ascending") for name in columns.column_names]
-        return np.asarray(pc.sort_indices(columns, sort_keys=keys), dtype=np.int64)
+    def _codes(self) -> dict[str, NDArray[np.int64]]:
+        """The values of each key column as codes that are in the order of the values."""
+        found = {}
+        for name in self.entities.column_names:
+            coded = in_one_piece(self.entities.column(name)).dictionary_encode()
+            rank = np.empty(len(coded.dictionary), dtype=np.int64)
+            rank[np.asarray(pc.sort_indices(coded.dictionary), dtype=np.int64)] = np.arange(len(rank))
+            found[name] = rank[np.asarray(coded.indices, dtype=np.int64)]
+        return found
 
     @cached_property
     def numbers(self) -> NDArray[np.int64] | None:
@@ -50,19 +67,21 @@ class EntityMaps:
             return None
         return np.asarray(column.cast(pa.int64()))
 
-    def following(self, shift: int) -> Positions:
-        """Give the entity so many places further on in the order of the keys."""
-        place_there = self.rank + shift
-        inside = (place_there >= 0) & (place_there < self.size)
-        return np.where(inside, self._order[np.clip(place_there, 0, self.size - 1)], -1)
+    def following(self, entities: Positions, shift: int, names: tuple[str, ...]) -> Positions:
+        """Give for some entities the one so many places further on in the order of these key columns."""
+        rank, at = self.sorted_by(names)
+        there = rank[entities] + shift
+        inside = (there >= 0) & (there < self.size)
+        return np.where(inside, at[np.clip(there, 0, self.size - 1)], -1)
 
-    def with_id(self, distance: int) -> Positions:
-        """Give the entity whose id is larger by a distance; none where the ids are no numbers."""
+    def with_id(self, entities: Positions, distance: int) -> Positions:
+        """Give for some entities the one whose id is larger by a distance; none where the ids are no numbers."""
         ids = self.numbers
         if ids is None:
-            return np.full(self.size, -1, dtype=np.int64)
-        found = place(ids[self._order], ids + distance)
-        return np.where(found >= 0, self._order[found], -1)
+            return np.full(len(entities), -1, dtype=np.int64)
+        _, at = self.sorted_by(self.sorts[0])
+        found = place(ids[at], ids[entities] + distance)
+        return np.where(found >= 0, at[found], -1)
 
     @cached_property
     def orders(self) -> dict[tuple[str, ...], Positions]:
@@ -86,11 +105,7 @@ class EntityMaps:
         names = self.entities.column_names
         if not 1 < len(names) <= _MOST_KEYS:
             return {}
-        codes = {
-            name: np.asarray(in_one_piece(self.entities.column(name)).dictionary_encode().indices, dtype=np.int64)
-            for name in names
-        }
-        found = {}
+        codes, found = self._codes, {}
         for size in range(1, len(names)):
             for part in combinations(names, size):
                 groups = np.zeros(self.size, dtype=np.int64)

@@ -53,9 +53,9 @@ def _said(found: Borrowed) -> str:
         steps = abs(found.shift or 0)
         where = "next" if (found.shift or 0) > 0 else "previous"
         return (
-            f"the {where} entity in the order of ids"
+            f"the {where} entity in the order of {names or 'ids'}"
             if steps == 1
-            else f"the entity {steps:,} places {'on' if where == 'next' else 'back'} in the order of ids"
+            else f"the entity {steps:,} places {'on' if where == 'next' else 'back'} in the order of {names or 'ids'}"
         )
     if found.pattern == "id":
         return f"the entity whose id is {found.shift:+,}"

@@ -125,6 +125,29 @@ def test_the_next_entity(kind: str, share: float, seed: int, shift: int) -> None
 
 
 @pytest.mark.parametrize("share", SEVERITIES)
+@pytest.mark.parametrize("kind", ["amounts", "counts"])
+def test_the_next_entity_in_the_order_of_another_key(kind: str, share: float) -> None:
+    """Rows stand by the second key, then the third and the first by name; where the next one has no value there is none."""
+    for seed in SEEDS:
+        random = np.random.default_rng(seed)
+        place = np.arange(SIZE)
+        # No row follows another one in any other order.
+        keys = {"b": place // 700, "c": place // 70 % 10, "a": random.permutation(70)[place % 70]}
+        values = KINDS[kind](random).astype(float)
+        values[random.random(SIZE) < 0.2] = np.nan
+        rows = np.lexsort((keys["a"], keys["c"], keys["b"]))
+        online = values.copy()
+        online[rows] = np.roll(values[rows], 1)
+        which = hit(random, share, SIZE)
+        which[rows[0]] = False
+        cause = results(keys, {"x": values}, {"x": np.where(which, online, values)})["x"].causes[0]
+        assert (cause.code, cause.evidence["pattern"], cause.evidence["shift"]) == ("wrong_entity", "shift", -1)
+        assert cause.evidence["keys"] == ["b", "c", "a"]
+        assert cause.share == 1.0
+        assert "the previous entity in the order of b, c, a" in cause.detail
+
+
+@pytest.mark.parametrize("share", SEVERITIES)
 @pytest.mark.parametrize("kind", ["amounts", "counts", "names"])
 def test_keys_in_another_order(kind: str, share: float) -> None:
     for seed in SEEDS:
@@ -166,6 +189,25 @@ def test_no_order_that_the_ids_show(share: float) -> None:
         assert set(cause.evidence["features"]) == ({name} if name == "amounts" else set(features))
 
 
+@pytest.mark.parametrize("share", SEVERITIES)
+def test_values_that_several_have_and_nulls_in_no_order(share: float) -> None:
+    """All of the wrong values are there, as many of them rare as offline: so those that are not rare are another one's as well."""
+    for seed in SEEDS:
+        random = np.random.default_rng(seed)
+        values = np.where(random.random(SIZE) < 0.4, np.round(amounts(random)), amounts(random))
+        values[random.random(SIZE) < 0.24] = np.nan
+        found = results(
+            ids(), {"x": values}, {"x": np.where(hit(random, share, SIZE), random.permutation(values), values)}
+        )
+        cause = found["x"].causes[0]
+        assert (cause.code, cause.evidence["pattern"], cause.share) == ("wrong_entity", "none", 1.0)
+        # Others went missing as well: nulls are then more than offline has, and not another one's.
+        lost = hit(random, 0.5, SIZE)
+        online = np.where(lost, np.nan, random.permutation(values))
+        named = results(ids(), {"x": values}, {"x": np.where(hit(random, share, SIZE), online, values)})["x"]
+        assert {one.code: one.share for one in named.causes}.get("wrong_entity", 0.0) < 0.6
+
+
 def test_of_a_sample_what_was_drawn_speaks_for_the_others() -> None:
     random = np.random.default_rng(0)
     everybody = random.lognormal(3, 1, 50_000)
@@ -190,6 +232,8 @@ ALIKE: Mapping[str, Callable[[Random], tuple[Any, Any]]] = {
     "clipped": lambda g: ((x := amounts(g)), np.minimum(x, np.sort(x)[SIZE // 2])),
     "the same amount for all": lambda g: ((x := amounts(g)), np.full(SIZE, x[7])),
     "running numbers": lambda g: (g.permutation(SIZE), g.permutation(SIZE)),
+    "means of few": lambda g: (g.integers(0, 90, SIZE) / g.integers(1, 9, SIZE), g.integers(0, 90, SIZE) / g.integers(1, 9, SIZE)),
+    "common values only": lambda g: (g.integers(0, 900, SIZE) / g.integers(1, 20, SIZE), g.integers(0, 60, SIZE) / 2),
     "counts": lambda g: (g.poisson(4, SIZE), g.poisson(4, SIZE)),
     "skewed counts": lambda g: (g.zipf(1.6, SIZE), g.zipf(1.6, SIZE)),
 }  # fmt: skip

@@ -97,11 +97,15 @@ def test_every_partition_may_be_empty(cases: Cases) -> None:
 
 def test_everything_happens_in_these_worlds(cases: Cases) -> None:
     """Every cause and every verdict, the findings about rows, and rows that stand for others."""
-    reports = [cases.local(name, 0) for name in ("causes", "definition", "unaligned", "ties", "errors", "thinned")]
+    reports = [
+        cases.local(name, 0)
+        for name in ("causes", "more_causes", "definition", "unaligned", "ties", "errors", "thinned")
+    ]
     features = [feature for report in reports for feature in report.features]
     assert {cause.code for feature in features for cause in feature.causes} >= {
         "stale", "not_materialized", "orphan", "restated", "definition_not_landed", "null_fill", "default_fill", "scale",
-        "offset", "unknown",
+        "offset", "unknown", "aggregate", "constant", "encoding", "expired", "frozen", "key", "lagged_version", "precision",
+        "sign", "swapped_feature", "timezone", "transform", "truncated", "type", "window", "wrong_entity",
     }  # fmt: skip
     assert {feature.verdict.value for feature in features} == {"pass", "warn", "fail", "inconclusive", "error"}
     codes = {finding.code for report in reports for finding in report.findings}

@@ -334,6 +334,9 @@ def _of_histories(repo: Repository) -> None:
     )
     repo.materialize(["versions", "aged", "again"], end=NOON + 21 * DAY)
     rows = [table(ids, NOON - (days - 1 - i) * DAY, lagged=walk[i], mixed=walk[i]) for i in range(days)]
+    # Two rows of one instant before the aligned one: the same of them is the earlier version, whoever looks.
+    again = random.lognormal(3, 1, len(ids[::4]))
+    rows.append(table(ids[::4], NOON - 2 * DAY, lagged=again, mixed=again))
     repo.write("versions", pa.concat_tables(rows))
     moments = stamps([NOON + (25 * DAY if wrong else timedelta(0)) for wrong in hit])
     repo.write("again", table(ids, x=level, created=moments))
@@ -402,19 +405,23 @@ def _of_events(repo: Repository) -> dict[str, str]:
     apart = noon - random.integers(1, 600, SIZE).astype("timedelta64[m]")
     streamed = pa.table({"id": ids, "event_timestamp": stamps(apart), "mean": mean(7, apart)})
     key, feature = {"id": "Int64"}, {"mean": "Float64"}
-    mixed = table(ids, mean=pa.array(np.where(wrong, short.to_numpy(zero_copy_only=False), right)))
+    most = np.zeros(SIZE)
+    inside = (ended <= noon) & (ended > noon - np.timedelta64(30, "D"))
+    np.maximum.at(most, rider[inside], fare[inside])
+    taken = np.where(wrong, short.to_numpy(zero_copy_only=False), right)
+    mixed = table(ids, mean=pa.array(taken), most=np.where(wrong, most, right))
     repo.apply(
-        repo.view("spent", repo.source("spent", mixed), key, feature),
+        repo.view("spent", repo.source("spent", mixed), key, {**feature, "most": "Float64"}),
         repo.view("streamed", repo.source("streamed", streamed), key, feature),
         repo.source("trips", path=str(repo.path("rides")), timestamp_field="ended"),
     )
     repo.materialize(["spent", "streamed"])
-    repo.write("spent", table(ids, mean=right))
+    repo.write("spent", table(ids, mean=right, most=right))
     nights = [NOON - timedelta(hours=12) - i * DAY for i in range(days)]
     at_night = [np.full(SIZE, np.datetime64(night.replace(tzinfo=None), "m")) for night in nights]
     rows = [table(ids, night, mean=mean(30, ends)) for night, ends in zip(nights, at_night, strict=True)]
     repo.write("streamed", pa.concat_tables(rows))
-    return {"spent:mean": "rides.parquet", "streamed:mean": "trips"}
+    return {"spent:mean": "rides.parquet", "spent:most": "rides.parquet", "streamed:mean": "trips"}
 
 
 def unknown_entities(repo: Repository, server: Any) -> list[World]:
@@ -676,15 +683,18 @@ def suites(repo: Repository, server: Any) -> list[World]:
 
 
 def thinned(repo: Repository, server: Any) -> list[World]:
-    """More rows of one class than are drawn, so that some stand for others: equal ones, scaled ones, unaligned ones; a suite."""
+    """More rows of one class than are drawn, so that some stand for others: equal ones, scaled ones, those of other
+    entities, with the other sign, unaligned ones; a suite.
+    """
     del server
     random = np.random.default_rng(8)
     ids = np.arange(90_000)
     x = random.lognormal(3, 1, len(ids))
     n = random.poisson(9, len(ids))
     y = np.where(ids % 2, x * 60, x)
-    first = table(ids, NOON - DAY, x=x * 0.99, n=n, y=y)
-    repo.apply(repo.view("v", repo.source("v", pa.concat_tables([first, table(ids, x=x, n=n, y=x)])), {"id": "Int64"}, {"x": "Float64", "n": "Int64", "y": "Float64"}))  # fmt: skip
+    wrong = {"s": np.where(ids % 5 < 3, -x, x), "b": np.where(ids % 2, np.roll(x, 1), x)}
+    first = table(ids, NOON - DAY, x=x * 0.99, n=n, y=y, s=x, b=x)
+    repo.apply(repo.view("v", repo.source("v", pa.concat_tables([first, table(ids, x=x, n=n, y=x, s=x, b=x)])), {"id": "Int64"}, dict.fromkeys("xnysb", "Float64") | {"n": "Int64"}))  # fmt: skip
     apart = np.where(ids % 3 == 0, 3600 * 10**6, 0).astype("timedelta64[us]")
     moments = np.datetime64(NOON.replace(tzinfo=None), "us") + apart
     online = {
@@ -693,6 +703,7 @@ def thinned(repo: Repository, server: Any) -> list[World]:
         "x": x,
         "n": n + (ids % 1000 == 0),
         "y": y,
+        **wrong,
     }
     lay_online(repo, "v", pd.DataFrame(online))
     positive = {"column": "y", "min_value": 0, "max_value": 100}
