@@ -293,6 +293,8 @@ def _parts(maps: EntityMaps, own: _Sides) -> Iterator[_Try]:
                 continue
             others = [found(groups, own, values) for values in (shuffled, offline)]
             expected = (max(map(np.count_nonzero, others)) + 0.5) / (len(known) + 1)
+            if found is _in_group and np.count_nonzero(hits) < _TIMES_CHANCE * expected * len(known):
+                continue  # in a group of thousands nearly every value is somebody's
             same = _one_each(group[hits], online[hits])
             yield _Try(hits, known, float(expected), "key_part", keys=names, chosen=first, same=same)
 
