@@ -171,10 +171,9 @@ def _candidates(case: Case) -> Iterator[_Found]:
 def _cut_instants(case: Case) -> Iterator[_Found]:
     """Give the unit of time to which instants were cut: minutes, hours, days."""
     positions, off, on = case.numbers
-    best = best_grid((), _CLOCK, Kind.TIMESTAMP, off, on)
-    if best is None or not isinstance(best[0], Multiples):
+    grid, marks = best_grid((), _CLOCK, Kind.TIMESTAMP, off, on) or (None, None)
+    if marks is None or not isinstance(grid, Multiples):
         return
-    grid, marks = best
     explained = np.zeros(len(case.wrong), dtype=bool)
     explained[positions[marks.fits]] = True
     name = _CLOCK[grid.quantum]
