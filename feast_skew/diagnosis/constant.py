@@ -19,10 +19,17 @@ _TRIED = 100
 _NEARLY_ALL = 0.98
 _VARIED = 200
 _FEWEST_APART = 30
+_LONGEST = 60
 
 
 def _shown(value: pa.Scalar) -> object:
     return plain(python_value(value))
+
+
+def value_text(shown: object) -> str:
+    """Write a value for people, of a long one its beginning."""
+    text = repr(shown)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _equals(values: pa.Array, value: pa.Scalar, case: Case) -> Mask:
@@ -103,7 +110,7 @@ def constant(case: Case) -> Explanation | None:
             "what",
             count / whole,
             0.99,
-            f"online is {shown!r} for {share_text(case.total(held), case.total(rows))} of the entities that have a value "
+            f"online is {value_text(shown)} for {share_text(case.total(held), case.total(rows))} of the entities that have a value "
             f"offline, where values differ from entity to entity",
             {"value": shown, "entities": count},
             "find the step that writes one value for everybody: a join that finds nothing, a default, a feature never computed",

@@ -12,7 +12,8 @@ from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.constant import one_value_online
+from feast_skew.diagnosis.constant import one_value_online, value_text
+from feast_skew.diagnosis.fingerprints import hashes
 from feast_skew.diagnosis.formulas.apart import limits_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
 from feast_skew.diagnosis.scale import FEWEST_APART
@@ -22,6 +23,10 @@ _LEAST_SHARE = 0.02
 _MOST = 0.5
 _TIMES_USUAL = 3.0
 _TIMES_SECOND = 3
+_FEW_OTHERS = 0.1
+_ALIKE = 0.33
+_TRIED = 20
+_COLLECTIONS = (Kind.LIST, Kind.SET)
 _REMEDY = "fill the same default offline, or serve null and let the model's own imputation work on both sides"
 
 
@@ -29,13 +34,24 @@ def _covers(case: Case, cause: Cause) -> Mask:
     if "unaligned" in cause.evidence:
         return case.pairs.mask(PairClass.UNALIGNED)
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
-    # The cause has its value as plain JSON.
-    values = case.pairs.online.take(pa.array(positions)).dictionary_encode()
-    filled = [plain(python_value(value)) == cause.evidence["value"] for value in values.dictionary]
-    hit = pc.fill_null(pa.array(filled, pa.bool_()).take(values.indices), False)
+    online = case.pairs.online.take(pa.array(positions))
+    # The cause has its value as plain JSON, so the value itself is looked for among the commonest ones.
+    labels, first, counts = _labelled(online)
+    common = np.argsort(-counts, kind="stable")[:_TRIED]
+    filled = [int(one) for one in common if plain(python_value(online[int(first[one])])) == cause.evidence["value"]]
     covered = np.zeros(len(case.wrong), dtype=bool)
-    covered[positions[np.asarray(hit)]] = True
+    covered[positions[np.isin(labels, filled)]] = True
     return covered
+
+
+def _labelled(values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give each row the number of its distinct value, and of these a row that has it and how often it is there."""
+    if pa.types.is_list(values.type):
+        keys = hashes(values)
+    else:
+        keys = np.asarray(pc.fill_null(values.dictionary_encode().indices, -1))
+    _, first, labels, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    return labels, first, counts
 
 
 @rule("default_fill", kind="what", parameters=1, covers=_covers)
@@ -45,9 +61,7 @@ def default_fill(case: Case) -> Explanation | None:
     Not where everybody has it while offline varies, which is `constant`. It has to be most of them or stand alone: values that are unrelated have a most frequent one too, but others are
     nearly as frequent.
     """
-    if case.feature.declared.kind in (Kind.LIST, Kind.SET, Kind.NESTED):
-        return None
-    if case.unaligned_failed:
+    if case.unaligned_failed and case.feature.declared.kind not in _COLLECTIONS:
         apart = _default_fill_apart(case)
         if apart is not None:
             return apart
@@ -58,14 +72,15 @@ def default_fill(case: Case) -> Explanation | None:
     if len(positions) < FEWEST_ROWS or one_value_online(case) is not None:
         return None
     online = case.pairs.online.take(pa.array(positions))
-    tally = pc.value_counts(online)
-    counts = np.asarray(tally.field("counts"))
+    labels, first, counts = _labelled(online)
     best = int(np.argmax(counts))
-    value, count = tally.field("values")[best], int(counts[best])
+    value, count = online[int(first[best])], int(counts[best])
     if count < FEWEST_ROWS or not value.is_valid:
         return None
     second = int(np.sort(counts)[-2]) if len(counts) > 1 else 0
     if count < _MOST * len(positions) and count < _TIMES_SECOND * second:
+        return None
+    if case.feature.declared.kind.is_number and _falls_off(count, second, len(positions)):
         return None
     offline = case.pairs.offline
     valued = np.asarray(offline.is_valid())
@@ -74,10 +89,10 @@ def default_fill(case: Case) -> Explanation | None:
     share_here = count / len(positions)
     if share_here <= max(_LEAST_SHARE, min(0.95, _TIMES_USUAL * usual)):
         return None
-    hit = positions[np.asarray(pc.fill_null(pc.equal(online, value), False))]
+    hit = positions[labels == best]
     instead = case.pairs.offline.take(pa.array(hit))
     nulls = instead.null_count
-    varied = len(instead.drop_null().unique())
+    varied = len(_labelled(instead.drop_null())[1])
     if nulls < FEWEST_ROWS and varied < FEWEST_VALUES:
         return None
     entities, wrong = case.total(hit), case.total(case.wrong)
@@ -91,7 +106,7 @@ def default_fill(case: Case) -> Explanation | None:
             "what",
             entities / wrong,
             min(0.99, share_here),
-            f"{share_text(entities, wrong)} of the wrong values are {shown!r} online, where offline has {where}",
+            f"{share_text(entities, wrong)} of the wrong values are {value_text(shown)} online, where offline has {where}",
             {
                 "value": shown,
                 "entities": entities,
@@ -103,6 +118,12 @@ def default_fill(case: Case) -> Explanation | None:
         ),
         explained,
     )
+
+
+def _falls_off(count: int, second: int, whole: int) -> bool:
+    """Tell whether the next number takes as large a part of what the commonest leaves: so small counts fall off by themselves."""
+    rest = whole - count
+    return rest > _FEW_OTHERS * whole and second >= _ALIKE * rest
 
 
 def _default_fill_apart(case: Case) -> Explanation | None:
@@ -135,7 +156,7 @@ def _default_fill_apart(case: Case) -> Explanation | None:
             "what",
             case.total(explained) / wrong,
             0.8,
-            f"{share_text(entities, case.total(positions))} of the values are {shown!r} online, where offline shortly before has "
+            f"{share_text(entities, case.total(positions))} of the values are {value_text(shown)} online, where offline shortly before has "
             f"others; the rest differ by no more than offline itself moves",
             {
                 "value": shown,

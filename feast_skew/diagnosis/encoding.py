@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Mask, Positions
-from feast_skew.core.pairs import COMPARED
+from feast_skew.core.pairs import COMPARED, PairClass
 from feast_skew.core.plain import plain
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
@@ -80,7 +80,7 @@ def encoding(case: Case) -> Explanation | None:
     if cut is not None:
         among[cut[1]] = False
     values = _different(case, among)
-    if len(values.positions) < FEWEST_ROWS:
+    if len(values.positions) < FEWEST_ROWS or _one_value(case):
         return None
     spelled = _spelled(case, values) if kind in _TEXTS else None
     if spelled is not None and np.count_nonzero(spelled.explained) >= _NEARLY_ALL * len(values.positions):
@@ -90,6 +90,12 @@ def encoding(case: Case) -> Explanation | None:
     if spelled is None or (renamed is not None and renamed.cause.share > _FAR_MORE * spelled.cause.share):
         return renamed
     return spelled
+
+
+def _one_value(case: Case) -> bool:
+    """Tell whether all have one and the same value online: that is a code for nothing."""
+    compared = pa.array(case.pairs.mask(PairClass.MATCH, PairClass.MISMATCH))
+    return len(pc.unique(case.pairs.online.filter(compared))) == 1
 
 
 def _coded_pairs(values: _Values) -> tuple[np.ndarray, list[tuple[Any, Any]]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from feast_skew.core.arrays import Floats, Mask
+from feast_skew.core.arrays import Floats, Mask, Positions
+from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
@@ -20,6 +21,7 @@ _NEAR = 0.15
 _LEEWAY = 1.1
 _TIMES_SECOND = 3
 _WIDTH = 1e-6
+_CLOCKS = {1e3: "seconds and milliseconds", 1e6: "seconds and microseconds", 1e9: "seconds and nanoseconds"}
 # The commoner of two near ones stands first.
 _UNITS = {
     1000.0: "thousands (kilo)",
@@ -60,20 +62,52 @@ def _covers(case: Case, cause: Cause) -> Mask:
         covered[case.numbers_apart[0]] = True
         return covered
     positions, off, on = case.numbers
-    covered[positions[_one_sign(off, on) & _fits(off, on, float(cause.evidence["factor"]))]] = True
+    factor = float(cause.evidence["factor"])
+    covered[positions[_one_sign(off, on * np.sign(factor)) & _fits(off, on, factor)]] = True
     return covered
 
 
 @rule("scale", kind="what", parameters=1, covers=_covers)
 def scale(case: Case) -> Explanation | None:
-    """Claim pairs whose ratio, online over offline, is one and the same positive number."""
-    if not case.feature.declared.kind.is_number:
+    """Claim pairs whose ratio, online over offline, is one and the same number; of instants, one between units of time."""
+    kind = case.feature.declared.kind
+    if not kind.is_number and kind is not Kind.TIMESTAMP:
         return None
     if case.apart is not None:
-        return _scale_apart(case, case.apart)
+        return _scale_apart(case, case.apart) if kind.is_number else None
+    found = _factor(case, 1.0) or _factor(case, -1.0)
+    if found is None:
+        return None
+    factor, fits = found
+    unit = unit_pair(factor)
+    if kind is Kind.TIMESTAMP:
+        unit = next((name for each, name in _CLOCKS.items() if factor in (each, 1.0 / each)), None)
+        if unit is None:
+            return None  # beside numbers so large every shift is a ratio
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[fits] = True
+    count, wrong = case.total(explained), case.total(case.wrong)
+    detail = f"online is offline times {factor:.8g} for {share_text(count, wrong)} of the wrong values"
+    return Explanation(
+        Cause(
+            "scale",
+            "what",
+            count / wrong,
+            0.99,
+            detail + (f"; the ratio of {unit}" if unit else ""),
+            {"factor": factor, "unit": unit, "entities": count},
+            "bring both pipelines to one unit, and say it in the feature's description",
+            parameters=1,
+        ),
+        explained,
+    )
+
+
+def _factor(case: Case, sign: float) -> tuple[float, Positions] | None:
+    """Give the factor of one sign that stands out among the ratios, with the entities that it explains."""
     positions, off, on = case.numbers
-    usable = _one_sign(off, on)
-    positions, off, on = positions[usable], off[usable], on[usable]
+    usable = _one_sign(off, on * sign)
+    positions, off, on = positions[usable], off[usable], on[usable] * sign
     if len(positions) < FEWEST_ROWS:
         return None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -92,23 +126,7 @@ def scale(case: Case) -> Explanation | None:
         return None
     if max(factor, 1.0 / factor) <= SMALL and (by_chance(off, on, int(fits.sum())) or _shifted(off[fits], on[fits])):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[fits]] = True
-    unit = unit_pair(factor)
-    detail = f"online is offline times {factor:.8g} for {share_text(count, wrong)} of the wrong values"
-    return Explanation(
-        Cause(
-            "scale",
-            "what",
-            count / wrong,
-            0.99,
-            detail + (f"; the ratio of {unit}" if unit else ""),
-            {"factor": factor, "unit": unit, "entities": count},
-            "bring both pipelines to one unit, and say it in the feature's description",
-            parameters=1,
-        ),
-        explained,
-    )
+    return sign * factor, positions[fits]
 
 
 def _shifted(off: Floats, on: Floats) -> bool:

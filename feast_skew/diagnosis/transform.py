@@ -30,6 +30,9 @@ _QUANTA = (
     *(1 / 8, 1 / 16, 1 / 3, 3.0, 4.0, 6.0, 7.0, 8.0, 12.0, 15.0, 16.0, 24.0, 30.0, 32.0, 60.0, 64.0, 100 / 3, 128.0),
     *(256.0, 365.0, 512.0, 900.0, 1024.0, 3600.0, 86400.0),
 )
+_CLOCK = {60.0: "minute", 900.0: "quarter of an hour", 3600.0: "hour", 86400.0: "day"}
+"""Seconds of the units that instants are cut to."""
+
 _REMEDY = (
     "apply the same step on both sides: in the code that computes the feature, or in the model's own preprocessing"
 )
@@ -77,14 +80,15 @@ def _covers(case: Case, cause: Cause) -> Mask | None:
 @np.errstate(all="ignore")  # functions are tried on numbers that they are not made for
 def transform(case: Case) -> Explanation | None:
     """Claim pairs of which online is one function of offline: the function that explains the most, of equals the simplest."""
-    if not case.feature.declared.kind.is_number:
+    kind = case.feature.declared.kind
+    if not kind.is_number and kind is not Kind.TIMESTAMP:
         return None
     if case.apart is not None:
-        return _transform_apart(case, case.apart)
+        return _transform_apart(case, case.apart) if kind.is_number else None
     if len(case.numbers[0]) < FEWEST_ROWS:
         return None
     best: _Found | None = None
-    for found in _candidates(case):
+    for found in _candidates(case) if kind.is_number else _cut_instants(case):
         if best is None or case.total(found.explained) > case.total(best.explained):
             best = found
     if best is None:
@@ -98,13 +102,19 @@ def transform(case: Case) -> Explanation | None:
             "what",
             count / wrong,
             best.confidence,
-            f"online is {best.formula} of offline x for {share_text(count, wrong)} of the wrong values",
+            f"online is {_said(best)} for {share_text(count, wrong)} of the wrong values",
             {"name": best.name, "parameters": dict(best.values), "formula": best.formula, "entities": count},
             _REMEDY,
             parameters=best.parameters,
         ),
         best.explained,
     )
+
+
+def _said(found: _Found) -> str:
+    """Write a function for people, with what it is applied to."""
+    unnamed = found.name in ("monotone", "rank", "quantile")
+    return f"{found.formula} of offline" if unnamed else f"{found.formula}, x being offline,"
 
 
 def _transform_apart(case: Case, apart: Apart) -> Explanation | None:
@@ -156,6 +166,18 @@ def _candidates(case: Case) -> Iterator[_Found]:
         return
     for curve in curves(case, off, on):
         yield _Found(curve.name, curve.formula, curve.values, explained(curve.hit), curve.parameters, curve.confidence)
+
+
+def _cut_instants(case: Case) -> Iterator[_Found]:
+    """Give the unit of time to which instants were cut: minutes, hours, days."""
+    positions, off, on = case.numbers
+    grid, marks = best_grid((), _CLOCK, Kind.TIMESTAMP, off, on) or (None, None)
+    if marks is None or not isinstance(grid, Multiples):
+        return
+    explained = np.zeros(len(case.wrong), dtype=bool)
+    explained[positions[marks.fits]] = True
+    name = _CLOCK[grid.quantum]
+    yield _Found("round", f"x {grid.how} to the {name}", {"quantum": grid.quantum, "how": grid.how}, explained)
 
 
 _Fit = tuple[str, str, Mapping[str, Any], Mask, int]

@@ -61,6 +61,25 @@ def planted(random: Random, kind: str) -> tuple[Any, Any]:
         on = np.where(part < 4, off + 3600, np.where(part == 4, 0, off))
         arrow = pa.timestamp("s", tz="UTC")
         return pa.array(off).cast(arrow), pa.array(on).cast(arrow)
+    elif kind == "cut":
+        off = random.integers(10**9, 2 * 10**9, SIZE)
+        on = np.select(
+            [part < 3, part == 3, part == 4], [off // 3600 * 3600, off * 1000, off + 77 * part + off % 13], off
+        )
+        arrow = pa.timestamp("s", tz="UTC")
+        return pa.array(off).cast(arrow), pa.array(on).cast(arrow)
+    elif kind == "vector":
+        vectors, others = random.normal(size=(2, SIZE, 8))
+        fills = [
+            [0.0] * 8 if one < 4 else other if one == 4 else vector
+            for one, vector, other in zip(part, vectors, others, strict=True)
+        ]
+        missing = random.random(SIZE) < 0.05
+        online = [None if lost else vector for lost, vector in zip(missing, fills, strict=True)]
+        return pa.array(list(vectors), pa.list_(pa.float64())), pa.array(online, pa.list_(pa.float64()))
+    elif kind == "below zero":
+        off = random.lognormal(3, 1, SIZE)
+        on = np.select([part < 3, part == 3], [off * -2.5, random.normal(0, 1, SIZE)], off)
     elif kind == "text":
         off = np.array([f"{i:x} {'é' * (i % 3)}{i}" for i in random.integers(10**7, 10**9, SIZE)], dtype=object)
         on = np.select([part < 2, part < 4], [[text[:6] for text in off], [text.upper() for text in off]], off).astype(
@@ -82,7 +101,7 @@ def planted(random: Random, kind: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("kind", ["number", "count", "moment", "word", "text", "code"])
+@pytest.mark.parametrize("kind", ["number", "count", "moment", "word", "text", "code", "cut", "vector", "below zero"])
 def test_all_rules_at_once(seen: Seen, kind: str, seed: int) -> None:
     random = np.random.default_rng(seed)
     off, on = planted(random, kind)

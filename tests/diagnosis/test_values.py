@@ -344,7 +344,7 @@ MIXED: Mapping[str, Change] = {
     "precision": single,
     "sign": np.negative,
     "default_fill": lambda x: np.full(len(x), -1.0),
-    "unknown": lambda x: np.random.default_rng(9).lognormal(3, 1, len(x)),
+    "unknown": lambda x: np.random.default_rng(9).normal(0.0, 50.0, len(x)),
 }
 
 
