@@ -1,4 +1,4 @@
-"""What a rule sees and gives, and the registry that finds rules by the files of this folder."""
+"""What a rule sees and gives, and the registry that finds rules by the files of the folder `rules`."""
 
 from __future__ import annotations
 
@@ -182,14 +182,14 @@ def rule(code: str, *, kind: str, parameters: int = 0, covers: Covers | None = N
 
 @cache
 def _import_rules() -> None:
-    """Import every module of this folder, once: a rule is there by its file alone."""
-    package = importlib.import_module("feast_skew.diagnosis")
+    """Import every module of the folder, once: a rule is there by its file alone."""
+    package = importlib.import_module("feast_skew.diagnosis.rules")
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"feast_skew.diagnosis.{module.name}")
+        importlib.import_module(f"feast_skew.diagnosis.rules.{module.name}")
 
 
 def load_rules() -> list[Rule]:
-    """Import every rule file of this folder and give the rules, by code."""
+    """Import every rule file and give the rules, by code."""
     _import_rules()
     return [RULES[code] for code in sorted(RULES)]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feast_skew.diagnosis.constant import value_text
+from feast_skew.diagnosis.rules.constant import value_text
 from tests.diagnosis.two_sides import codes, hit, of_one, only
 
 SIZE = 4000

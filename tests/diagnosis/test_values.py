@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from feast_skew import compare
-from feast_skew.diagnosis.timezone import _seconds, is_zone_offset, zone_text
+from feast_skew.diagnosis.rules.timezone import _seconds, is_zone_offset, zone_text
 from feast_skew.report import Cause, FeatureResult, Verdict
 
 SIZE = 10_000

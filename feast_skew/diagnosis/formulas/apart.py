@@ -9,7 +9,7 @@ import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask
 from feast_skew.diagnosis.formulas.named import FUNCTIONS
-from feast_skew.diagnosis.scale import FEWEST_APART
+from feast_skew.diagnosis.rules.scale import FEWEST_APART
 from feast_skew.judging.unaligned import Apart
 
 _TRIED = 3

@@ -9,7 +9,7 @@ import numpy as np
 from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
-from feast_skew.diagnosis.scale import LEAST_SHARE
+from feast_skew.diagnosis.rules.scale import LEAST_SHARE
 
 _TRIED = 6
 _TIMES_NEXT = 3

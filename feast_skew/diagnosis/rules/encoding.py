@@ -16,8 +16,8 @@ from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.categories import Coded, find_renaming, is_formula
 from feast_skew.diagnosis.chance import beats_chance
+from feast_skew.diagnosis.rules.truncated import shortened
 from feast_skew.diagnosis.spelling import Spelling, find_spelling, spelling
-from feast_skew.diagnosis.truncated import shortened
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.05
@@ -157,7 +157,7 @@ def _renamed(case: Case, values: _Values) -> Explanation | None:
     ):
         return None
     evidence = {"spelling": None, "side": None, "text": None}
-    said = f"another name or code for the same category ({len(found.offline):,} categories)"
+    said = f"another name or code for the same category ({len(found.offline):,} {'category' if len(found.offline) == 1 else 'categories'})"
     return _explanation(case, values, found.hits, said, evidence, 0.95, 2)
 
 

@@ -17,7 +17,7 @@ from feast_skew.diagnosis.formulas.curves import curve_of, curves
 from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Multiples, Narrower, best_grid
 from feast_skew.diagnosis.formulas.named import FUNCTIONS, Function, fits
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
-from feast_skew.diagnosis.scale import LEAST_SHARE, outstanding
+from feast_skew.diagnosis.rules.scale import LEAST_SHARE, outstanding
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.expired import proven_expired
-from feast_skew.diagnosis.key import elsewhere_confidence, proven_elsewhere
+from feast_skew.diagnosis.rules.expired import proven_expired
+from feast_skew.diagnosis.rules.key import elsewhere_confidence, proven_elsewhere
 from feast_skew.report import Cause
 
 

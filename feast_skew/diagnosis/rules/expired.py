@@ -11,7 +11,7 @@ from feast_skew.core.alignment import NO_INSTANT, to_nanoseconds
 from feast_skew.core.arrays import Instants, Mask
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, Case, Explanation, duration_text, rule, share_text
-from feast_skew.diagnosis.key import proven_elsewhere
+from feast_skew.diagnosis.rules.key import proven_elsewhere
 from feast_skew.report import Cause
 
 _MOST_LEFT = 0.1

@@ -12,7 +12,7 @@ from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.formulas.exact import INTEGERS, through_double, wrapped
 from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Marks, Multiples, Narrower, best_grid
-from feast_skew.diagnosis.scale import LEAST_SHARE
+from feast_skew.diagnosis.rules.scale import LEAST_SHARE
 from feast_skew.report import Cause
 
 _NEARLY_ALL = 0.98

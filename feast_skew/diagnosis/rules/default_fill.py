@@ -12,11 +12,11 @@ from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.constant import one_value_online, value_text
 from feast_skew.diagnosis.fingerprints import hashes
 from feast_skew.diagnosis.formulas.apart import limits_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
-from feast_skew.diagnosis.scale import FEWEST_APART
+from feast_skew.diagnosis.rules.constant import one_value_online, value_text
+from feast_skew.diagnosis.rules.scale import FEWEST_APART
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.02
