@@ -47,8 +47,9 @@ def offset(case: Case) -> Explanation | None:
     kind = case.feature.declared.kind
     if not (kind.is_number or kind is Kind.TIMESTAMP):
         return None
-    if case.apart is not None:
-        return _offset_apart(case, case.apart)
+    apart = _offset_apart(case, case.apart) if case.apart is not None else None
+    if apart is not None:
+        return apart
     positions, off, on = case.numbers
     if len(positions) < FEWEST_ROWS:
         return None

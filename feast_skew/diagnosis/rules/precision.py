@@ -62,7 +62,7 @@ def precision(case: Case) -> Explanation | None:
     that differ at all fit one narrower type.
     """
     kind = case.feature.declared.kind
-    if not kind.is_number or case.apart is not None:
+    if not kind.is_number:
         return None
     whole = _exact(case)
     if whole is not None:

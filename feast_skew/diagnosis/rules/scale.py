@@ -73,8 +73,9 @@ def scale(case: Case) -> Explanation | None:
     kind = case.feature.declared.kind
     if not kind.is_number and kind is not Kind.TIMESTAMP:
         return None
-    if case.apart is not None:
-        return _scale_apart(case, case.apart) if kind.is_number else None
+    apart = _scale_apart(case, case.apart) if case.apart is not None and kind.is_number else None
+    if apart is not None:
+        return apart
     found = _factor(case, 1.0) or _factor(case, -1.0)
     if found is None:
         return None

@@ -38,8 +38,9 @@ def sign(case: Case) -> Explanation | None:
     kind = case.feature.declared.kind
     if not kind.is_number:
         return None
-    if case.apart is not None:
-        return _sign_apart(case, case.apart)
+    apart = _sign_apart(case, case.apart) if case.apart is not None else None
+    if apart is not None:
+        return apart
     positions, off, on = case.numbers
     fits = _fits(kind, off, on)
     count, wrong = case.total(positions[fits]), case.total(case.wrong)

@@ -33,6 +33,8 @@ def swapped_feature(case: Case) -> Explanation | None:
     if len(fingerprints.pairs) < 2 or name not in fingerprints.pairs:
         return None
     wrong = np.flatnonzero(case.wrong & np.asarray(case.pairs.online.is_valid()))
+    if case.unaligned_failed:  # of rows that fail together, those that have their own value have nobody else's
+        wrong = wrong[~_equals(case, fingerprints.pairs[name], wrong)]
     if len(wrong) < FEWEST_ROWS:
         return None
     looked_at = wrong[np.linspace(0, len(wrong) - 1, min(len(wrong), _LOOKED_AT)).astype(np.int64)]

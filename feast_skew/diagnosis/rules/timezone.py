@@ -81,8 +81,9 @@ def timezone(case: Case) -> Explanation | None:
     """Claim instants that differ by one offset that zones have, or by two where one has summer time; values of other days."""
     if case.feature.declared.kind not in (Kind.TIMESTAMP, Kind.ZONED):
         return day_zone(case)
-    if case.apart is not None:
-        return _timezone_apart(case, case.apart)
+    apart = _timezone_apart(case, case.apart) if case.apart is not None else None
+    if apart is not None:
+        return apart
     positions, off, on = _instants(case)
     if len(positions) < FEWEST_ROWS:
         return None

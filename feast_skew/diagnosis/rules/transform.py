@@ -83,8 +83,9 @@ def transform(case: Case) -> Explanation | None:
     kind = case.feature.declared.kind
     if not kind.is_number and kind is not Kind.TIMESTAMP:
         return None
-    if case.apart is not None:
-        return _transform_apart(case, case.apart) if kind.is_number else None
+    apart = _transform_apart(case, case.apart) if case.apart is not None and kind.is_number else None
+    if apart is not None:
+        return apart
     if len(case.numbers[0]) < FEWEST_ROWS:
         return None
     best: _Found | None = None

@@ -146,7 +146,9 @@ def _seen(own: KeyForm, place: Place) -> Iterator[KeyForm]:
         return
     except redis.RedisError as error:
         raise faults.unavailable("redis", error) from faults.printable(error)
-    yield from (form for form, _ in place.seen.most_common(_MOST_FORMS))
+    # Of equally frequent ones the same in every run: a scan gives keys in any order.
+    seen = sorted(place.seen.items(), key=lambda one: (-one[1], repr(one[0])))
+    yield from (form for form, _ in seen[:_MOST_FORMS])
 
 
 class _Dates:
