@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from tables import show
 
 from feast_skew.judging.limits import Share
 from feast_skew.statistics.binning import numeric_bins
@@ -316,12 +316,6 @@ def tables(quick: bool, seed: int = 0) -> dict[str, tuple[list[str], list[list[s
     }  # fmt: skip
 
 
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """Give a table as markdown."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main() -> None:
     """Print the tables, and write them into the document when asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -329,18 +323,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the tables into docs/coverage.md")
     chosen = parser.parse_args()
     begin = time.monotonic()
-    text = DOCUMENT.read_text()
-    for name, (heads, rows) in tables(chosen.quick).items():
-        table = markdown(heads, rows)
-        print(f"{name}\n{table}\n")
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, t=table: f"{found[1]}{t}\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-    if chosen.write:
-        DOCUMENT.write_text(text)
+    show(tables(chosen.quick), DOCUMENT, write=chosen.write)
     print(f"{time.monotonic() - begin:.0f} s")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import re
 import statistics
 import sys
 import time
@@ -22,6 +21,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 import zoo.costs  # noqa: E402  a package of the tests
 import zoo.menagerie  # noqa: E402
 from scipy.stats import beta  # noqa: E402
+from tables import show  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "zoo.md"
 Row = dict[str, Any]
@@ -194,12 +194,6 @@ def tables(seeds: int, runs: int, workers: int, only: str, dump: str) -> dict[st
     }  # fmt: skip
 
 
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """Give a table as markdown."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main() -> None:
     """Print the tables, and write them into the document when asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -211,19 +205,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the tables into docs/zoo.md")
     chosen = parser.parse_args()
     begin = time.monotonic()
-    text = DOCUMENT.read_text()
-    made = tables(chosen.seeds, chosen.clean, chosen.workers, chosen.only, chosen.dump)
-    for name, (heads, rows) in made.items():
-        table = markdown(heads, rows)
-        print(f"{name}\n{table}\n")
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, t=table: f"{found[1]}{t}\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-    if chosen.write:
-        DOCUMENT.write_text(text)
+    show(tables(chosen.seeds, chosen.clean, chosen.workers, chosen.only, chosen.dump), DOCUMENT, write=chosen.write)
     print(f"{time.monotonic() - begin:.0f} s")
 
 

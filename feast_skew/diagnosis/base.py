@@ -94,6 +94,12 @@ class Case:
             return round(float(self.weights[which].sum()))
         return int(np.count_nonzero(which)) if which.dtype == bool else len(which)
 
+    def marked(self, positions: Positions) -> Mask:
+        """Give the mask of the entities at some positions."""
+        found = np.zeros(len(self.wrong), dtype=bool)
+        found[positions] = True
+        return found
+
     @cached_property
     def numbers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions of the finite mismatching pairs, with their offline and online numbers."""

@@ -109,8 +109,7 @@ def _prove(case: Case, declared: Declared) -> _Replayed:
     found = find_recipe(declared.events, offline.recipe, target, declared.values.aggregates)
     if found is None or found.recipe == offline.recipe:
         return _Replayed(decided=True)
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[found.same]] = True
+    explained = case.marked(positions[found.same])
     proof = Proof(declared.recipe, offline.recipe, found.recipe, explained, share, declared.name)
     return _Replayed(decided=True, proof=proof)
 

@@ -97,8 +97,7 @@ def constant(case: Case) -> Explanation | None:
     if value is None:
         return None
     rows, wrong = _rows(case)
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[wrong[_equals(case.pairs.online.take(pa.array(wrong)), value, case)]] = True
+    explained = case.marked(wrong[_equals(case.pairs.online.take(pa.array(wrong)), value, case)])
     held = rows[_equals(case.pairs.online.take(pa.array(rows)), value, case)]
     if case.unaligned_failed:
         explained[held] = case.rows.unaligned[held] | explained[held]

@@ -39,9 +39,7 @@ def _covers(case: Case, cause: Cause) -> Mask:
     labels, first, counts = _labelled(online)
     common = np.argsort(-counts, kind="stable")[:_TRIED]
     filled = [int(one) for one in common if plain(python_value(online[int(first[one])])) == cause.evidence["value"]]
-    covered = np.zeros(len(case.wrong), dtype=bool)
-    covered[positions[np.isin(labels, filled)]] = True
-    return covered
+    return case.marked(positions[np.isin(labels, filled)])
 
 
 def _labelled(values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,8 +94,7 @@ def default_fill(case: Case) -> Explanation | None:
     if nulls < FEWEST_ROWS and varied < FEWEST_VALUES:
         return None
     entities, wrong = case.total(hit), case.total(case.wrong)
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[hit] = True
+    explained = case.marked(hit)
     shown = plain(python_value(value))
     where = "null" if nulls == count else f"other values ({nulls:,} nulls)" if nulls else "other values"
     return Explanation(

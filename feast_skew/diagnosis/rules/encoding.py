@@ -168,8 +168,7 @@ def _enough(case: Case, positions: Positions) -> bool:
 def _explanation(
     case: Case, values: _Values, hits: Mask, said: str, evidence: dict[str, Any], confidence: float, parameters: int
 ) -> Explanation:
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[values.positions[hits]] = True
+    explained = case.marked(values.positions[hits])
     count, wrong = case.total(explained), case.total(case.wrong)
     place, pairs = _coded_pairs(values.some(hits))
     order = np.argsort(-np.bincount(place), kind="stable")[:_MOST_SHOWN]

@@ -59,8 +59,7 @@ def lagged_version(case: Case) -> Explanation | None:
             same |= more
             others[lag.k] = case.total(positions[more])
     alike = [lag.k for lag in lags if lag.k not in others and _repeat(best, lag)]
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[same]] = True
+    explained = case.marked(positions[same])
     return Explanation(_cause(case, best, others, alike, explained), explained)
 
 

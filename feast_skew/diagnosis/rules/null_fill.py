@@ -66,8 +66,7 @@ def _null_fill_apart(case: Case) -> Explanation | None:
     if count < FEWEST_ROWS or count <= case.total(positions[come]):
         return None
     alone = all(one["verdict"] != "beyond" for name, one in case.movement.items() if name != "nulls")
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[lost]] = True
+    explained = case.marked(positions[lost])
     explained |= case.pairs.mask(PairClass.NULL_ONLINE)
     if alone:
         explained |= case.rows.unaligned

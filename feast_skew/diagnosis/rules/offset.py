@@ -32,13 +32,10 @@ def _fits(kind: Kind, off: Floats, on: Floats, constant: float) -> Mask:
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
-    covered = np.zeros(len(case.wrong), dtype=bool)
     if cause.evidence.get("exact") is False:
-        covered[case.numbers_apart[0]] = True
-        return covered
+        return case.marked(case.numbers_apart[0])
     positions, off, on = case.numbers
-    covered[positions[_fits(case.feature.declared.kind, off, on, float(cause.evidence["offset"]))]] = True
-    return covered
+    return case.marked(positions[_fits(case.feature.declared.kind, off, on, float(cause.evidence["offset"]))])
 
 
 @rule("offset", kind="what", parameters=1, covers=_covers)
@@ -82,8 +79,7 @@ def offset(case: Case) -> Explanation | None:
     small = kind is not Kind.TIMESTAMP and abs(constant) <= SMALL
     if zone or rounded_off or (small and by_chance(off, on, int(fits.sum()))):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[fits]] = True
+    explained = case.marked(positions[fits])
     unit = " seconds" if kind is Kind.TIMESTAMP else ""
     return Explanation(
         Cause(
@@ -113,8 +109,7 @@ def _offset_apart(case: Case, apart: Apart) -> Explanation | None:
         return None
     if constant == 0 or not spread <= abs(constant) / 2 or not apart.explained_by(shifted):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[apart.positions] = True
+    explained = case.marked(apart.positions)
     count = case.total(explained)
     return Explanation(
         Cause(

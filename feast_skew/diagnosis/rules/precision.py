@@ -75,8 +75,7 @@ def precision(case: Case) -> Explanation | None:
     count, wrong = case.total(positions[marks.fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[marks.fits]] = True
+    explained = case.marked(positions[marks.fits])
     return Explanation(
         Cause(
             "precision",
@@ -106,8 +105,7 @@ def _exact(case: Case) -> Explanation | None:
     count, wrong = case.total(positions[hit]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[hit]] = True
+    explained = case.marked(positions[hit])
     _, off, _ = case.numbers
     quantum = float(np.median(np.spacing(np.abs(off)))) if how == "rounded" else 1.0
     detail = "holds no number so large, so its upper bits are cut off" if how == "wrapped" else "has fewer digits"

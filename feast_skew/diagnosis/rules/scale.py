@@ -57,14 +57,11 @@ def _one_sign(off: Floats, on: Floats) -> Mask:
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
-    covered = np.zeros(len(case.wrong), dtype=bool)
     if "median_ratio" in cause.evidence:
-        covered[case.numbers_apart[0]] = True
-        return covered
+        return case.marked(case.numbers_apart[0])
     positions, off, on = case.numbers
     factor = float(cause.evidence["factor"])
-    covered[positions[_one_sign(off, on * np.sign(factor)) & _fits(off, on, factor)]] = True
-    return covered
+    return case.marked(positions[_one_sign(off, on * np.sign(factor)) & _fits(off, on, factor)])
 
 
 @rule("scale", kind="what", parameters=1, covers=_covers)
@@ -85,8 +82,7 @@ def scale(case: Case) -> Explanation | None:
         unit = next((name for each, name in _CLOCKS.items() if factor in (each, 1.0 / each)), None)
         if unit is None:
             return None  # beside numbers so large every shift is a ratio
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[fits] = True
+    explained = case.marked(fits)
     count, wrong = case.total(explained), case.total(case.wrong)
     detail = f"online is offline times {factor:.8g} for {share_text(count, wrong)} of the wrong values"
     return Explanation(
@@ -158,8 +154,7 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
         factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
     if factor is None:
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[apart.positions] = True
+    explained = case.marked(apart.positions)
     count = case.total(explained)
     return Explanation(
         Cause(

@@ -23,13 +23,10 @@ def _fits(kind: Kind, off: Floats, on: Floats) -> Mask:
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
-    covered = np.zeros(len(case.wrong), dtype=bool)
     if cause.evidence.get("exact") is False:
-        covered[case.numbers_apart[0]] = True
-        return covered
+        return case.marked(case.numbers_apart[0])
     positions, off, on = case.numbers
-    covered[positions[_fits(case.feature.declared.kind, off, on)]] = True
-    return covered
+    return case.marked(positions[_fits(case.feature.declared.kind, off, on)])
 
 
 @rule("sign", kind="what", covers=_covers)
@@ -52,8 +49,7 @@ def sign(case: Case) -> Explanation | None:
         return None  # small whole numbers around zero are each other's negative by chance
     if all_on_one_side(case, 0.0, off[fits]):
         return None  # only one sign is turned: that is the absolute value
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[fits]] = True
+    explained = case.marked(positions[fits])
     return Explanation(
         Cause(
             "sign",
@@ -76,8 +72,7 @@ def _sign_apart(case: Case, apart: Apart) -> Explanation | None:
     turned = np.sign(apart.online[valued]) == -np.sign(apart.before[valued])
     if turned.mean() <= 0.5 or not apart.explained_by(-apart.online):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[apart.positions] = True
+    explained = case.marked(apart.positions)
     count = case.total(explained)
     return Explanation(
         Cause(

@@ -46,8 +46,7 @@ def swapped_feature(case: Case) -> Explanation | None:
     if best is None:
         return None
     other, hits = best
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[wrong[hits]] = True
+    explained = case.marked(wrong[hits])
     count, total = case.total(explained), case.total(case.wrong)
     if np.count_nonzero(hits) < FEWEST_ROWS or count < _LEAST_SHARE * total:
         return None

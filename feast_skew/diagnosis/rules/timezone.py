@@ -67,13 +67,10 @@ def _seconds(texts: pa.Array) -> Floats:
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
-    covered = np.zeros(len(case.wrong), dtype=bool)
     if cause.evidence.get("exact") is False:
-        covered[case.numbers_apart[0]] = True
-        return covered
+        return case.marked(case.numbers_apart[0])
     positions, off, on = _instants(case)
-    covered[positions[np.isin(on - off, cause.evidence.get("offsets", ()))]] = True
-    return covered
+    return case.marked(positions[np.isin(on - off, cause.evidence.get("offsets", ()))])
 
 
 @rule("timezone", kind="what", parameters=1, covers=_covers)
@@ -95,8 +92,7 @@ def timezone(case: Case) -> Explanation | None:
     count, wrong = case.total(positions[fits]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong) or len(np.unique(off[fits])) < FEWEST_VALUES:
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[fits]] = True
+    explained = case.marked(positions[fits])
     shown = " or ".join(f"{int(seconds):,} seconds ({zone_text(seconds)})" for seconds in chosen)
     saving = ", as in a zone with summer time" if len(chosen) > 1 else ""
     return Explanation(
@@ -144,8 +140,7 @@ def _timezone_apart(case: Case, apart: Apart) -> Explanation | None:
         return None
     if not apart.explained_by(apart.online - constant):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[apart.positions] = True
+    explained = case.marked(apart.positions)
     count = case.total(explained)
     return Explanation(
         Cause(

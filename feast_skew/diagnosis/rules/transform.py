@@ -53,10 +53,8 @@ class _Found:
 def _covers(case: Case, cause: Cause) -> Mask | None:
     name, values = cause.evidence["name"], cause.evidence["parameters"]
     positions, off, on = case.numbers
-    covered = np.zeros(len(case.wrong), dtype=bool)
     if cause.evidence.get("exact") is False:
-        covered[case.numbers_apart[0]] = True
-        return covered
+        return case.marked(case.numbers_apart[0])
     if name in ("monotone", "rank", "quantile"):
         return None
     if name == "clip":
@@ -72,8 +70,7 @@ def _covers(case: Case, cause: Cause) -> Mask | None:
         hit = curve.fits(off, on)
     else:
         hit = fits(next(one for one in FUNCTIONS if one.name == name), off, on)
-    covered[positions[hit]] = True
-    return covered
+    return case.marked(positions[hit])
 
 
 @rule("transform", kind="what", parameters=1, covers=_covers)
@@ -123,8 +120,7 @@ def _transform_apart(case: Case, apart: Apart) -> Explanation | None:
     found = undone_apart(apart)
     if found is None:
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[apart.positions] = True
+    explained = case.marked(apart.positions)
     count = case.total(explained)
     evidence = {"name": found.name, "parameters": dict(found.values), "formula": found.formula, "entities": count}
     return Explanation(
@@ -148,9 +144,7 @@ def _candidates(case: Case) -> Iterator[_Found]:
     positions, off, on = case.numbers
 
     def explained(hit: Mask) -> Mask:
-        mask = np.zeros(len(case.wrong), dtype=bool)
-        mask[positions[hit]] = True
-        return mask
+        return case.marked(positions[hit])
 
     most = 0
     for found in (
@@ -175,8 +169,7 @@ def _cut_instants(case: Case) -> Iterator[_Found]:
     grid, marks = best_grid((), _CLOCK, Kind.TIMESTAMP, off, on) or (None, None)
     if marks is None or not isinstance(grid, Multiples):
         return
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[marks.fits]] = True
+    explained = case.marked(positions[marks.fits])
     name = _CLOCK[grid.quantum]
     yield _Found("round", f"x {grid.how} to the {name}", {"quantum": grid.quantum, "how": grid.how}, explained)
 

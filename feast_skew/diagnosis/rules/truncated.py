@@ -150,8 +150,7 @@ def truncated(case: Case) -> Explanation | None:
     if found is None:
         return None
     cut, positions = found
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions] = True
+    explained = case.marked(positions)
     count, wrong = case.total(explained), case.total(case.wrong)
     of_text = " of UTF-8" if cut.unit == "bytes" and case.feature.declared.kind is Kind.STRING else ""
     return Explanation(

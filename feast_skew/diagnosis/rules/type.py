@@ -39,8 +39,7 @@ def _of_source(case: Case) -> Explanation | None:
         return None
     if np.count_nonzero(hit) < _NEARLY_ALL * np.count_nonzero(broken):
         return None
-    explained = np.zeros(len(case.wrong), dtype=bool)
-    explained[positions[hit]] = True
+    explained = case.marked(positions[hit])
     wrong, count = case.total(case.wrong), case.total(explained)
     declared = case.feature.declared.name
     return Explanation(
