@@ -278,7 +278,7 @@ def test_integers_with_nulls_reach_training_as_floating_point(repo: Any) -> None
     assert found.verdict.value == "fail"
     assert counts(found) == {"mismatch": N - 4, "match": 4}  # str(None) is the same on both sides
     assert any("n over as floating point" in reason for reason in found.reasons)
-    assert [cause.code for cause in found.causes] == ["unknown"]
+    assert [cause.code for cause in found.causes] == ["encoding"]
 
 
 def test_integers_with_nulls_stay_integers_in_duckdb(make_repository: Any, tmp_path: Path) -> None:
