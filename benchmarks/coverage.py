@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from tables import show
 
 from feast_skew.judging.limits import Share
 from feast_skew.statistics.binning import numeric_bins
@@ -322,6 +321,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few runs each, to see that it works")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/coverage.md")
     chosen = parser.parse_args()
+    from tables import show  # the tests load the simulation alone, from another folder
+
     begin = time.monotonic()
     show(tables(chosen.quick), DOCUMENT, write=chosen.write)
     print(f"{time.monotonic() - begin:.0f} s")
