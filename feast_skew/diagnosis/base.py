@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,8 @@ from feast_skew.diagnosis.context import Context, Earlier
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
+T = TypeVar("T")
+
 FEWEST_ROWS = 5
 """A value-based rule claims nothing on fewer rows: any two numbers have a ratio."""
 
@@ -31,6 +33,15 @@ POSSIBLE = 0.5
 
 FEWEST_VALUES = 3
 """Nor on fewer distinct offline values: a constant fits every formula."""
+
+LEAST_SHARE = 0.05
+"""A constant that fits fewer of the wrong values is taken for chance."""
+
+FEWEST_APART = 30
+"""Rows that never align tell nothing when there are fewer of them."""
+
+PROVEN = 0.9
+"""Confidence from which a cause is taken for proven, and leaves its rows to no mere possibility."""
 
 
 @dataclass
@@ -58,6 +69,7 @@ class Case:
     positions: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     was_earlier: Mask | None = None
     context: Context = field(default_factory=Context)
+    _worked_out: dict[Callable[[Case], Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def wrong(self) -> Mask:
@@ -93,6 +105,13 @@ class Case:
         if self.weights is not None:
             return round(float(self.weights[which].sum()))
         return int(np.count_nonzero(which)) if which.dtype == bool else len(which)
+
+    def once(self, work: Callable[[Case], T]) -> T:
+        """Give what a function makes of the case, worked out once for all rules that ask for it."""
+        if work not in self._worked_out:
+            self._worked_out[work] = work(self)
+        found: T = self._worked_out[work]
+        return found
 
     def marked(self, positions: Positions) -> Mask:
         """Give the mask of the entities at some positions."""

@@ -31,7 +31,7 @@ class Declared:
     """The events that a feature is declared to be computed from, of the drawn entities, and the recipe that it is declared to be.
 
     `naive` tells that the events' times have no zone;
-    `broken` counts events that were left out for want of a key or a time; `worked_out` keeps what rules have worked out of it, for the others.
+    `broken` counts events that were left out for want of a key or a time.
     """
 
     feature: FeaturePlan
@@ -42,7 +42,6 @@ class Declared:
     view: DeclaredEvents
     broken: int = 0
     naive: bool = False
-    worked_out: list[tuple[object, object]] = field(default_factory=list)
 
     def target(self, column: pa.Array, entity: Positions, instants: Instants) -> Target:
         """Give values that a store holds for some of the drawn entities in rising order, to be found again in the events."""

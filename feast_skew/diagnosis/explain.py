@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feast_skew.core.arrays import Mask
-from feast_skew.diagnosis.base import POSSIBLE, Case, Explanation, Rule, load_rules
+from feast_skew.diagnosis.base import POSSIBLE, PROVEN, Case, Explanation, Rule, load_rules
 from feast_skew.diagnosis.unknown import unknown_cause
 from feast_skew.errors import SkewError
 from feast_skew.report import Cause
 
-_PROVEN = 0.9
 _REMAINDER = 0.02
 _SMALLEST_SHARE = 0.005
 
@@ -51,7 +50,7 @@ def explain(case: Case, realigned: Case | None = None) -> Explained:
             found.append(explanation)
     covered = np.zeros(len(wrong), dtype=bool)
     for entry in found:
-        if entry.cause.kind == "what" or entry.cause.confidence >= _PROVEN:
+        if entry.cause.kind == "what" or entry.cause.confidence >= PROVEN:
             covered |= entry.explained
     kept = [
         (cause, entry.explained)

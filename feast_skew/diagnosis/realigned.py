@@ -12,15 +12,13 @@ from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.pairs import FeaturePairs, PairClass, classify
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import Case, share_text
-from feast_skew.diagnosis.declared import Declared
+from feast_skew.diagnosis.base import FEWEST_APART, Case, share_text
 from feast_skew.diagnosis.explain import Explained
 from feast_skew.judging.limits import Share
 from feast_skew.judging.unaligned import Unaligned
-from feast_skew.replay.search import matches
+from feast_skew.replay.search import agreeing, matches
 from feast_skew.report import Verdict
 
-_FEWEST = 30
 _REPRODUCED = 0.99
 """The share of offline's own values that the declared definition has to give before it speaks for other instants."""
 
@@ -56,7 +54,7 @@ def realigned(case: Case) -> Realigned | None:
         return None  # replay computes in floating point
     unaligned = rows.unaligned & ~pairs.mask(PairClass.CORRUPT)
     own = np.flatnonzero(unaligned & (rows.held != NO_INSTANT))
-    declared = case.context.declared(case.feature) if len(own) >= _FEWEST else None
+    declared = case.context.declared(case.feature) if len(own) >= FEWEST_APART else None
     if declared is None:
         return None
     before = declared.target(pairs.offline.take(pa.array(own)), case.positions[own], rows.held[own])
@@ -66,8 +64,10 @@ def realigned(case: Case) -> Realigned | None:
     places = np.flatnonzero(unaligned)
     online = pairs.online.take(pa.array(places))
     target = declared.target(online, case.positions[places], rows.online[places])
-    same = matches(declared.events, declared.recipe, target)
-    due = _due(declared, case, places)
+    with np.errstate(invalid="ignore", over="ignore"):
+        numbers, known = declared.events.aggregate(declared.recipe, target.entity, target.instants)
+    same = agreeing(declared.events, declared.recipe, target, numbers, known)
+    due = declared.values.to_feature(numbers, known, case.feature.declared)
     # What equals within the rounding of a recomputation is equal.
     due = pc.if_else(pa.array(same), online, due)
     offline = _placed(pairs.offline, due, places)
@@ -94,12 +94,6 @@ def realigned(case: Case) -> Realigned | None:
         share_text(int(given.sum()), len(given)),
         declared.name,
     )
-
-
-def _due(declared: Declared, case: Case, places: Positions) -> pa.Array:
-    """Give what the declared definition gives at the online instants of some entities, in the type of the feature."""
-    numbers, known = declared.events.aggregate(declared.recipe, case.positions[places], case.rows.online[places])
-    return declared.values.to_feature(numbers, known, case.feature.declared)
 
 
 def _placed(column: pa.Array, values: pa.Array, places: Positions) -> pa.Array:

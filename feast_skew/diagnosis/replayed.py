@@ -51,12 +51,12 @@ class Proof:
 
 def proof_of(case: Case) -> Proof | None:
     """Give what the declared events prove of a case; None without events, or when they prove nothing."""
-    return _replayed(case).proof
+    return case.once(_replayed).proof
 
 
 def decided(case: Case) -> bool:
     """Tell whether there are declared events that give offline's values: then what they do not prove is not so."""
-    return _replayed(case).decided
+    return case.once(_replayed).decided
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,8 @@ class _Replayed:
 
 
 def _replayed(case: Case) -> _Replayed:
-    """Work a case out once, whichever rule asks first."""
     declared = case.context.declared(case.feature) if _asks(case) else None
-    if declared is None:
-        return _Replayed()
-    if not declared.worked_out or declared.worked_out[0][0] is not case:
-        declared.worked_out[:] = [(case, _prove(case, declared))]
-    found = declared.worked_out[0][1]
-    assert isinstance(found, _Replayed)  # noqa: S101  kept as an object by what knows no rules
-    return found
+    return _Replayed() if declared is None else _prove(case, declared)
 
 
 def _asks(case: Case) -> bool:

@@ -72,7 +72,12 @@ class Target:
 def matches(events: Events, recipe: Recipe, target: Target) -> Mask:
     """Tell for each row whether a recipe gives the value that the store holds; two nulls are the same."""
     with np.errstate(invalid="ignore", over="ignore"):
-        values, known = events.aggregate(recipe, target.entity, target.instants)
+        return agreeing(events, recipe, target, *events.aggregate(recipe, target.entity, target.instants))
+
+
+def agreeing(events: Events, recipe: Recipe, target: Target, values: Floats, known: Mask) -> Mask:
+    """Tell the same of what the recipe gives, where it was computed already; `known` tells which of its values are no nulls."""
+    with np.errstate(invalid="ignore", over="ignore"):
         bound = target.atol + target.rtol * np.maximum(np.abs(values), np.abs(target.values))
         if recipe.aggregate in _ROUNDED:
             bound += _ROUNDED[recipe.aggregate] * events.scales(target.entity)

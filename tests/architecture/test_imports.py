@@ -175,6 +175,19 @@ def test_core_and_statistics_stand_alone() -> None:
     assert not outside, listed(outside)
 
 
+def test_what_rules_share_needs_no_rule() -> None:
+    """Rules may build on one another, and on what stands beside their folder; that stays whole when a rule goes."""
+    rules, beside = f"{PACKAGE}.diagnosis.rules", f"{PACKAGE}.diagnosis."
+    reaching = [
+        found
+        for found in imports()
+        if found.importer.startswith(beside)
+        and not found.importer.startswith(rules)
+        and found.imported.startswith(rules)
+    ]
+    assert not reaching, listed(reaching)
+
+
 def test_no_module_needs_itself() -> None:
     """No cycle, not even one that an import inside a function would hide."""
     graph: dict[str, set[str]] = {name: set() for name in modules()}

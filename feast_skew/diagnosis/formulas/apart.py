@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask
+from feast_skew.diagnosis.base import FEWEST_APART
+from feast_skew.diagnosis.formulas.clips import clip_formula
 from feast_skew.diagnosis.formulas.named import FUNCTIONS
-from feast_skew.diagnosis.rules.scale import FEWEST_APART
 from feast_skew.judging.unaligned import Apart
 
 _TRIED = 3
@@ -93,8 +94,7 @@ def _clipped(apart: Apart) -> Iterator[Undone]:
         online[hit & beyond] = before[hit & beyond]
         values[name] = limit
     if values:
-        inner = f"max(x, {values['low']:.8g})" if "low" in values else "x"
-        formula = f"min({inner}, {values['high']:.8g})" if "high" in values else inner
+        formula = clip_formula(values.get("low"), values.get("high"))
         yield Undone("clip", formula, values, online, len(values))
 
 

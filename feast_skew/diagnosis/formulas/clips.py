@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask, Positions
-from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case
+from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, LEAST_SHARE, Case
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
-from feast_skew.diagnosis.rules.scale import LEAST_SHARE
 
 _TRIED = 6
 _TIMES_NEXT = 3
@@ -33,8 +32,13 @@ class Clip:
     @property
     def formula(self) -> str:
         """The function for people, of a number x."""
-        inner = "x" if self.low is None else f"max(x, {self.low:.8g})"
-        return inner if self.high is None else f"min({inner}, {self.high:.8g})"
+        return clip_formula(self.low, self.high)
+
+
+def clip_formula(low: float | None, high: float | None) -> str:
+    """Write for people what cuts a number x at limits, None where there is none."""
+    inner = "x" if low is None else f"max(x, {low:.8g})"
+    return inner if high is None else f"min({inner}, {high:.8g})"
 
 
 def find_clip(case: Case) -> Clip | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,11 @@ _OUTER = ("log", "log1p", "sqrt", "square", "exp", "reciprocal", "logit", "sigmo
 
 @dataclass(frozen=True)
 class Fitted:
-    """A function with fitted values, and which of the pairs it gives."""
+    """A function with its values, and which of the pairs it gives."""
 
     name: str
     formula: str
-    values: Mapping[str, float]
+    values: Mapping[str, Any]
     hit: Mask
     parameters: int = 2
     confidence: float = 0.99

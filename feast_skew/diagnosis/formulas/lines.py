@@ -8,7 +8,7 @@ import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask
 from feast_skew.diagnosis.base import FEWEST_ROWS
-from feast_skew.diagnosis.rules.scale import by_chance, outstanding
+from feast_skew.diagnosis.chance import by_chance, outstanding
 
 FEWEST_ON_LINE = 8
 _DRAWN = 20_000

@@ -11,14 +11,13 @@ from feast_skew.core.arrays import Mask, Positions
 from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
-from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import FEWEST_APART, FEWEST_ROWS, Case, Explanation, rule, share_text
 from feast_skew.report import Cause
 
 _FIRST = 9
 _TRIED = 100
 _NEARLY_ALL = 0.98
 _VARIED = 200
-_FEWEST_APART = 30
 _LONGEST = 60
 
 
@@ -53,7 +52,7 @@ def one_value_online(case: Case) -> pa.Scalar | None:
     part of them is filled with one value, the rest still tell their own.
     """
     rows, wrong = _rows(case)
-    if len(wrong) < (_FEWEST_APART if case.unaligned_failed else FEWEST_ROWS):
+    if len(wrong) < (FEWEST_APART if case.unaligned_failed else FEWEST_ROWS):
         return None
     value = _commonest(case.pairs.online.take(pa.array(wrong[:_FIRST])))
     if value is None:
@@ -93,7 +92,7 @@ def _covers(case: Case, cause: Cause) -> Mask:
 @rule("constant", kind="what", parameters=1, covers=_covers)
 def constant(case: Case) -> Explanation | None:
     """Claim wrong pairs when (nearly) all online values are one and the same, right ones by chance included."""
-    value = one_value_online(case)
+    value = case.once(one_value_online)
     if value is None:
         return None
     rows, wrong = _rows(case)

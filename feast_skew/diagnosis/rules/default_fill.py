@@ -11,12 +11,11 @@ from feast_skew.core.equality import EXACT, equal
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain, python_value
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import FEWEST_APART, FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.fingerprints import hashes
 from feast_skew.diagnosis.formulas.apart import limits_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
 from feast_skew.diagnosis.rules.constant import one_value_online, value_text
-from feast_skew.diagnosis.rules.scale import FEWEST_APART
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.02
@@ -64,10 +63,10 @@ def default_fill(case: Case) -> Explanation | None:
         if apart is not None:
             return apart
     positions = np.flatnonzero(case.pairs.mask(PairClass.MISMATCH, PairClass.NULL_OFFLINE))
-    clip = find_clip(case)
+    clip = case.once(find_clip)
     if clip is not None:  # the limit that numbers beyond it were cut to is no default
         positions = np.setdiff1d(positions, clip.explained, assume_unique=True)
-    if len(positions) < FEWEST_ROWS or one_value_online(case) is not None:
+    if len(positions) < FEWEST_ROWS or case.once(one_value_online) is not None:
         return None
     online = case.pairs.online.take(pa.array(positions))
     labels, first, counts = _labelled(online)
@@ -125,7 +124,7 @@ def _falls_off(count: int, second: int, whole: int) -> bool:
 
 def _default_fill_apart(case: Case) -> Explanation | None:
     """Claim rows that never align when all but those with one value, rare offline, are within offline's own movement."""
-    if one_value_online(case) is not None:
+    if case.once(one_value_online) is not None:
         return None
     positions, before, online = case.unaligned_pairs
     tally = pc.value_counts(online.drop_null())

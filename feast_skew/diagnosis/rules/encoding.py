@@ -76,7 +76,7 @@ def encoding(case: Case) -> Explanation | None:
     if kind not in _CATEGORIES or np.count_nonzero(case.wrong) < FEWEST_ROWS:
         return None
     among = case.wrong.copy()
-    cut = shortened(case)
+    cut = case.once(shortened)
     if cut is not None:
         among[cut[1]] = False
     values = _different(case, among)

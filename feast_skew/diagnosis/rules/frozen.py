@@ -8,11 +8,10 @@ import pyarrow as pa
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.core.arrays import Instants, Mask
 from feast_skew.core.pairs import PairClass
-from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, Case, Explanation, duration_text, rule, share_text
+from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, PROVEN, Case, Explanation, duration_text, rule, share_text
 from feast_skew.diagnosis.rewriting import write_again
 from feast_skew.report import Cause
 
-_PROVEN = 0.9
 _CONTRAST = 0.95
 _EXPLAINED_BY_HISTORY = 0.5
 _TIMES_OTHERS = 3.0
@@ -74,7 +73,7 @@ def _proven(case: Case, suspects: Mask) -> Explanation | None:
             "frozen",
             "how",
             count / wrong,
-            _CONTRAST if contrast else _PROVEN,
+            _CONTRAST if contrast else PROVEN,
             f"{share_text(count, wrong)} of the wrong values belong to offline rows that were created after the last "
             f"materialization of their time range, {duration_text(behind)} after its end in the middle; their event timestamp "
             f"did not move, so online kept what it had",

@@ -6,13 +6,12 @@ import numpy as np
 
 from feast_skew.core.arrays import Mask
 from feast_skew.core.pairs import PairClass
-from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, PROVEN, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.context import Found
 from feast_skew.report import Cause
 from feast_skew.stores.base import Elsewhere
 
 _NEARLY_ALL = 0.9
-_PROVEN = 0.9
 _SURE, _ANOTHER_VIEW, _ANOTHER_PROJECT, _BESIDE_OWN = 0.99, 0.95, 0.85, 0.6
 
 
@@ -25,7 +24,7 @@ def proven_elsewhere(case: Case) -> Mask:
     """Entities that are absent under their own keys where nearly all of those that were asked for are under others."""
     found = _found(case)
     none = np.zeros(len(case.wrong), dtype=bool)
-    return missing_entities(case) if found is not None and _confidence(case, found) >= _PROVEN else none
+    return missing_entities(case) if found is not None and _confidence(case, found) >= PROVEN else none
 
 
 def _found(case: Case) -> Found | None:

@@ -6,8 +6,17 @@ import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
-from feast_skew.diagnosis.rules.scale import FEWEST_APART, LEAST_SHARE, SMALL, by_chance, outstanding
+from feast_skew.diagnosis.base import (
+    FEWEST_APART,
+    FEWEST_ROWS,
+    FEWEST_VALUES,
+    LEAST_SHARE,
+    Case,
+    Explanation,
+    rule,
+    share_text,
+)
+from feast_skew.diagnosis.chance import SMALL, by_chance, outstanding
 from feast_skew.diagnosis.rules.timezone import is_zone_offset
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause

@@ -9,10 +9,9 @@ import numpy as np
 from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import FEWEST_ROWS, LEAST_SHARE, Case, Explanation, rule, share_text
 from feast_skew.diagnosis.formulas.exact import INTEGERS, through_double, wrapped
 from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Marks, Multiples, Narrower, best_grid
-from feast_skew.diagnosis.rules.scale import LEAST_SHARE
 from feast_skew.report import Cause
 
 _NEARLY_ALL = 0.98

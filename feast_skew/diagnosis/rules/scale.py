@@ -6,20 +6,23 @@ import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import (
+    FEWEST_APART,
+    FEWEST_ROWS,
+    FEWEST_VALUES,
+    LEAST_SHARE,
+    Case,
+    Explanation,
+    rule,
+    share_text,
+)
+from feast_skew.diagnosis.chance import SMALL, by_chance, outstanding
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
-LEAST_SHARE = 0.05
-"""A constant that fits fewer of the wrong values is taken for chance."""
-
-FEWEST_APART = 30
-SMALL = 5.0
-_NEARLY_ALL = 0.95
 _ROUNDING = 1e-5
 _NEAR = 0.15
 _LEEWAY = 1.1
-_TIMES_SECOND = 3
 _WIDTH = 1e-6
 _CLOCKS = {1e3: "seconds and milliseconds", 1e6: "seconds and microseconds", 1e9: "seconds and nanoseconds"}
 # The commoner of two near ones stands first.
@@ -133,12 +136,6 @@ def _shifted(off: Floats, on: Floats) -> bool:
         return bool(np.ptp(difference) <= _WIDTH * abs(float(np.median(difference))))
 
 
-def by_chance(off: np.ndarray, on: np.ndarray, explained: int) -> bool:
-    """Tell whether a small constant may fit whole numbers by chance: counts that differ mostly differ by one."""
-    whole = bool(np.all(off == np.round(off)) and np.all(on == np.round(on)))
-    return whole and explained < _NEARLY_ALL * len(off)
-
-
 def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     """Claim rows that never align when dividing by one factor brings them within offline's own movement."""
     usable = _one_sign(apart.before, apart.online)
@@ -180,26 +177,6 @@ def _typical_ratio(one: Floats, other: Floats) -> tuple[float, float]:
     ratios = np.log(np.abs(one[usable])) - np.log(np.abs(other[usable]))
     middle = float(np.median(ratios))
     return middle, float(np.quantile(np.abs(ratios - middle), 0.8))
-
-
-def outstanding(ordered: np.ndarray, width: float) -> tuple[int, int] | None:
-    """Give the range [start, end) of sorted numbers that share one value, when no other value is nearly as frequent.
-
-    Numbers within `width` of the first of a range count as one value. Small whole numbers have many equal ratios and
-    differences by chance, but then several of them, alike in number; a constant that somebody applied stands alone.
-    """
-    if len(ordered) < FEWEST_ROWS:
-        return None
-    with np.errstate(over="ignore"):
-        ends = np.searchsorted(ordered, ordered + width, side="right")
-    counts = ends - np.arange(len(ordered))
-    start = int(np.argmax(counts))
-    end = int(ends[start])
-    apart = (ends <= start) | (np.arange(len(ordered)) >= end)
-    second = int(counts[apart].max()) if apart.any() else 0
-    if end - start < FEWEST_ROWS or end - start < _TIMES_SECOND * second:
-        return None
-    return start, end
 
 
 def snapped(factor: float) -> float:

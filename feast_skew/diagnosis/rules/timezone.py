@@ -8,9 +8,17 @@ import pyarrow.compute as pc
 
 from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import (
+    FEWEST_APART,
+    FEWEST_ROWS,
+    FEWEST_VALUES,
+    LEAST_SHARE,
+    Case,
+    Explanation,
+    rule,
+    share_text,
+)
 from feast_skew.diagnosis.day_zone import day_zone
-from feast_skew.diagnosis.rules.scale import FEWEST_APART, LEAST_SHARE
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from feast_skew.core.arrays import Floats, Mask
 from feast_skew.core.types import Kind
-from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.base import FEWEST_ROWS, FEWEST_VALUES, LEAST_SHARE, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.chance import outstanding
 from feast_skew.diagnosis.formulas.apart import undone_apart
 from feast_skew.diagnosis.formulas.clips import find_clip
-from feast_skew.diagnosis.formulas.curves import curve_of, curves
+from feast_skew.diagnosis.formulas.curves import Fitted, curve_of, curves
 from feast_skew.diagnosis.formulas.grids import BINARY, DECIMALS, Multiples, Narrower, best_grid
 from feast_skew.diagnosis.formulas.named import FUNCTIONS, Function, fits
 from feast_skew.diagnosis.formulas.one_sided import all_on_one_side
-from feast_skew.diagnosis.rules.scale import LEAST_SHARE, outstanding
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
@@ -36,18 +34,6 @@ _CLOCK = {60.0: "minute", 900.0: "quarter of an hour", 3600.0: "hour", 86400.0: 
 _REMEDY = (
     "apply the same step on both sides: in the code that computes the feature, or in the model's own preprocessing"
 )
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A function with its parameters, and the entities that it explains."""
-
-    name: str
-    formula: str
-    values: Mapping[str, Any]
-    explained: Mask
-    parameters: int = 1
-    confidence: float = 0.99
 
 
 def _covers(case: Case, cause: Cause) -> Mask | None:
@@ -85,13 +71,14 @@ def transform(case: Case) -> Explanation | None:
         return apart
     if len(case.numbers[0]) < FEWEST_ROWS:
         return None
-    best: _Found | None = None
+    positions = case.numbers[0]
+    best: Fitted | None = None
     for found in _candidates(case) if kind.is_number else _cut_instants(case):
-        if best is None or case.total(found.explained) > case.total(best.explained):
+        if best is None or case.total(positions[found.hit]) > case.total(positions[best.hit]):
             best = found
     if best is None:
         return None
-    count, wrong = case.total(best.explained), case.total(case.wrong)
+    count, wrong = case.total(positions[best.hit]), case.total(case.wrong)
     if count < max(FEWEST_ROWS, LEAST_SHARE * wrong):
         return None
     return Explanation(
@@ -105,11 +92,11 @@ def transform(case: Case) -> Explanation | None:
             _REMEDY,
             parameters=best.parameters,
         ),
-        best.explained,
+        case.marked(positions[best.hit]),
     )
 
 
-def _said(found: _Found) -> str:
+def _said(found: Fitted) -> str:
     """Write a function for people, with what it is applied to."""
     unnamed = found.name in ("monotone", "rank", "quantile")
     return f"{found.formula} of offline" if unnamed else f"{found.formula}, x being offline,"
@@ -139,13 +126,9 @@ def _transform_apart(case: Case, apart: Apart) -> Explanation | None:
     )
 
 
-def _candidates(case: Case) -> Iterator[_Found]:
+def _candidates(case: Case) -> Iterator[Fitted]:
     """Give what fits, the simpler first; the dearer fits are tried where the cheaper ones leave much."""
-    positions, off, on = case.numbers
-
-    def explained(hit: Mask) -> Mask:
-        return case.marked(positions[hit])
-
+    _, off, on = case.numbers
     most = 0
     for found in (
         _absolute(case, off, on),
@@ -154,30 +137,23 @@ def _candidates(case: Case) -> Iterator[_Found]:
         _stepped(case.feature.declared.kind, off, on),
     ):
         if found is not None:
-            name, formula, values, hit, parameters = found
-            most = max(most, int(np.count_nonzero(hit)))
-            yield _Found(name, formula, values, explained(hit), parameters)
-    if most > 0.9 * len(off):
-        return
-    for curve in curves(case, off, on):
-        yield _Found(curve.name, curve.formula, curve.values, explained(curve.hit), curve.parameters, curve.confidence)
+            most = max(most, int(np.count_nonzero(found.hit)))
+            yield found
+    if most <= 0.9 * len(off):
+        yield from curves(case, off, on)
 
 
-def _cut_instants(case: Case) -> Iterator[_Found]:
+def _cut_instants(case: Case) -> Iterator[Fitted]:
     """Give the unit of time to which instants were cut: minutes, hours, days."""
-    positions, off, on = case.numbers
+    _, off, on = case.numbers
     grid, marks = best_grid((), _CLOCK, Kind.TIMESTAMP, off, on) or (None, None)
     if marks is None or not isinstance(grid, Multiples):
         return
-    explained = case.marked(positions[marks.fits])
-    name = _CLOCK[grid.quantum]
-    yield _Found("round", f"x {grid.how} to the {name}", {"quantum": grid.quantum, "how": grid.how}, explained)
+    formula = f"x {grid.how} to the {_CLOCK[grid.quantum]}"
+    yield Fitted("round", formula, {"quantum": grid.quantum, "how": grid.how}, marks.fits, 1)
 
 
-_Fit = tuple[str, str, Mapping[str, Any], Mask, int]
-
-
-def _absolute(case: Case, off: Floats, on: Floats) -> _Fit | None:
+def _absolute(case: Case, off: Floats, on: Floats) -> Fitted | None:
     turned = (on == -off) & (off != 0)
     if np.count_nonzero(turned) < FEWEST_ROWS or len(np.unique(off[turned])) < FEWEST_VALUES:
         return None
@@ -187,10 +163,11 @@ def _absolute(case: Case, off: Floats, on: Floats) -> _Fit | None:
     if not side or outstanding(np.sort(sums[np.isfinite(sums)]), 0.0) is None:
         return None
     turned &= off * side > 0
-    return ("abs", "|x|", {}, turned, 0) if side < 0 else ("negative_abs", "-|x|", {}, turned, 0)
+    name, formula = ("abs", "|x|") if side < 0 else ("negative_abs", "-|x|")
+    return Fitted(name, formula, {}, turned, 0)
 
 
-def _named(off: Floats, on: Floats) -> _Fit | None:
+def _named(off: Floats, on: Floats) -> Fitted | None:
     """Give the function without parameters that fits the most, unless it fits as many of pairs that do not belong together."""
     best: tuple[int, float, Function] | None = None
     for function in FUNCTIONS:
@@ -209,7 +186,7 @@ def _named(off: Floats, on: Floats) -> _Fit | None:
     if best is None:
         return None
     function = best[2]
-    return function.name, function.formula, {}, fits(function, off, on), 1
+    return Fitted(function.name, function.formula, {}, fits(function, off, on), 1)
 
 
 def _beyond_chance(function: Function, off: Floats, on: Floats, hit: Mask) -> bool:
@@ -231,15 +208,15 @@ def _beyond_chance(function: Function, off: Floats, on: Floats, hit: Mask) -> bo
     return bool(count >= max(FEWEST_VALUES, _TIMES_CHANCE * chance))
 
 
-def _clipped(case: Case) -> _Fit | None:
-    clip = find_clip(case)
+def _clipped(case: Case) -> Fitted | None:
+    clip = case.once(find_clip)
     if clip is None:
         return None
     hit = np.isin(case.numbers[0], clip.explained)
-    return "clip", clip.formula, clip.values, hit, len(clip.values)
+    return Fitted("clip", clip.formula, clip.values, hit, len(clip.values))
 
 
-def _stepped(kind: Kind, off: Floats, on: Floats) -> _Fit | None:
+def _stepped(kind: Kind, off: Floats, on: Floats) -> Fitted | None:
     """Give the quantum to whose multiples numbers were rounded; powers of ten up to one are decimals, which `precision` has."""
     decimals = () if kind is Kind.INTEGER else DECIMALS
     best = best_grid(BINARY, (*decimals, *_QUANTA), kind, off, on)
@@ -249,4 +226,4 @@ def _stepped(kind: Kind, off: Floats, on: Floats) -> _Fit | None:
     if isinstance(grid, Narrower) or grid.quantum in decimals:
         return None
     values = {"quantum": grid.quantum, "how": grid.how}
-    return "round", f"x {grid.how} to a multiple of {grid.quantum:.8g}", values, marks.fits, 1
+    return Fitted("round", f"x {grid.how} to a multiple of {grid.quantum:.8g}", values, marks.fits, 1)

@@ -146,7 +146,7 @@ def truncated(case: Case) -> Explanation | None:
 
     The length of text is in characters, or in bytes of UTF-8 when that explains more.
     """
-    found = shortened(case)
+    found = case.once(shortened)
     if found is None:
         return None
     cut, positions = found
