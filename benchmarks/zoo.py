@@ -145,16 +145,16 @@ def beside_peers(rows: list[Row], clean: list[Row]) -> list[list[str]]:
 def reach(rows: list[Row], unknown: list[Row], clean: list[Row], costs: list[Row]) -> list[list[str]]:
     """Give what has to be reached beside what was."""
     severe = [row for row in rows if row["differing"] >= 0.005]
-    provable = [row for row in rows if row["provable"]]
-    first = [row for row in provable if row["first"]]
+    first = [row for row in rows if row["first"]]
+    exact = [row for row in first if row["provable"]]
     alarms = count(clean, "alarm")
     worst = max((row["ratio"] for row in costs), default=0.0)
     middle = statistics.median(row["ratio"] for row in costs) if costs else 0.0
     return [
         ["skew found where at least 0.5 % differ", "99 %", f"{len(severe):,}", interval(count(severe, "found"), len(severe))],
         ["alarms in clean runs", "0 of 200", f"{len(clean):,}", f"{alarms}; {interval(alarms, len(clean))}"],
-        ["first cause right", "95 %", f"{len(provable):,}", interval(len(first), len(provable))],
-        ["parameter exact, of those", "95 %", f"{len(first):,}", interval(count(first, "parameter"), len(first))],
+        ["first cause right", "95 %", f"{len(rows):,}", interval(len(first), len(rows))],
+        ["parameter exact, of those", "95 %", f"{len(exact):,}", interval(count(exact, "parameter"), len(exact))],
         ["`unknown` where no rule is", "90 %", f"{len(unknown):,}", interval(count(unknown, "unknown"), len(unknown))],
         ["cost of diagnosis on clean data, of the run without it", "0.3 at most", f"{len(costs):,}", f"median {middle:.3f}, largest {worst:.3f}"],
     ]  # fmt: skip

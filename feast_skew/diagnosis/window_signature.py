@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from feast_skew.core.arrays import Floats
+from feast_skew.core.arrays import Floats, Mask
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, Case, Explanation, share_text
+from feast_skew.diagnosis.formulas.fractions import denominators
 from feast_skew.report import Cause
 
 _FEWEST = 200
@@ -19,23 +21,42 @@ _SLOPE = (0.8, 1.5)
 _FLATTER = 0.8
 _VARIANCE = (1.25, 100.0)
 _SHIFT = 0.2
+_SLOPE_ROOM = 0.25
+_ERRORS = 2.5
+_SIDES = {True: "online", False: "offline"}
+
+_FEWEST_FRACTIONS = 40
+_MOST_FRACTIONS = 5_000
+_NEARLY_ALL = 0.98
+_ROUNDING = {Kind.FLOAT64: 1e-12, Kind.FLOAT32: 2.0**-22}
+_SMALLER = 0.1
+"""In logs: by how much the denominators of the shorter window are smaller."""
+_PARTS = 0.04
+"""Of its values, how many are no whole numbers."""
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """How the values of the shorter window, if it is one, go with those of the longer one."""
+    """How the values of the shorter window, if it is one, go with those of the longer one.
+
+    `slope` is of the shorter one on the longer one, `back` the other way round, both with their standard errors; `shift` is the mean
+    difference in standard deviations of the differences.
+    """
 
     slope: float
+    slope_error: float
     back: float
+    back_error: float
     variance: float
     shift: float
+    pairs: int
 
     @property
     def nested(self) -> bool:
         """Tell whether one may be a mean over a part of what the other is a mean of.
 
-        Then the mean is nearly the same (`shift` is in standard deviations of the differences), the longer one explains the shorter one at a slope of 1, but not the other way round, and the shorter
-        one spreads more.
+        Then the mean is nearly the same, the longer one explains the shorter one at a slope of 1, but not the other way round, and
+        the shorter one spreads more.
         """
         return (
             _SLOPE[0] <= self.slope <= _SLOPE[1]
@@ -44,14 +65,29 @@ class _Fit:
             and abs(self.shift) <= _SHIFT
         )
 
+    @property
+    def may_be_nested(self) -> bool:
+        """Tell the same of pairs that other evidence speaks for, so that the noise of few pairs is allowed for."""
+        return (
+            abs(self.slope - 1.0) <= max(_SLOPE_ROOM, _ERRORS * self.slope_error)
+            and self.back + self.back_error < 1.0
+            and 1.0 < self.variance <= _VARIANCE[1]
+            and abs(self.shift) <= _SHIFT + _ERRORS / np.sqrt(self.pairs)
+        )
+
 
 def window_signature(case: Case) -> Explanation | None:
-    """Name another window as a possibility: most values differ as nested windows do, and the shorter one is empty for some.
+    """Name another window as a possibility, where the values alone look like a mean over a part of the same events.
 
-    Noise has the same slopes and spread; but it makes no nulls, and leaves no value as it was.
+    Noise has the same slopes and spread. But it makes no nulls where a shorter window is empty, and it is no fraction of a few events.
     """
     if case.feature.declared.kind not in (Kind.FLOAT32, Kind.FLOAT64):
         return None
+    return _by_nulls(case) or _by_fractions(case)
+
+
+def _by_nulls(case: Case) -> Explanation | None:
+    """Look at most values of a feature that is null more often on one side: no event is in the shorter window."""
     positions, off, on = case.numbers
     compared = case.total(case.pairs.wrong) + case.count(PairClass.MATCH)
     if len(positions) < _FEWEST or case.total(case.pairs.wrong) < _MOST_OF_ALL * compared:
@@ -69,22 +105,63 @@ def window_signature(case: Case) -> Explanation | None:
         return None
     explained = nulls.copy()
     explained[positions] = True
+    online_shorter = more > fewer
+    why = f"and is null where {_SIDES[not online_shorter]} is not"
+    return _explanation(case, explained, online_shorter, fit, why, {"nulls": case.total(nulls)})
+
+
+def _by_fractions(case: Case) -> Explanation | None:
+    """Look at the wrong values as fractions: means of whole numbers, or of decimals, over fewer events have smaller denominators.
+
+    A last, largest or smallest value is whole, and a median has halves: thirds and more among the shorter ones tell them apart, in
+    few pairs halves have to do.
+    """
+    positions, off, on = case.numbers
+    if len(positions) < _FEWEST_FRACTIONS:
+        return None
+    some = np.linspace(0, len(positions) - 1, min(len(positions), _MOST_FRACTIONS)).astype(np.int64)
+    rtol = _ROUNDING[case.feature.declared.kind]
+    of_off, of_on = denominators(off[some], rtol), denominators(on[some], rtol)
+    if min(np.mean(of_off > 0), np.mean(of_on > 0)) < _NEARLY_ALL:
+        return None
+    fractions = (of_off > 0) & (of_on > 0)
+    of_off, of_on = of_off[fractions], of_on[fractions]
+    step = np.log(of_off) - np.log(of_on)
+    if abs(step.mean()) < max(_SMALLER, _ERRORS * float(step.std()) / np.sqrt(len(step))):
+        return None
+    online_shorter = bool(step.mean() > 0)
+    of_short, of_long = (of_on, of_off) if online_shorter else (of_off, of_on)
+    if np.count_nonzero(of_short > 1) < max(FEWEST_ROWS, _PARTS * len(of_short)):
+        return None
+    if len(of_short) >= _FEWEST and np.count_nonzero(of_short > 2) < FEWEST_ROWS:
+        return None
+    fit = _fit(off, on) if online_shorter else _fit(on, off)
+    if fit is None or not fit.may_be_nested:
+        return None
+    why = "and the values are fractions of fewer events"
+    evidence = {"denominators": {"shorter": float(of_short.mean()), "longer": float(of_long.mean())}}
+    return _explanation(case, case.marked(positions), online_shorter, fit, why, evidence)
+
+
+def _explanation(
+    case: Case, explained: Mask, online_shorter: bool, fit: _Fit, why: str, evidence: dict[str, Any]
+) -> Explanation:
     count, wrong = case.total(explained), case.total(case.wrong)
-    sides = ("online", "offline") if more > fewer else ("offline", "online")
+    shorter, longer = _SIDES[online_shorter], _SIDES[not online_shorter]
     return Explanation(
         Cause(
             "window",
             "what",
             count / wrong,
             POSSIBLE,
-            f"{sides[0]} looks like the same mean over a shorter window than {sides[1]} (a possibility, from the values alone): it spreads "
-            f"{fit.variance:.3g} times as much around the same mean, and is null where {sides[1]} is not; "
+            f"{shorter} looks like the same mean over a shorter window, or over fewer of the events, than {longer} (a possibility, from the "
+            f"values alone): it spreads {fit.variance:.3g} times as much around the same mean, {why}; "
             f"{share_text(count, wrong)} of the wrong values",
             {
-                "shorter": sides[0],
-                "window_ratio": float(f"{fit.variance:.3g}"),
+                "shorter": shorter,
+                "variance_ratio": float(f"{fit.variance:.3g}"),
                 "slope": fit.slope,
-                "nulls": case.total(nulls),
+                **evidence,
                 "entities": count,
                 "proven": False,
             },
@@ -104,5 +181,20 @@ def _fit(longer: Floats, shorter: Floats) -> _Fit | None:
         scatter = float(difference.std())
     if not np.isfinite(together + long_spread + short_spread) or not (long_spread and short_spread and scatter):
         return None
-    shift = float(difference.mean()) / scatter
-    return _Fit(together / long_spread, together / short_spread, short_spread / long_spread, shift)
+    slope, back = together / long_spread, together / short_spread
+    return _Fit(
+        slope,
+        _slope_error(longer, shorter, slope, long_spread),
+        back,
+        _slope_error(shorter, longer, back, short_spread),
+        short_spread / long_spread,
+        float(difference.mean()) / scatter,
+        len(longer),
+    )
+
+
+def _slope_error(x: Floats, y: Floats, slope: float, spread: float) -> float:
+    """Give the standard error of a slope whose residuals spread unevenly (White 1980, HC0)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        x, y = x - x.mean(), y - y.mean()
+        return float(np.sqrt(np.mean(x**2 * (y - slope * x) ** 2) / len(x)) / spread)

@@ -189,6 +189,10 @@ def _movement(feature: FeaturePlan, neighbours: Neighbours, confidence: float, s
             return Side.of(values, valid, moment.present)
         return Side.of(_objects(column), np.asarray(pc.is_valid(column)), moment.present)
 
+    def ages(moment: Moment) -> Floats:
+        values, valid = floats(moment.columns[feature.name])
+        return np.where(valid & moment.present, values - moment.instants // 10**9, np.nan)
+
     online, before = side(neighbours.online), side(neighbours.before)
     steps = [(side(new), side(old)) for new, old in neighbours.steps]
     if numeric:
@@ -200,7 +204,7 @@ def _movement(feature: FeaturePlan, neighbours: Neighbours, confidence: float, s
             rtol=feature.tolerance.rtol,
             atol=feature.tolerance.atol,
             seed=seed,
-            levels=kind is not Kind.TIMESTAMP,
+            ages=(ages(neighbours.online), ages(neighbours.before)) if kind is Kind.TIMESTAMP else None,
         )
     return judge_changes(online, before, steps, confidence=confidence, reach=neighbours.reach)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feast_skew.core.alignment import NO_INSTANT, EarlierSteps
+from feast_skew.core.arrays import Instants, Mask
 from feast_skew.core.columns import take_rows
 from feast_skew.core.keys import KeyIndex
 from feast_skew.core.model import FeaturePlan
@@ -23,10 +24,16 @@ MOST_STEPS = 6
 
 @dataclass
 class Moment:
-    """The offline values of the chosen entities at one instant each; `present` where there is a row."""
+    """The values of the chosen entities at one instant each, `NO_INSTANT` where there is no row."""
 
     columns: dict[str, pa.Array]
-    present: np.ndarray
+    instants: Instants
+
+    @property
+    def present(self) -> Mask:
+        """Where there is a row."""
+        found: Mask = self.instants != NO_INSTANT
+        return found
 
 
 @dataclass
@@ -68,11 +75,9 @@ def find_neighbours(
         wanted = {"before": before, "after": after, **{f"step{i}": instants for i, instants in enumerate(earlier)}}
     with progress.stage(f"{measured.view.name}: earlier values", source_rows or None, "rows") as stage:
         held = pick_rows(measured.view, features, index, wanted, offline, stage.advance)
-    moments = {role: Moment(found.columns, wanted[role] != NO_INSTANT) for role, found in held.items()}
+    moments = {role: Moment(found.columns, wanted[role]) for role, found in held.items()}
     take = pa.array(positions)
-    online = Moment(
-        {f.name: drawn.pairs[f.name].online.take(take) for f in features}, np.ones(len(positions), dtype=bool)
-    )
+    online = Moment({f.name: drawn.pairs[f.name].online.take(take) for f in features}, rows.online[positions])
     chain = [moments["before"], *(moments[f"step{i}"] for i in range(len(earlier)))]
     steps = [(chain[i], chain[i + 1]) for i in range(len(chain) - 1)]
     # The rows around the online instant hold the same days' events: the best yardstick where there is one. Its gap

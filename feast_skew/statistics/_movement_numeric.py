@@ -88,7 +88,10 @@ def numeric_statistics(
         changed = rules.share_statistic("changed", (observed.changed, observed.n), counts, confidence)
         return [changed, *_judged(observed, yards, spread, exponent, deciding=())]
     ranked = outruns(y, b, usable, spread, confidence=confidence, rtol=rtol, atol=tight)
-    return [*_judged(observed, yards, spread, exponent, deciding=_NAMES if levels else _JUDGING), ranked]
+    inside = [measured & _finite(pair) for pair in ((y, b), *usable)]
+    values = [new[rows] for rows, (new, _) in zip(inside, ((y, b), *usable), strict=True)]
+    same = _collapsed(values[0], values[1:], confidence)
+    return [*_judged(observed, yards, spread, exponent, deciding=_NAMES if levels else _JUDGING), same, ranked]
 
 
 def _moves_only(
@@ -106,7 +109,19 @@ def _moves_only(
         return [MovementStatistic("size", None, None, None, None, None, None, "undecided", reason)]
     bins = numeric_bins(chosen[1], rtol=rtol, atol=atol)
     measured = [_measure(new, old, bins, confidence, rtol, atol, seed, reps) for new, old in (chosen, *groups)]
-    return _judged(measured[0], measured[1:], spread, exponent, deciding=_JUDGING)
+    moved = _judged(measured[0], measured[1:], spread, exponent, deciding=_JUDGING)
+    return [*moved, _collapsed(chosen[0], [new for new, _ in groups], confidence)]
+
+
+def _collapsed(online: Floats, moved_to: Sequence[Floats], confidence: float) -> MovementStatistic:
+    """Judge how many entities share one value online, beside how many do after offline's own steps."""
+    observed, *steps = ((_commonest(values), values.size) for values in (online, *moved_to))
+    return rules.nearly_all(rules.share_statistic("commonest", observed, steps, confidence))
+
+
+def _commonest(values: Floats) -> int:
+    """Count those that have the commonest value."""
+    return int(np.unique(values, return_counts=True)[1].max())
 
 
 def _measure(

@@ -14,6 +14,9 @@ together, and one or two earlier steps cannot show how bad days get. So four thi
 * ``mean``, ``variance``, ``psi``: follow a common push as well, so they decide only once
   ``SPREAD_STEPS`` steps show how much they scatter, and only where relevant: a storm in twenty days is
   mostly not among them. They are always reported.
+* ``commonest``: the share of entities with one and the same value. It is ``COLLAPSED`` and more where a pipeline writes one value for
+  everybody; no weather does that to a feature that differs among the same entities after each of offline's own steps.
+* ``clock`` (in ``clock``), of instants: the share that is one offset of a zone from the row that holds them.
 * ``outruns`` (in ``_outruns``): the share of entities that move further than in any of their own earlier
   steps, upwards and downwards alike; a rank test, so tails and units do not matter.
 """
@@ -21,7 +24,7 @@ together, and one or two earlier steps cannot show how bad days get. So four thi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from feast_skew.statistics._special import beta_quantile
 
@@ -31,6 +34,7 @@ RELEVANT = 0.5  # of the spread among entities
 UNHEARD_OF = 20.0  # times the largest step: no day of the flights or of the simulated worlds pushed that far
 FEW_STEPS = 3  # fewer say little of how calm a feature is
 RELEVANT_SCATTER = 0.15  # of the same
+COLLAPSED = 0.95  # of the entities: what they share says nothing of them any more
 RELEVANT_PSI = 0.24  # the PSI of deciles that such a shift of a normal gives
 RELEVANT_VARIANCE = 0.41  # log of a ratio of 1.5
 SPREAD_STEPS = 5
@@ -138,6 +142,15 @@ def share_statistic(
     )
     found = verdict(value, low, limit)
     return MovementStatistic(name, value, low, yardstick, high, ratio(value, yardstick), limit, found, reason)
+
+
+def nearly_all(found: MovementStatistic) -> MovementStatistic:
+    """Judge a share by whether it is surely that of (nearly) all entities, and more than the steps explain; never undecided."""
+    if found.limit is None:
+        return replace(found, verdict="reported")
+    limit = max(found.limit, COLLAPSED)
+    beyond = found.low is not None and found.low > limit
+    return replace(found, limit=limit, verdict="beyond" if beyond else "within")
 
 
 def share_low(k: int, n: int, confidence: float) -> float:

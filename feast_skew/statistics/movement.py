@@ -13,11 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feast_skew.statistics._movement_numeric import numeric_statistics
 from feast_skew.statistics._movement_rules import FEWEST, MovementStatistic, share_statistic, verdict
 from feast_skew.statistics._selection import is_selected
+from feast_skew.statistics.clock import clock_statistic
 from feast_skew.statistics.sides import Mask, Side, numbers, state
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def judge_movement(
     atol: float = 1e-12,
     seed: int = 0,
     reps: int = 200,
-    levels: bool = True,
+    ages: tuple[Floats, Floats] | None = None,
 ) -> Movement:
     """Judge whether numbers online move away from ``before`` by more than offline's own steps.
 
@@ -71,14 +75,15 @@ def judge_movement(
         Differences up to ``atol + rtol * max(|a|, |b|)`` are none, as the feature is compared.
     seed, reps : int
         Of the resampling of entities.
-    levels : bool
-        Whether means and variances mean something; not so for instants, which follow the clock.
+    ages : (array, array), optional
+        Of instants, the seconds from the timestamp of each row to the instant that it holds, online and before. Means and variances of
+        instants say nothing, as they follow the clock.
 
     Returns
     -------
     Movement
-        Statistics ``size``, ``both_ways``, ``scatter``, ``mean``, ``variance``, ``psi``, ``changed`` and ``nulls``.
-        Undecided with fewer than 30 entities that have a yardstick, and for empty input.
+        Statistics ``size``, ``both_ways``, ``scatter``, ``mean``, ``variance``, ``psi``, ``commonest``, ``clock``, ``outruns``,
+        ``changed`` and ``nulls``. Undecided with fewer than 30 entities that have a yardstick, and for empty input.
 
     Raises
     ------
@@ -107,8 +112,10 @@ def judge_movement(
         atol=atol,
         seed=seed,
         reps=reps,
-        levels=levels,
+        levels=ages is None,
     )
+    if ages is not None:
+        found.append(clock_statistic(ages[0][rows], ages[1][rows], confidence))
     return _overall(found, int(rows.sum()), len(usable))
 
 

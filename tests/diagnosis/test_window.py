@@ -324,7 +324,7 @@ def test_the_signature_of_a_shorter_window(mean30: pd.Series) -> None:
     short, random = feature("mean", 7), np.random.default_rng(0)
     cause = judged(mean30, short, {}).features[0].causes[0]
     assert (cause.code, cause.confidence, cause.evidence["shorter"]) == ("window", 0.5, "online")
-    assert 2 < cause.evidence["window_ratio"] < 9
+    assert 2 < cause.evidence["variance_ratio"] < 9
     cause = judged(short, mean30, {}).features[0].causes[0]
     assert (cause.code, cause.evidence["shorter"]) == ("window", "offline")
     noise = pd.Series(random.normal(0, 15, PLANES), index=mean30.index)
@@ -337,6 +337,29 @@ def test_the_signature_of_a_shorter_window(mean30: pd.Series) -> None:
         short * 3,
     ):
         assert "window" not in codes(judged(mean30, online, {}))
+
+
+def test_fractions_tell_the_shorter_window_of_a_few_entities(mean30: pd.Series) -> None:
+    """A twentieth of the entities, no nulls: whole numbers over fewer events, and nothing that is made otherwise."""
+    short, random = feature("mean", 7), np.random.default_rng(1)
+    usable = mean30.notna() & short.notna() & (mean30 != short)
+    few = usable & (pd.Series(random.random(PLANES), index=mean30.index) < 0.4)
+    cause = judged(mean30, mean30.where(~few, short), {}).features[0].causes[0]
+    assert (cause.code, cause.confidence, cause.evidence["shorter"]) == ("window", 0.5, "online")
+    assert cause.evidence["denominators"]["shorter"] < cause.evidence["denominators"]["longer"]
+    cause = judged(mean30.where(~few, short), mean30, {}).features[0].causes[0]
+    assert (cause.code, cause.evidence["shorter"]) == ("window", "offline")
+    noise = pd.Series(random.normal(0, 15, PLANES), index=mean30.index)
+    for online in (
+        mean30 + noise,
+        (mean30 + noise).round(),
+        feature("max", 30),
+        feature("last", 30),
+        short.sample(frac=1.0, random_state=2).set_axis(short.index),
+        short + 20,
+        short * 1.5,
+    ):
+        assert "window" not in codes(judged(mean30, mean30.where(~few, online), {}))
 
 
 def test_clean_data_read_no_events(mean30: pd.Series, here: Path) -> None:

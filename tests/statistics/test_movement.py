@@ -271,6 +271,42 @@ def test_a_small_push_is_beyond_where_nothing_else_moves_as_far():
     assert judge_movement(Side.of(nights[-1] + 3.0), sides[0], steps).verdict == "beyond"
 
 
+@pytest.mark.parametrize("days", [1.0, 30.0])
+def test_one_value_for_everybody_is_beyond_after_few_steps(days):
+    online, before, steps = streamed(4, 200, 2, window=days)
+    assert judge_movement(online, before, steps).statistic("commonest").verdict == "within"
+    level = float(np.nanmedian(before.values))
+    found = judge_movement(Side.of(np.full(len(before.values), level)), before, steps)
+    assert (found.verdict, found.statistic("commonest").value) == ("beyond", 1.0)
+    few = (Side.of(side.values[:40]) for side in (before, *steps[0]))
+    small, *step = few
+    # Forty of one value may be chance as much as the limit of 95 % says.
+    assert judge_movement(Side.of(np.full(40, level)), small, [tuple(step)]).statistic("commonest").verdict == "within"
+
+
+def test_what_is_nearly_the_same_for_everybody_offline_may_be_so_online():
+    rng = np.random.default_rng(3)
+    nights = [(rng.random(400) < 0.02).astype(float) for _ in range(4)]
+    sides = [Side.of(night) for night in nights]
+    found = judge_movement(Side.of(np.zeros(400)), sides[0], list(pairwise(sides)))
+    assert found.statistic("commonest").verdict == "within"
+
+
+def test_instants_that_are_one_zone_off_their_own_rows():
+    rng = np.random.default_rng(5)
+    nights = [86400.0 * (20 - i) - rng.integers(0, 86400, 200) for i in range(4)]
+    sides = [Side.of(night) for night in nights]
+    ages = nights[0] - 86400.0 * 20
+    now = 86400.0 * 21 - rng.integers(0, 86400, 200)
+    for off, verdict in ((0, "within"), (-18000, "beyond"), (19800, "beyond"), (-18001, "within"), (86400, "within")):
+        own = np.full(200, float(off))
+        found = judge_movement(Side.of(now + off), sides[0], list(pairwise(sides)), ages=(own, ages))
+        assert found.statistic("clock").verdict == verdict, off
+    mixed = np.where(np.arange(200) < 100, -18000.0, 0.0)
+    found = judge_movement(Side.of(now + mixed), sides[0], list(pairwise(sides)), ages=(mixed, ages))
+    assert found.statistic("clock").verdict == "within"
+
+
 def test_bools_lists_and_masks_are_categories():
     values = [[1, 2], [3], True, "x", np.array([1.0, 2.0])] * 10
     side = Side.of(values)

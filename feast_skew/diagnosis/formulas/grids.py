@@ -158,17 +158,22 @@ DECIMALS = tuple(float(f"1e-{digits}") for digits in range(10))
 
 
 def best_grid(
-    narrower: Iterable[Narrower], quanta: Iterable[float], kind: Kind, off: Floats, on: Floats
+    narrower: Iterable[Narrower],
+    quanta: Iterable[float],
+    kind: Kind,
+    off: Floats,
+    on: Floats,
+    least: int = FEWEST_ROWS,
 ) -> tuple[Multiples | Narrower, Marks] | None:
     """Give the grid that explains the most pairs, with its marks; None when none of them holds.
 
-    The pairs are finite, differ and are of type `kind`. Quanta are tried in every way of `HOW`; grids that nothing speaks for in
-    a thousand of the pairs are not looked at further.
+    The pairs are finite, differ and are of type `kind`. Quanta are tried in every way of `HOW`; grids that fewer than `least` of a thousand of the pairs
+    speak for are not looked at further.
     """
     few = np.random.default_rng(0).permutation(len(off))[:_TRIED]
     some = off[few], on[few]
     found: tuple[Multiples | Narrower, Marks] | None = None
-    likely = (quantum for quantum in quanta if _near_multiples(quantum, kind, *some) >= FEWEST_ROWS)
+    likely = (quantum for quantum in quanta if _near_multiples(quantum, kind, *some) >= least)
     grids: list[Multiples | Narrower] = [
         *narrower,
         *(Multiples(quantum, how, kind) for quantum in likely for how in HOW),

@@ -17,9 +17,9 @@ from feast_skew.diagnosis.base import (
     share_text,
 )
 from feast_skew.diagnosis.chance import SMALL, by_chance, outstanding
-from feast_skew.diagnosis.rules.timezone import is_zone_offset
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
+from feast_skew.statistics.clock import is_zone_offset
 
 _RELATIVE = 1e-9
 _ROUNDING = 2.0**-23

@@ -20,10 +20,10 @@ _SCREEN = 0.9
 _TEXTS = {"rounded": "rounded to", "truncated": "cut to", "floored": "rounded down to", "ceiled": "rounded up to"}
 
 
-def _best(kind: Kind, off: Floats, on: Floats) -> tuple[Multiples | Narrower, Marks] | None:
-    """Give the type narrower than a declared one that explains the most of finite pairs which differ."""
+def _best(kind: Kind, off: Floats, on: Floats, least: int = FEWEST_ROWS) -> tuple[Multiples | Narrower, Marks] | None:
+    """Give the type narrower than a declared one that explains the most of finite pairs which differ, and at least so many."""
     decimals = () if kind is Kind.INTEGER else DECIMALS
-    return best_grid(BINARY[1:] if kind is Kind.FLOAT32 else BINARY, decimals, kind, off, on)
+    return best_grid(BINARY[1:] if kind is Kind.FLOAT32 else BINARY, decimals, kind, off, on, least)
 
 
 def _covers(case: Case, cause: Cause) -> Mask:
@@ -130,8 +130,9 @@ def _precision_of_matches(case: Case, kind: Kind) -> Explanation | None:
     positions, off, on = found
     # Sums in another order differ in many rows too, and a few of them tell that no narrower type explains nearly all.
     some = np.linspace(0, len(off) - 1, min(_SCREENED, len(off))).astype(np.int64)
-    best = _best(kind, off[some], on[some])
-    if best is None or np.count_nonzero(best[1].fits) < _SCREEN * len(some):
+    least = int(_SCREEN * len(some))
+    best = _best(kind, off[some], on[some], least)
+    if best is None or np.count_nonzero(best[1].fits) < least:
         return None
     grid = best[0]
     marks = grid.marks(off, on)

@@ -21,12 +21,8 @@ from feast_skew.diagnosis.base import (
 from feast_skew.diagnosis.day_zone import day_zone
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
+from feast_skew.statistics.clock import common_offset, is_zone_offset, zone_offsets
 
-QUARTER = 900
-"""Seconds: all zones are whole quarters of an hour from each other."""
-
-_WIDEST = 26 * 3600
-_DAY = 86400
 _SAVINGS = (3600, 1800)
 """What clocks are put forward by in summer; half an hour on Lord Howe Island."""
 
@@ -36,23 +32,10 @@ _REMEDY = (
 )
 
 
-def is_zone_offset(seconds: float) -> bool:
-    """Tell whether two zones can be so far from each other: whole quarter-hours, up to 26 hours, but for whole days."""
-    whole = seconds % QUARTER == 0 and abs(seconds) <= _WIDEST
-    return bool(whole and seconds % _DAY != 0)
-
-
 def zone_text(seconds: float) -> str:
     """Write an offset in seconds as that of a zone, such as `UTC+05:30`; `UTC` for none."""
     minutes = round(abs(seconds) / 60)
     return f"UTC{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" if minutes else "UTC"
-
-
-def _zone_offsets(difference: Floats) -> Mask:
-    with np.errstate(invalid="ignore"):
-        whole = (difference % QUARTER == 0) & (difference % _DAY != 0)
-        found: Mask = np.isfinite(difference) & whole & (np.abs(difference) <= _WIDEST)
-    return found
 
 
 def _instants(case: Case) -> tuple[Positions, Floats, Floats]:
@@ -123,7 +106,7 @@ def _offsets(difference: Floats) -> list[float]:
     values, counts = np.unique(difference, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     values, counts = values[order], counts[order]
-    zones = np.flatnonzero(_zone_offsets(values))
+    zones = np.flatnonzero(zone_offsets(values))
     if not len(zones):
         return []
     first = int(zones[0])
@@ -140,14 +123,29 @@ def _offsets(difference: Floats) -> list[float]:
 
 
 def _timezone_apart(case: Case, apart: Apart) -> Explanation | None:
-    """Claim rows that never align where most instants did not move but by one offset that zones have."""
+    """Claim rows that never align where most instants did not move but by one offset that zones have.
+
+    Or where (nearly) all of them lie one such offset from their own rows, as rows that are written at the event do by a clock that is off.
+    """
     if len(apart.positions) < FEWEST_APART:
         return None
+    own, held = common_offset(apart.online - case.rows.online[apart.positions] // 10**9)
+    if _clock_is_off(case):
+        how = f"(nearly) every instant online lies that far from its own row ({held:,} of {len(apart.positions):,}), and offline's do not"
+        return _apart(case, apart, own, how)
     constant = float(np.median(apart.difference))
     if not is_zone_offset(constant) or np.mean(apart.difference == constant) <= 0.5:
         return None
     if not apart.explained_by(apart.online - constant):
         return None
+    return _apart(case, apart, constant, "online differs from offline by no more than offline itself moves")
+
+
+def _clock_is_off(case: Case) -> bool:
+    return case.movement.get("clock", {}).get("verdict") == "beyond"
+
+
+def _apart(case: Case, apart: Apart, seconds: float, how: str) -> Explanation:
     explained = case.marked(apart.positions)
     count = case.total(explained)
     return Explanation(
@@ -156,9 +154,8 @@ def _timezone_apart(case: Case, apart: Apart) -> Explanation | None:
             "what",
             count / case.total(case.wrong),
             0.9,
-            f"shifted by {int(constant):,} seconds ({zone_text(constant)}), online differs from offline by no more than "
-            f"offline itself moves ({count:,} entities)",
-            {"offset_seconds": int(constant), "offsets": [int(constant)], "entities": count, "exact": False},
+            f"shifted by {int(seconds):,} seconds ({zone_text(seconds)}): {how} ({count:,} entities)",
+            {"offset_seconds": int(seconds), "offsets": [int(seconds)], "entities": count, "exact": False},
             _REMEDY,
             parameters=1,
         ),
