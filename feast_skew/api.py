@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.config import EVERYONE, RunSettings, Settings, read_config_file
-from feast_skew.core.alignment import to_nanoseconds
+from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
+from feast_skew.config import EVERYONE, RunSettings
 from feast_skew.core.keys import KeySet
-from feast_skew.core.model import Plan, SourceVersion
+from feast_skew.core.model import Plan
 from feast_skew.engines.start import STARTS
-from feast_skew.errors import ConfigError, SkewError
-from feast_skew.history.state_file import DEFAULT_NAME, StateFile
+from feast_skew.errors import ConfigError
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
 from feast_skew.measuring.progress import NoProgress, Progress
-from feast_skew.measuring.sampling import given_sample
-from feast_skew.report import Finding, SkewReport, iso
-from feast_skew.service import Job, RuleRunner, run
-from feast_skew.serving.steps import Serving, describe_serving
-from feast_skew.stores.entity_files import match_key_sets, origin_of, read_entities
-from feast_skew.stores.request_rows import request_key_sets, request_rows
+from feast_skew.report import SkewReport
+from feast_skew.serving.steps import describe_serving
 
 if TYPE_CHECKING:
     from feast import FeatureStore
-
-
-CONFIG_NAME = "feast_skew.yaml"
-EXPECTATIONS = "expectations"
 
 
 def validate(  # noqa: PLR0913  the options of the contract
@@ -113,107 +103,20 @@ def validate(  # noqa: PLR0913  the options of the contract
             f"wrong_rows {str(wrong_rows)!r}: the {engine} engine keeps no wrong rows",
             hint="it goes with --engine spark",
         )
-    from feast_skew.stores.feast_events import FeastEvents
-    from feast_skew.stores.feast_offline import FeastOfflineReader
-    from feast_skew.stores.feast_on_demand import FeastOnDemand
-    from feast_skew.stores.feast_online import FeastOnlineReader
-    from feast_skew.stores.feast_registry import feast_version
-    from feast_skew.stores.feast_vectors import FeastVectors
-    from feast_skew.stores.online import fastest_reader
-    from feast_skew.stores.redis.reader import ReadSettings
-
     moment = now or datetime.now(timezone.utc)
-    path = Path(repo)
     target = None if wrong_rows is None else str(wrong_rows)
     flags = _flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from, wrong_rows=target)
-    store, plan, run_settings = _prepare(
-        path,
-        services,
-        views,
-        features,
-        config,
-        {**(settings or {}), **flags},
+    opened = _prepare(Path(repo), services, views, features, config, {**(settings or {}), **flags})
+    return measure(
+        opened,
+        engine=engine,
+        entities=entities,
+        now=moment,
+        until=_aware(as_of) if as_of else moment,
+        progress=progress or NoProgress(),
+        scan=scan,
+        remembers=state,
     )
-    plan, chosen, given, requests = _chosen(plan, entities)
-    rules = _rules(store, plan, path, run_settings)
-    generic, offline = FeastOnlineReader(store), FeastOfflineReader(store)
-    online = fastest_reader(generic, ReadSettings(run_settings.max_ops, run_settings.read_from == "replica"))
-    with closing(online):
-        online.check()
-        # A relative path is one in the repository, from wherever the run was started.
-        file = path / Path(run_settings.state).expanduser() if run_settings.state else path / DEFAULT_NAME
-        remembered, names = StateFile(file), [view.name for view in plan.views]
-        earlier, trouble = _remembered(remembered, plan.project, names) if state else ({}, None)
-        progress, until = progress or NoProgress(), _aware(as_of) if as_of else moment
-        given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
-        start = STARTS[engine]
-        with start(online, offline, to_nanoseconds(until), run_settings, progress, given_ones) as started:
-            report = run(
-                Job(
-                    plan,
-                    online,
-                    offline,
-                    started,
-                    run_settings,
-                    moment,
-                    until,
-                    given=given_ones,
-                    earlier=earlier,
-                    scan=scan,
-                    progress=progress,
-                    versions={"feast": feast_version()},
-                    rules=rules,
-                    serving=Serving(
-                        FeastOnDemand(store, generic, offline), FeastVectors(store, generic), requests, given
-                    ),
-                    events=FeastEvents(store, offline),
-                )
-            )
-    if state and trouble is None:
-        seen = [(view.name, view.version) for view in plan.views if view.version is not None]
-        try:
-            remembered.record(plan.project, seen, iso(moment))
-        except ConfigError as error:
-            trouble = error
-    return report if trouble is None else _with_finding(report, trouble)
-
-
-_Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]
-
-
-def _chosen(plan: Plan, entities: str | Path | pa.Table | None) -> _Chosen:
-    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests."""
-    wanted, origin = plan.key_columns(), origin_of(entities)
-    given = None if entities is None else read_entities(entities, {**request_key_sets(plan), **wanted})
-    plan, requests = request_rows(plan, given, origin)
-    return plan, None if given is None else match_key_sets(given, wanted, origin), given, requests
-
-
-def _suite_folder(path: Path, settings: RunSettings) -> Path | None:
-    """Give the folder of the suites; None when there are none, and none were asked for."""
-    if settings.expectations is False:
-        return None
-    asked = settings.expectations
-    # A relative path is one in the repository, from wherever the run was started.
-    folder = path / Path(asked or EXPECTATIONS).expanduser()
-    if folder.is_dir() and any(folder.rglob("*.json")):
-        return folder
-    if asked is None:
-        return None
-    missing = "holds no suite" if folder.is_dir() else "is no directory"
-    raise ConfigError(f"expectations: {folder} {missing}", hint="name the folder of the suites, or false for none")
-
-
-def _rules(store: FeatureStore, plan: Plan, path: Path, settings: RunSettings) -> RuleRunner | None:
-    folder = _suite_folder(path, settings)
-    if folder is None:
-        return None
-    from feast_skew.expectations.runner import SuiteRunner
-    from feast_skew.expectations.suites import read_suites
-    from feast_skew.stores.feast_registry import view_columns
-
-    suites = read_suites(folder, view_columns(store))
-    return SuiteRunner(suites, plan, show_entities=settings.show_entities)
 
 
 def _flags(
@@ -240,24 +143,19 @@ def _prepare(
     features: Sequence[str] | None,
     config: str | Path | None,
     flags: dict[str, Any],
-) -> tuple[FeatureStore, Plan, RunSettings]:
+) -> Opened:
     from feast_skew.stores.feast_registry import Selection, build_plan
-    from feast_skew.stores.feast_repository import open_store, settings_block
+    from feast_skew.stores.feast_repository import open_store
 
     store = open_store(path)
-    layers = Settings()
-    layers.add_layer("feast_skew: in feature_store.yaml", settings_block(store))
-    file = Path(config) if config is not None else path / CONFIG_NAME
-    if config is not None or file.is_file():
-        layers.add_layer(str(file), read_config_file(file))
-    layers.add_layer("settings", flags)
+    layers = layered(store, path, config, flags)
     plan = build_plan(store, Selection(tuple(services or ()), tuple(views or ()), tuple(features or ())), layers)
     settings = layers.run
     if "power" in flags and settings.detect is None:
         raise ConfigError("--power says how surely a rate is detected", hint="give the rate too, as in --detect 0.2%")
     if settings.detect is not None:
         check_detectable(plan, settings.detect)
-    return store, plan, settings
+    return Opened(store, plan, settings, path)
 
 
 def dry_run(  # noqa: PLR0913  those of `validate`
@@ -287,7 +185,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
     from feast_skew.stores.feast_registry import store_types
     from feast_skew.stores.online import check_replicas
 
-    store, plan, run_settings = _prepare(
+    opened = _prepare(
         Path(repo),
         services,
         views,
@@ -295,11 +193,13 @@ def dry_run(  # noqa: PLR0913  those of `validate`
         config,
         {**(settings or {}), **_flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from)},
     )
+    store, run_settings = opened.store, opened.settings
     online_type, offline_type = store_types(store)
     if run_settings.read_from == "replica":
         check_replicas(online_type)
-    lines = [f"project {plan.project}: {len(plan.views)} views, {sum(len(v.features) for v in plan.views)} features"]
-    plan, chosen, _, requests = _chosen(plan, entities)
+    found = opened.plan
+    lines = [f"project {found.project}: {len(found.views)} views, {sum(len(v.features) for v in found.views)} features"]
+    plan, chosen, _, requests = choose(found, entities)
     sizes = _sizes(store, plan, run_settings)
     if run_settings.detect is not None:
         lines += [
@@ -320,7 +220,7 @@ def dry_run(  # noqa: PLR0913  those of `validate`
         ]
     lines += describe_serving(plan, requests, min(run_settings.sample, max(sizes.values(), default=UNLIMITED)))
     lines += [f"skipped {entry.view}: {entry.reason}" for entry in plan.skipped]
-    folder = _suite_folder(Path(repo), run_settings)
+    folder = suite_folder(Path(repo), run_settings)
     if folder is not None:
         lines.append(f"rules: {len(list(folder.rglob('*.json')))} suites in {folder}")
     return "\n".join(lines) + "\n"
@@ -355,19 +255,3 @@ def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySe
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-
-
-def _remembered(
-    file: StateFile, project: str, views: Sequence[str]
-) -> tuple[dict[str, tuple[SourceVersion, ...]], SkewError | None]:
-    try:
-        return {view: file.versions(project, view) for view in views}, None
-    except ConfigError as error:
-        return {}, error
-
-
-def _with_finding(report: SkewReport, error: SkewError) -> SkewReport:
-    from dataclasses import replace
-
-    finding = Finding("FS206", "info", "", f"{error.message}: definitions are not remembered", error.hint)
-    return replace(report, findings=(*report.findings, finding))

@@ -122,6 +122,60 @@ def validate(**options: Any) -> None:
     sys.exit(run_validate(options))
 
 
+def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `plan` and `apply` share."""
+    options = (
+        click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository."),
+        click.option("--sample", type=_size, metavar="N|all", help="Entities per entity key set.  [default: 10000]"),
+        click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]"),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "spark"]),
+            default="local",
+            show_default=True,
+            help="Where the comparison runs.",
+        ),
+        click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]"),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Also write the plan (json, markdown, text); - is stdout; repeatable.",
+        ),
+        click.option("--skip-source-validation", is_flag=True, help="As for feast apply."),
+        click.option("--skip-feature-view-validation", is_flag=True, help="As for feast apply."),
+        click.option(
+            "--approve",
+            "approved",
+            multiple=True,
+            metavar="VIEW",
+            help="Let the change of this view through; repeatable.",
+        ),
+        click.option("--reason", metavar="TEXT", help="Why it is let through; goes with --approve."),
+        click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -."),
+        click.option("--no-progress", is_flag=True, help="Show no progress bars."),
+        click.option("--debug", is_flag=True, help="Show a traceback with an error."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@_gated
+def plan(**options: Any) -> None:
+    r"""Show what the definitions would change in what is served; write nothing.
+
+    \b
+    Exit codes: 0 apply would let it through, 1 a change makes skew,
+    2 nothing was planned, 3 a change could not be measured.
+    """
+    from feast_skew.cli.plan import run_plan
+
+    sys.exit(run_plan(options))
+
+
 @cli.command()
 @click.option(
     "--engine",

@@ -6,8 +6,9 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -29,15 +30,15 @@ class Output:
     path: Path | None
 
 
-def parse_outputs(wanted: Sequence[str]) -> list[Output]:
-    """Read `FORMAT=PATH` options and make sure that every file can be written.
+def parse_outputs(wanted: Sequence[str], known: Collection[str] | None = None) -> list[Output]:
+    """Read `FORMAT=PATH` options and make sure that every file can be written; `known` are the formats, those of reports by default.
 
     Raises
     ------
     ConfigError
         For unknown formats, missing paths, and places that cannot be written.
     """
-    known = load_renderers()
+    known = load_renderers() if known is None else known
     outputs: list[Output] = []
     for text in wanted:
         form, separator, path = text.partition("=")
@@ -69,22 +70,40 @@ def deliver(report: SkewReport, outputs: Sequence[Output], *, quiet: bool) -> No
         After everything else was delivered.
     """
     renderers = load_renderers()
+    forms = {form: partial(render, report) for form, render in renderers.items()}
+    shown = partial(render_text, report, colour=use_colour(), width=terminal_width())
+    deliver_texts(forms, outputs, None if quiet else shown, f"the run is {report.verdict.value}")
+
+
+def deliver_texts(
+    forms: Mapping[str, Callable[[], str]],
+    outputs: Sequence[Output],
+    shown: Callable[[], str] | None,
+    outcome: str,
+) -> None:
+    """Write what the outputs ask for, and `shown` to standard output where none of them goes there.
+
+    Raises
+    ------
+    UnwritableOutput
+        After everything else was delivered; it says the outcome, too.
+    """
     trouble: UnwritableOutput | None = None
     for output in outputs:
         if output.path is None:
             continue
         try:
-            write_whole(output.path, renderers[output.form](report))
+            write_whole(output.path, forms[output.form]())
         except OSError as error:
             trouble = UnwritableOutput(
-                f"the run is {report.verdict.value}, but output {output.path} cannot be written",
+                f"{outcome}, but output {output.path} cannot be written",
                 hint=f"{error.strerror or error}; name another file",
             )
     piped = next((output for output in outputs if output.path is None), None)
     if piped is not None:
-        say(renderers[piped.form](report), encoding="utf-8")
-    elif not quiet:
-        say(render_text(report, colour=use_colour(), width=terminal_width()))
+        say(forms[piped.form](), encoding="utf-8")
+    elif shown is not None:
+        say(shown())
     if trouble is not None:
         raise trouble
 

@@ -29,8 +29,15 @@ _CHUNK = 1_000
 class FeastOnDemand:
     """Computes on-demand views twice on the online rows of their sources: as a request, and as a training set would."""
 
-    def __init__(self, store: FeatureStore, online: FeastOnlineReader, offline: FeastOfflineReader) -> None:
-        self._serving = untouched(store)
+    def __init__(
+        self,
+        store: FeatureStore,
+        online: FeastOnlineReader,
+        offline: FeastOfflineReader,
+        served: FeatureStore | None = None,
+    ) -> None:
+        """Take the store whose definitions training uses; `served` is the one that serving uses, the same unless given."""
+        self._serving = untouched(served or store)
         self._online = online
         self._offline = offline
         self._frames = TrainingFrames(store, offline)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -31,6 +29,7 @@ from feast_skew.core.model import (
 )
 from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
+from feast_skew.stores.feast_meaning import meaning_of
 from feast_skew.stores.feast_serving_plans import not_computable, on_demand_plan, service_plan, source_names
 from feast_skew.stores.table_rows import EVENT_TIMESTAMP
 
@@ -61,8 +60,10 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def build_plan(store: FeatureStore, selection: Selection, settings: Settings) -> Plan:
+def build_plan(store: FeatureStore, selection: Selection, settings: Settings, *, may_be_empty: bool = False) -> Plan:
     """Resolve a selection to views and features, with reasons for what cannot be compared.
+
+    With `may_be_empty` a plan may hold nothing but reasons.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings) ->
         view = views[name]
         assert isinstance(view, FeatureView)  # noqa: S101  _not_comparable has turned away everything else
         plans.append(_view_plan(store, view, uses, settings, used_by))
-    if not plans and not computed:
+    if not plans and not computed and not may_be_empty:
         if not views:
             raise ConfigError(f"project {project} has no feature view", hint="run `feast apply` first")
         reasons = "; ".join(f"{entry.view}: {entry.reason}" for entry in skipped[:5])
@@ -320,16 +321,7 @@ def source_version(view: FeatureView) -> SourceVersion:
     assert view.batch_source is not None  # noqa: S101  such views are not comparable
     source = json_format.MessageToDict(view.batch_source.to_proto())
     source.pop("meta", None)
-    version = SourceVersion("", source_label(source), source)
-    content = {
-        "features": sorted((field.name, str(field.dtype)) for field in view.features),
-        "keys": sorted((field.name, str(field.dtype)) for field in view.entity_columns),
-        "entities": sorted(view.entities),
-        "ttl": view.ttl.total_seconds() if view.ttl else 0,
-        "source": version.reads,
-    }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return replace(version, fingerprint=digest[:32])
+    return SourceVersion(meaning_of(view).fingerprint, source_label(source), source)
 
 
 def source_label(source: dict[str, Any]) -> str:

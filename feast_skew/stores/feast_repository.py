@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import re
@@ -34,13 +35,77 @@ def open_store(repo: Path) -> FeatureStore:
     ConfigError
         When there is no repository, its feature_store.yaml is broken, or nothing was applied yet.
     """
-    file = repo / YAML_NAME
+    content = _check_repository(repo)
+    store = _opened(repo, content)
+    file = registry_file(store, repo)
+    if file is not None and not (file.is_file() and file.stat().st_size):
+        # A file that is not there is not asked for, as Feast would make an empty one.
+        raise ConfigError(f"{repo} has no registry yet", hint=f"run `feast apply` there first, it writes {file}")
+    _refresh(store, repo)
+    return store
+
+
+def open_private(repo: Path, place: Path) -> FeatureStore:
+    """Open a Feast repository whose registry, where that is a file, is read from a copy; an empty one where nothing was applied yet.
+
+    Feast writes to a registry that it opens: it makes one that is missing, and brings one of an older version up to date.
+
+    Raises
+    ------
+    ConfigError
+        When there is no repository, or its feature_store.yaml or its registry cannot be used.
+    """
+    content = _check_repository(repo)
+    store = _opened(repo, content)
+    file = registry_file(store, repo)
+    if file is None:
+        _refresh(store, repo)
+        return store
+    try:
+        place.write_bytes(file.read_bytes() if file.is_file() else b"")
+    except OSError as error:
+        raise ConfigError(f"the registry {file} cannot be read", hint=error.strerror or str(error)) from error
+    return with_registry(store, place, repo)
+
+
+def with_registry(store: FeatureStore, file: Path, repo: Path) -> FeatureStore:
+    """Give a store of the same settings with another file as its registry.
+
+    Raises
+    ------
+    ConfigError
+        When the file holds no registry.
+    """
+    config = copy.copy(store.config)
+    config._registry = None
+    config.registry_config = {**_kept(store), "registry_type": "file", "path": str(file)}
+    try:
+        found = FeatureStore(repo_path=str(store.repo_path), config=config)
+    except Exception as error:
+        raise ConfigError(f"the registry of {repo} cannot be read", hint=_told(error)) from error
+    _refresh(found, repo)
+    return found
+
+
+def _kept(store: FeatureStore) -> dict[str, Any]:
+    """Give the registry's settings that change how stores are read."""
+    names = ("enable_online_feature_view_versioning", "serve_features_while_materializing")
+    return {name: getattr(store.config.registry, name) for name in names if hasattr(store.config.registry, name)}
+
+
+def _check_repository(repo: Path) -> dict[str, Any]:
     if not repo.is_dir():
         what = "is a file" if repo.exists() else "does not exist"
         raise ConfigError(f"the directory {repo} {what}", hint=f"give the one that holds {YAML_NAME} to --repo")
+    file = repo / YAML_NAME
     if not file.is_file():
         raise ConfigError(f"there is no {YAML_NAME} in {repo}", hint="give the directory that holds it to --repo")
-    content = _check_yaml(file)
+    return _check_yaml(file)
+
+
+def _opened(repo: Path, content: dict[str, Any]) -> FeatureStore:
+    """Build the store from its settings; its registry is not asked for yet."""
+    file = repo / YAML_NAME
     logging.getLogger("feast").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="feast")
     try:
@@ -54,19 +119,20 @@ def open_store(repo: Path) -> FeatureStore:
         raise ConfigError(f"{file} cannot be used", hint=_told(error, content)) from _without_values(error)
     if type(online).__name__.startswith("Redis"):
         check_address(store, str(file))
-    _open_registry(store, repo)
     return store
 
 
-def _open_registry(store: FeatureStore, repo: Path) -> None:
-    """Read the registry; a file that is not there is not asked for, as Feast would make an empty one."""
+def registry_file(store: FeatureStore, repo: Path) -> Path | None:
+    """Give the local file that is the registry of a repository, whether it is there or not; None for any other registry."""
     settings = store.config.registry
     path = str(getattr(settings, "path", "") or "")
     kind = getattr(settings, "registry_type", "file")
-    if path and "://" not in path and kind == "file" and getattr(settings, "registry_store_type", None) is None:
-        file = Path(path) if Path(path).is_absolute() else repo / path
-        if not file.is_file() or not file.stat().st_size:
-            raise ConfigError(f"{repo} has no registry yet", hint=f"run `feast apply` there first, it writes {file}")
+    if not path or "://" in path or kind != "file" or getattr(settings, "registry_store_type", None) is not None:
+        return None
+    return Path(path) if Path(path).is_absolute() else repo / path
+
+
+def _refresh(store: FeatureStore, repo: Path) -> None:
     try:
         store.refresh_registry()
     except FileNotFoundError as error:

@@ -1,0 +1,100 @@
+"""Whether a change may go through: its verdict from what was measured, and what to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from feast_skew.core.meaning import Meaning
+from feast_skew.gate.changes import DELETED, NEW, Change
+from feast_skew.gate.proposal import Judged, Reach
+from feast_skew.gate.sentences import moves
+from feast_skew.report import FeatureResult, Verdict, worst
+
+_ABSENT = ("offline_only", "absent_both")
+_OVERLAYS = ("entities", "stale", "ahead", "expired")
+KEEPS_NEWER = (
+    "re-materializing will not overwrite Redis where timestamps stay as they are: it drops rows that are not newer than what it has, so "
+    "delete the keys of the view first, give it another name, or set skip_dedup for one run"
+)
+
+
+def judge_view(
+    change: Change, features: Sequence[FeatureResult], reach: Reach, *, skipped: str = "", keeps_newer: bool = False
+) -> Judged:
+    """Judge a new or changed view by what was measured of it; `skipped` says why nothing was.
+
+    Nothing that is served online yet is nothing that a change could break: then the change passes, with a note.
+    """
+    notes: list[str] = []
+    if change.kind == DELETED:
+        notes.append("goes: serving finds nothing of it any more, and models that read it get errors or nulls")
+        return Judged(change, Verdict.WARN if reach.services else Verdict.PASS, notes=tuple(notes), reach=reach)
+    if not _is_online(change.after) and not _is_online(change.before):
+        notes.append("is offline only: nothing of it is served")
+        return Judged(change, Verdict.PASS, notes=tuple(notes), reach=reach)
+    if change.before is not None and _is_online(change.before) and not _is_online(change.after):
+        notes.append("is not online any more: what was written stays in the store and is served no longer")
+        return Judged(change, Verdict.WARN, notes=tuple(notes), reach=reach)
+    if skipped:
+        notes.append(f"cannot be measured: {skipped}")
+        verdict = Verdict.PASS if change.kind == NEW else Verdict.INCONCLUSIVE
+        return Judged(change, verdict, notes=tuple(notes), reach=reach)
+    if not any(map(_served, features)):
+        is_new = change.kind == NEW
+        notes.append(
+            "is new: nothing of it is served yet" if is_new else "nothing of it is served yet, so nothing can be wrong"
+        )
+        errors = [f for f in features if f.verdict is Verdict.ERROR]
+        if not errors:
+            return Judged(change, Verdict.PASS, notes=tuple(notes), reach=reach)
+        notes[-1:] = [f"cannot be measured: {reason}" for f in errors[:1] for reason in f.reasons[:1]]
+        return Judged(change, Verdict.ERROR, notes=tuple(notes), reach=reach, features=tuple(features))
+    if change.kind == NEW:
+        notes.append(
+            "is new to the registry, and the online store holds rows under its name: it was deleted or applied elsewhere before"
+        )
+    notes += _of_features(change)
+    verdict = worst([feature.verdict for feature in features])
+    if verdict is Verdict.FAIL and keeps_newer:
+        notes.append(KEEPS_NEWER)
+    said = tuple(text for feature in features if (text := moves(feature)))
+    return Judged(change, verdict, said, tuple(notes), reach, tuple(features))
+
+
+def judge_service(change: Change, reach: Reach) -> Judged:
+    """Judge a feature service: what it selects is the same for training and serving, but not for models trained before."""
+    if change.kind == NEW:
+        return Judged(change, Verdict.PASS, notes=("is new",), reach=reach)
+    note = (
+        "goes: models that ask for it get errors"
+        if change.kind == DELETED
+        else ("models that were trained with the service as it was are served by it as it will be")
+    )
+    return Judged(change, Verdict.WARN, notes=(note,), reach=reach)
+
+
+def _is_online(meaning: Meaning | None) -> bool:
+    """Tell whether a view is served; on-demand views always are."""
+    if meaning is None:
+        return False
+    serving = meaning.parts.get("serving") or {}
+    return bool(serving.get("online", True))
+
+
+def _served(feature: FeatureResult) -> bool:
+    """Tell whether the online store holds anything of a feature's entities."""
+    return any(count for name, count in feature.counts.items() if name not in (*_ABSENT, *_OVERLAYS))
+
+
+def _of_features(change: Change) -> list[str]:
+    before = dict(change.before.parts.get("features", {})) if change.before else {}
+    after = dict(change.after.parts.get("features", {})) if change.after else {}
+    notes = []
+    added, gone = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+    if before and added:
+        notes.append(
+            f"adds {', '.join(added)}: online has nothing of it until rows that are newer than the stored ones are materialized"
+        )
+    if after and gone:
+        notes.append(f"drops {', '.join(gone)}: serving finds nothing of it any more")
+    return notes

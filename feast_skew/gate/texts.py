@@ -1,0 +1,142 @@
+"""A plan as text for a terminal, as JSON, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+
+from feast_skew.gate.changes import CHANGED, DELETED, NEW
+from feast_skew.gate.proposal import Judged, Proposal
+from feast_skew.render.terminal import clean, short
+from feast_skew.report import Verdict
+
+_COLOURS = {
+    Verdict.PASS: "32",
+    Verdict.WARN: "33",
+    Verdict.FAIL: "31;1",
+    Verdict.INCONCLUSIVE: "35",
+    Verdict.ERROR: "31;1",
+}
+_MOST_PARTS = 12
+_LONGEST = 200
+_WORDS = {NEW: "new", CHANGED: "changes meaning", DELETED: "deleted"}
+
+
+def render_text(proposal: Proposal, *, colour: bool = False, width: int = 100) -> str:
+    """Give a plan for a terminal of that width: what it comes to first, then each change with its reasons."""
+
+    def paint(verdict: Verdict, text: str) -> str:
+        return f"\x1b[{_COLOURS[verdict]}m{text}\x1b[0m" if colour else text
+
+    lines = [f"{paint(proposal.verdict, headline(proposal))}"]
+    for judged in _ordered(proposal):
+        mark = "refused" if judged.refused else "approved" if judged.approval else judged.verdict.value
+        head = f"{_kind(judged)} {short(judged.change.name)} {_WORDS[judged.change.kind]}"
+        lines += ["", f"{paint(judged.verdict, f'{mark:<9}')} {head}"]
+        for text in _body(judged):
+            lines += textwrap.wrap(
+                clean(text), width, initial_indent=" " * 10, subsequent_indent=" " * 12, break_long_words=False
+            )
+    if any(judged.refused for judged in proposal.changes):
+        lines += ["", *textwrap.wrap(_next_step(proposal), width, subsequent_indent="  ")]
+    return "\n".join(lines) + "\n"
+
+
+def render_json(proposal: Proposal) -> str:
+    """Give a plan as JSON."""
+    return json.dumps(proposal.to_dict(), indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def render_markdown(proposal: Proposal) -> str:
+    """Give a plan as a comment on a pull request: a table of the changes, and the reasons of each."""
+    lines = [f"### feast-skew plan: {_escaped(headline(proposal))}", ""]
+    if proposal.changes:
+        lines += ["| | what | change | verdict | services | owners |", "|---|---|---|---|---|---|"]
+        for judged in _ordered(proposal):
+            mark = "refused" if judged.refused else "approved" if judged.approval else judged.verdict.value
+            cells = (
+                _kind(judged),
+                f"`{_escaped(judged.change.name)}`",
+                _WORDS[judged.change.kind],
+                mark,
+                ", ".join(judged.reach.services) or "-",
+                ", ".join(judged.reach.owners) or "-",
+            )
+            lines.append("| " + " | ".join(cell if cell.startswith("`") else _escaped(cell) for cell in cells) + " |")
+        for judged in _ordered(proposal):
+            lines += ["", f"**`{_escaped(judged.change.name)}`**", ""]
+            lines += [f"- {_escaped(text)}" for text in _body(judged)]
+    if any(judged.refused for judged in proposal.changes):
+        lines += ["", _escaped(_next_step(proposal))]
+    return "\n".join(lines) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Proposal], str]] = {
+    "text": render_text,
+    "json": render_json,
+    "markdown": render_markdown,
+}
+
+
+def headline(proposal: Proposal) -> str:
+    """Say what a plan comes to in one line."""
+    changed = [judged for judged in proposal.changes if judged.change.kind == CHANGED]
+    if not proposal.changes:
+        return f"{proposal.project}: nothing changes meaning ({proposal.views} views)"
+    refused = [judged for judged in proposal.changes if judged.refused]
+    counts = [(len(changed), "change meaning", "changes meaning")]
+    counts += [
+        (sum(j.change.kind == kind for j in proposal.changes), word, word)
+        for kind, word in ((NEW, "new"), (DELETED, "deleted"))
+    ]
+    text = ", ".join(f"{count} {one if count == 1 else many}" for count, many, one in counts if count)
+    return f"{proposal.project}: {text}; " + (f"{len(refused)} refused" if refused else "none refused")
+
+
+def _ordered(proposal: Proposal) -> list[Judged]:
+    kinds = (CHANGED, NEW, DELETED)
+    return sorted(proposal.changes, key=lambda one: (not one.refused, kinds.index(one.change.kind), one.change.name))
+
+
+def _kind(judged: Judged) -> str:
+    return "service" if judged.change.is_service else "view"
+
+
+def _body(judged: Judged) -> list[str]:
+    lines = [_shortened(str(part)) for part in judged.change.parts[:_MOST_PARTS]]
+    if len(judged.change.parts) > _MOST_PARTS:
+        lines.append(f"and {len(judged.change.parts) - _MOST_PARTS} more changes")
+    lines += [f"=> {text}" for text in judged.moves]
+    if judged.features and not judged.moves:
+        lines.append(f"=> what is served agrees with the new definition ({_entities(judged)} entities)")
+    lines += judged.notes
+    reach = judged.reach
+    if judged.verdict is not Verdict.PASS:
+        reached = (("services", reach.services), ("models", reach.models), ("owners", reach.owners))
+        lines += [f"reaches {name}: {', '.join(names)}" for name, names in reached if names]
+    if judged.approval is not None:
+        lines.append(f"approved by {judged.approval.by} on {judged.approval.at[:10]}: {judged.approval.reason}")
+    return lines
+
+
+def _entities(judged: Judged) -> str:
+    return f"{max(feature.counts.get('entities', 0) for feature in judged.features):,}"
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _next_step(proposal: Proposal) -> str:
+    names = [judged.change.name for judged in proposal.changes if judged.refused]
+    return (
+        f"refused: {', '.join(names)}. Correct the definition, or let it through with `feast-skew apply --approve {names[0]} "
+        '--reason "..."`'
+    )
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", clean(" ".join(text.split())))

@@ -1,0 +1,159 @@
+"""What Feast's views and services mean: everything in their definitions that changes numbers, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from feast import FeatureService
+from feast.data_source import DataSource
+from feast.feature_view import DUMMY_ENTITY_ID
+from google.protobuf import json_format
+
+from feast_skew.core.code_meaning import code_digest
+from feast_skew.core.meaning import Meaning
+
+_BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "dataSourceClassType", "batchSource")
+_DEFINITION = "skew.definition"
+
+
+def meaning_of(view: Any) -> Meaning:
+    """Give the meaning of a view of any type, or of a feature service.
+
+    Owner, organisation, tags, descriptions, the names of sources and entities, and what Feast itself notes in a source are no
+    part of it; the declared definition of a feature (tag `skew.definition`) is.
+    """
+    if isinstance(view, FeatureService):
+        return Meaning(view.name, "FeatureService", {"views": _projections(view.feature_view_projections)})
+    parts = {name: found for name, part in _PARTS.items() if (found := part(view)) not in (None, {}, [])}
+    return Meaning(view.name, type(view).__name__, parts)
+
+
+def source_reads(source: DataSource) -> dict[str, Any]:
+    """Give what a source reads, as Feast stores it: its query or path, mapping and timestamp columns."""
+    stored = json_format.MessageToDict(source.to_proto())
+    return {key: value for key, value in stored.items() if key not in _BOOKKEEPING}
+
+
+def _features(view: Any) -> dict[str, str]:
+    return {field.name: str(field.dtype) for field in view.features}
+
+
+def _keys(view: Any) -> dict[str, str]:
+    columns = getattr(view, "entity_columns", None) or ()
+    return {column.name: str(column.dtype) for column in columns if column.name != DUMMY_ENTITY_ID}
+
+
+def _ttl(view: Any) -> float | None:
+    ttl = getattr(view, "ttl", None)
+    return ttl.total_seconds() or None if ttl else None
+
+
+def _source(view: Any) -> dict[str, Any] | None:
+    source = getattr(view, "batch_source", None)
+    return None if source is None else source_reads(source)
+
+
+def _stream(view: Any) -> dict[str, Any] | None:
+    source = getattr(view, "stream_source", None)
+    return None if source is None else source_reads(source)
+
+
+def _transformation(view: Any) -> dict[str, str] | None:
+    given = getattr(view, "feature_transformation", None)
+    if given is None:
+        return None
+    plan = getattr(given, "substrait_plan", None)
+    if plan is not None:
+        return {"substrait": code_digest(None, plan.hex() if isinstance(plan, bytes) else str(plan))}
+    function = getattr(given, "udf", None)
+    found = code_digest(function if callable(function) else None, str(getattr(given, "udf_string", "") or ""))
+    return {"code": found} if found else None
+
+
+def _mode(view: Any) -> str | None:
+    mode = getattr(view, "mode", None)
+    computes = getattr(view, "feature_transformation", None) or getattr(view, "aggregations", None)
+    return str(getattr(mode, "value", mode)) if mode and computes else None
+
+
+def _aggregations(view: Any) -> dict[str, Any]:
+    found = {}
+    for one in getattr(view, "aggregations", None) or ():
+        window, slide = one.time_window, one.slide_interval
+        name = one.name or f"{one.function}_{one.column}" + (f"_{int(window.total_seconds())}s" if window else "")
+        found[name] = {
+            "column": one.column,
+            "function": one.function,
+            "window": window.total_seconds() if window else None,
+            "slide": slide.total_seconds() if slide else None,
+        }
+    return found
+
+
+def _tiles(view: Any) -> dict[str, Any] | None:
+    if not getattr(view, "enable_tiling", False):
+        return None
+    hop = getattr(view, "tiling_hop_size", None)
+    return {"hop": hop.total_seconds() if hop else None}
+
+
+def _event_time(view: Any) -> str | None:
+    return getattr(view, "timestamp_field", None) or None
+
+
+def _inputs(view: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    used = getattr(view, "source_feature_view_projections", None)
+    if used:
+        found["views"] = _projections(used.values())
+    requests = getattr(view, "source_request_sources", None)
+    if requests:
+        found["request"] = {field.name: str(field.dtype) for one in requests.values() for field in one.schema}
+    derived = getattr(view, "source_views", None)
+    if derived:
+        found["derived"] = sorted(getattr(one, "name", str(one)) for one in derived)
+    return found
+
+
+def _projections(used: Any) -> dict[str, Any]:
+    found = {}
+    for one in used:
+        features = sorted(field.name for field in one.features) or sorted(one.desired_features)
+        found[one.name_to_use()] = {"view": one.name, "features": features, "keys": dict(one.join_key_map)}
+    return found
+
+
+def _serving(view: Any) -> dict[str, Any] | None:
+    if hasattr(view, "write_to_online_store"):
+        return {
+            "written_online": bool(view.write_to_online_store),
+            "singleton": bool(getattr(view, "singleton", False)),
+        }
+    online = getattr(view, "online", None)
+    return None if online is None else {"online": bool(online)}
+
+
+def _definitions(view: Any) -> dict[str, str]:
+    return {
+        field.name: " ".join(field.tags[_DEFINITION].split())
+        for field in view.features
+        if _DEFINITION in (field.tags or {})
+    }
+
+
+_PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "features": _features,
+    "keys": _keys,
+    "ttl": _ttl,
+    "source": _source,
+    "stream": _stream,
+    "transformation": _transformation,
+    "aggregations": _aggregations,
+    "mode": _mode,
+    "event_time": _event_time,
+    "tiles": _tiles,
+    "inputs": _inputs,
+    "serving": _serving,
+    "definitions": _definitions,
+}
