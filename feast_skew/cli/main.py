@@ -176,6 +176,21 @@ def plan(**options: Any) -> None:
     sys.exit(run_plan(options))
 
 
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@_gated
+@click.pass_context
+def apply(context: click.Context, /, **options: Any) -> None:
+    r"""Plan, and run `feast apply` when no change is refused; other options go to Feast.
+
+    \b
+    Exit codes: 0 applied, 1 refused as a change makes skew, 2 nothing was planned,
+    3 refused as a change could not be measured, or feast apply failed.
+    """
+    from feast_skew.cli.plan import run_apply
+
+    sys.exit(run_apply(options, context.args))
+
+
 @cli.command()
 @click.option(
     "--engine",

@@ -1,4 +1,4 @@
-"""`feast-skew plan`: what the definitions would change, judged before anything is written."""
+"""`feast-skew plan` and `apply`: what the definitions would change, judged before anything is written."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ def run_plan(options: Mapping[str, Any]) -> int:
     return proposal.exit_code
 
 
+def run_apply(options: Mapping[str, Any], flags: Sequence[str]) -> int:
+    """Plan, and have Feast apply what is let through; `flags` go to Feast. Give the exit code."""
+    from feast_skew.gate.texts import FORMATS
+
+    outputs = parse_outputs(options["outputs"], FORMATS)
+    validation = ("skip_source_validation", "skip_feature_view_validation")
+    flags = [*(f"--{name.replace('_', '-')}" for name in validation if options[name]), *flags]
+    _load(options)
+    from feast_skew.gate.applying import apply_definitions, check_apply
+
+    check_apply(flags)
+    proposal = proposed(options)
+    show(proposal, outputs, quiet=options["quiet"])
+    if not proposal.exit_code:
+        apply_definitions(Path(options["repo"]), proposal, flags)
+    return proposal.exit_code
+
+
 def show(proposal: Proposal, outputs: Sequence[Output], *, quiet: bool) -> None:
     """Deliver a plan to its outputs and to the terminal.
 
@@ -40,17 +58,19 @@ def show(proposal: Proposal, outputs: Sequence[Output], *, quiet: bool) -> None:
 
 
 def proposed(options: Mapping[str, Any]) -> Proposal:
-    """Judge what the definitions of the repository that the options name would change."""
-    progress = progress_for(not (options["quiet"] or options["no_progress"]))
-    with progress.stage("loading Feast", None, ""):
-        from feast_skew.stores.feast_import import import_feast_unchecked
+    """Judge what the definitions of the repository that the options name would change, with the approvals that they give."""
+    from feast_skew.gate.approving import approve, check_approval
 
-        import_feast_unchecked()
-        from feast_skew.gate.run import Asked, propose
+    check_approval(options["approved"], options["reason"])
+    _load(options)
+    from feast_skew.gate.run import Asked, propose
+
+    progress = progress_for(not (options["quiet"] or options["no_progress"]))
     settings = {name: options[name] for name in ("sample", "seed") if options[name] is not None}
-    return propose(
+    repo = Path(options["repo"])
+    proposal = propose(
         Asked(
-            repo=Path(options["repo"]),
+            repo=repo,
             config=options["config"],
             settings=settings,
             engine=options["engine"],
@@ -59,3 +79,11 @@ def proposed(options: Mapping[str, Any]) -> Proposal:
         ),
         progress=progress,
     )
+    return approve(proposal, repo, options["approved"], options["reason"])
+
+
+def _load(options: Mapping[str, Any]) -> None:
+    """Import Feast, with its checks of types: here definitions are written, and wrong arguments are to be told of."""
+    progress = progress_for(not (options["quiet"] or options["no_progress"]))
+    with progress.stage("loading Feast", None, ""):
+        import feast_skew.stores.feast_repository  # noqa: F401

@@ -10,8 +10,10 @@ from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID
 from google.protobuf import json_format
 
+from feast_skew.config import tag_settings
 from feast_skew.core.code_meaning import code_digest
 from feast_skew.core.meaning import Meaning
+from feast_skew.errors import ConfigError
 
 _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "dataSourceClassType", "batchSource")
 _DEFINITION = "skew.definition"
@@ -134,12 +136,19 @@ def _serving(view: Any) -> dict[str, Any] | None:
     return None if online is None else {"online": bool(online)}
 
 
-def _definitions(view: Any) -> dict[str, str]:
+def _definitions(view: Any) -> dict[str, Any]:
     return {
-        field.name: " ".join(field.tags[_DEFINITION].split())
+        field.name: _declared(f"feature {view.name}:{field.name}", field.tags[_DEFINITION])
         for field in view.features
         if _DEFINITION in (field.tags or {})
     }
+
+
+def _declared(origin: str, text: str) -> Any:
+    try:
+        return tag_settings(origin, {_DEFINITION: text})["definition"]
+    except ConfigError:
+        return text  # what is wrong with it is said where it is used
 
 
 _PARTS: Mapping[str, Callable[[Any], Any]] = {

@@ -45,7 +45,7 @@ FOREIGN = {
     "statistics": {"numpy", "scipy"},
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
-    "stores": {"feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "typeguard"},
+    "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "typeguard"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "replay": {"numpy", "pyarrow"},

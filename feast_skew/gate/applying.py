@@ -1,0 +1,36 @@
+"""Runs Feast's apply after the gate, and remembers what the views meant before and mean now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from feast_skew.gate.passing import passed
+from feast_skew.gate.proposal import Proposal
+
+
+def check_apply(flags: Sequence[str]) -> None:
+    """Make sure that Feast's apply knows the flags that are for it.
+
+    Raises
+    ------
+    ConfigError
+        When it does not.
+    """
+    from feast_skew.stores.feast_apply import check_flags
+
+    check_flags(flags)
+
+
+def apply_definitions(repo: Path, proposal: Proposal, flags: Sequence[str]) -> None:
+    """Have Feast apply the definitions that a plan judged; it must refuse none of them.
+
+    Raises
+    ------
+    ConfigError, StoreUnavailable
+        When Feast does not take them, or fails.
+    """
+    from feast_skew.stores.feast_apply import feast_apply
+
+    with passed(proposal):
+        feast_apply(repo.resolve(), flags)
