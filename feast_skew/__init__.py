@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from feast_skew.api import validate
     from feast_skew.online import read_online
+    from feast_skew.provider import SkewProvider
     from feast_skew.report import SkewReport
     from feast_skew.tables import compare
 
-__all__ = ["SkewReport", "compare", "read_online", "validate"]
+__all__ = ["SkewProvider", "SkewReport", "compare", "read_online", "validate"]
 
 _HOMES = {
+    "SkewProvider": "feast_skew.provider",
     "SkewReport": "feast_skew.report",
     "compare": "feast_skew.tables",
     "read_online": "feast_skew.online",

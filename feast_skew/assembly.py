@@ -50,8 +50,12 @@ class Opened:
     @property
     def state_file(self) -> StateFile:
         """Where the definitions that were seen are remembered."""
-        named = self.settings.state
-        return StateFile(self.path / Path(named).expanduser() if named else self.path / DEFAULT_NAME)
+        return state_file(self.settings, self.path)
+
+
+def state_file(settings: RunSettings, path: Path) -> StateFile:
+    """Give the state file of a repository in that directory."""
+    return StateFile(path / Path(settings.state).expanduser() if settings.state else path / DEFAULT_NAME)
 
 
 def layered(

@@ -199,6 +199,7 @@ class RunSettings(_Strict):
     allow_inconclusive: bool = False
     show_entities: bool = False
     state: str | None = None
+    provider: str | None = None
     expectations: Folder = None
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from feast_skew.errors import ConfigError
 from feast_skew.gate.passing import passed
 from feast_skew.gate.proposal import Proposal
 
@@ -34,3 +36,15 @@ def apply_definitions(repo: Path, proposal: Proposal, flags: Sequence[str]) -> N
 
     with passed(proposal):
         feast_apply(repo.resolve(), flags)
+    remember(proposal)
+
+
+def remember(proposal: Proposal) -> None:
+    """Note what the views meant before and mean now, so that later runs can prove that a definition did not land.
+
+    A state file that cannot be written costs that proof, and not the apply.
+    """
+    if proposal.applied is not None:
+        with contextlib.suppress(ConfigError):
+            applied = proposal.applied
+            applied.state.record(proposal.project, applied.seen, proposal.created_at, applied.meanings)

@@ -19,11 +19,18 @@ KEEPS_NEWER = (
 
 
 def judge_view(
-    change: Change, features: Sequence[FeatureResult], reach: Reach, *, skipped: str = "", keeps_newer: bool = False
+    change: Change,
+    features: Sequence[FeatureResult],
+    reach: Reach,
+    *,
+    skipped: str = "",
+    keeps_newer: bool = False,
+    materialized: bool = False,
 ) -> Judged:
-    """Judge a new or changed view by what was measured of it; `skipped` says why nothing was.
+    """Judge a new, changed or deleted view by what was measured of it; `skipped` says why nothing was.
 
-    Nothing that is served online yet is nothing that a change could break: then the change passes, with a note.
+    Nothing that is served online yet is nothing that a change could break: then the change passes, with a note. `materialized` tells that
+    the registry records that the view was written online.
     """
     notes: list[str] = []
     if change.kind == DELETED:
@@ -40,6 +47,8 @@ def judge_view(
         verdict = Verdict.PASS if change.kind == NEW else Verdict.INCONCLUSIVE
         return Judged(change, verdict, notes=tuple(notes), reach=reach)
     if not any(map(_served, features)):
+        if materialized and change.kind != NEW:
+            return _lost(change, features, reach)
         is_new = change.kind == NEW
         notes.append(
             "is new: nothing of it is served yet" if is_new else "nothing of it is served yet, so nothing can be wrong"
@@ -59,6 +68,17 @@ def judge_view(
         notes.append(KEEPS_NEWER)
     said = tuple(text for feature in features if (text := moves(feature)))
     return Judged(change, verdict, said, tuple(notes), reach, tuple(features))
+
+
+def _lost(change: Change, features: Sequence[FeatureResult], reach: Reach) -> Judged:
+    """Judge a view that was written online, of which nothing is found by the new definition."""
+    keys = [part for part in change.parts if part.part == "keys"]
+    if keys:
+        move = f"this change takes the keys away that rows were written under ({'; '.join(map(str, keys))}): serving finds none of them"
+        note = "materialize the view again right after the apply; until then every feature of it is null"
+        return Judged(change, Verdict.FAIL, (move,), (note,), reach, tuple(features))
+    note = "cannot be measured: the registry says that it was materialized, and the online store holds nothing of it"
+    return Judged(change, Verdict.INCONCLUSIVE, notes=(note,), reach=reach, features=tuple(features))
 
 
 def judge_service(change: Change, reach: Reach) -> Judged:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from feast_skew.core.meaning import Meaning
+from feast_skew.core.model import SourceVersion
 from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW
 from feast_skew.gate.approvals import Approval
 from feast_skew.gate.changes import Change
+from feast_skew.history.state_file import StateFile
 from feast_skew.report import FeatureResult, Finding, Verdict, worst
 
 SCHEMA_VERSION = "1"
@@ -71,8 +74,20 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Applied:
+    """What is remembered of a plan that was applied: every definition with a source, before and after, and what all views mean."""
+
+    state: StateFile
+    seen: tuple[tuple[str, SourceVersion], ...]
+    meanings: tuple[Meaning, ...]
+
+
+@dataclass(frozen=True)
 class Proposal:
-    """All changes of a repository, judged; `to_dict()` is the public JSON of `plan`."""
+    """All changes of a repository, judged; `to_dict()` is the public JSON of `plan`.
+
+    `views` counts those that are defined; `applied` is what to remember once it was applied.
+    """
 
     project: str
     created_at: str
@@ -82,6 +97,7 @@ class Proposal:
     findings: tuple[Finding, ...] = ()
     sample: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    applied: Applied | None = field(default=None, repr=False)
 
     @property
     def verdict(self) -> Verdict:

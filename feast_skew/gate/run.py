@@ -10,15 +10,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from feast_skew.assembly import Opened, layered, measure
+from feast_skew.assembly import Opened, layered, measure, state_file
+from feast_skew.config import Settings
 from feast_skew.core.meaning import Meaning
-from feast_skew.core.model import Plan, ViewPlan
-from feast_skew.errors import SkewError
+from feast_skew.core.model import Plan, SourceVersion, ViewPlan
+from feast_skew.errors import EXIT_USAGE, ConfigError, SkewError
 from feast_skew.gate.approvals import DEFAULT_NAME, Approvals
 from feast_skew.gate.changes import DELETED, Change, changes_between
 from feast_skew.gate.judging import judge_service, judge_view
-from feast_skew.gate.proposal import Judged, Proposal
+from feast_skew.gate.memory import as_applied, comparable
+from feast_skew.gate.proposal import Applied, Judged, Proposal
 from feast_skew.gate.reach import Reader, reach_of, reach_of_service
+from feast_skew.history.state_file import StateFile
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.report import SkewReport, iso
 
@@ -75,9 +78,14 @@ def propose(asked: Asked, *, progress: Progress | None = None, now: datetime | N
             registered_services(store),
             {one.name: one for one in contents.feature_services},
         )
-        views = changes_between(_meanings(found.registered, meaning_of), _meanings(found.defined, meaning_of))
+        layers = layered(store, asked.repo, asked.config, asked.settings or {})
+        state = state_file(layers.run, asked.repo)
+        before, after = _meanings(found.registered, meaning_of), _meanings(found.defined, meaning_of)
+        applied = Applied(state, _seen(found), tuple(after.values()))
+        before = _as_applied(before, state, store.project)
+        views = changes_between(before, {name: comparable(before.get(name), one) for name, one in after.items()})
         used = changes_between(_meanings(found.services, meaning_of), _meanings(found.defined_services, meaning_of))
-        judged = _judged(asked, found, views, told, moment)
+        judged = _judged(asked, found, layers, views, told, moment)
         judged += [judge_service(change, reach_of_service(change.name, found.readers)) for change in used]
     approvals = Approvals(asked.repo / DEFAULT_NAME)
     return Proposal(
@@ -86,6 +94,27 @@ def propose(asked: Asked, *, progress: Progress | None = None, now: datetime | N
         versions={"feast": feast_version()},
         views=len(found.defined),
         changes=tuple(_approved(one, approvals, store.project) for one in judged),
+        seed=layers.run.seed,
+        applied=applied,
+    )
+
+
+def _as_applied(registered: Mapping[str, Meaning], state: StateFile, project: str) -> dict[str, Meaning]:
+    """Fill in what the registry lost; a state file that cannot be read fills in nothing."""
+    try:
+        remembered = state.meanings(project)
+    except ConfigError:
+        remembered = {}
+    return {name: as_applied(one, remembered.get(name)) for name, one in registered.items()}
+
+
+def _seen(found: _Read) -> tuple[tuple[str, SourceVersion], ...]:
+    """Give every definition with a source that is registered, then every one that is defined."""
+    from feast_skew.stores.feast_registry import source_version
+
+    views = [(name, view) for views in (found.registered, found.defined) for name, view in views.items()]
+    return tuple(
+        (name, source_version(view)) for name, view in views if getattr(view, "batch_source", None) is not None
     )
 
 
@@ -124,14 +153,16 @@ def _approved(judged: Judged, approvals: Approvals, project: str) -> Judged:
     return replace(judged, approval=approvals.of(project, judged.change.name, after.fingerprint))
 
 
-def _judged(asked: Asked, found: _Read, changes: Sequence[Change], progress: Progress, now: datetime) -> list[Judged]:
+def _judged(
+    asked: Asked, found: _Read, layers: Settings, changes: Sequence[Change], progress: Progress, now: datetime
+) -> list[Judged]:
     """Judge the changed views, after measuring those that the new definitions still have."""
     candidates = [change for change in changes if change.kind != DELETED]
     readers, owners = found.readers, found.owners
     reaches = {change.name: reach_of(change.name, readers, owners) for change in changes}
     if not candidates:
         return [judge_view(change, (), reaches[change.name]) for change in changes]
-    with _candidates(asked, found, candidates) as opened:
+    with _candidates(asked, found, layers, candidates) as opened:
         skipped = {entry.view: entry.reason for entry in opened.plan.skipped}
         report, trouble = _measured(opened, asked.engine, progress, now)
         plans = {view.name: view for view in (*opened.plan.views, *(one.view for one in opened.plan.on_demand))}
@@ -142,6 +173,7 @@ def _judged(asked: Asked, found: _Read, changes: Sequence[Change], progress: Pro
                 reaches[change.name],
                 skipped=skipped.get(change.name, "" if report or change.kind == DELETED else trouble),
                 keeps_newer=change.name in plans and plans[change.name].keeps_newer,
+                materialized=bool(getattr(found.registered.get(change.name), "materialization_intervals", ())),
             )
             for change in changes
         ]
@@ -163,20 +195,19 @@ def _measured(opened: Opened, engine: str, progress: Progress, now: datetime) ->
             remembers=False,
         )
     except SkewError as error:
-        if error.exit_code == 2:
+        if error.exit_code == EXIT_USAGE:
             raise
         return None, error.one_line()
     return report, ""
 
 
 @contextlib.contextmanager
-def _candidates(asked: Asked, found: _Read, candidates: Sequence[Change]) -> Iterator[Opened]:
+def _candidates(asked: Asked, found: _Read, layers: Settings, candidates: Sequence[Change]) -> Iterator[Opened]:
     """Open a store as it would be, with a plan of the features that are both served now and defined."""
     from feast_skew.stores.feast_candidate import candidate_store, serve_as_now
     from feast_skew.stores.feast_registry import Selection, build_plan
 
     with candidate_store(found.store, found.contents) as shadow:
-        layers = layered(found.store, asked.repo, asked.config, asked.settings or {})
         names = tuple(change.name for change in candidates)
         plan = build_plan(shadow, Selection(views=names), layers, may_be_empty=True)
         served = {change.name: set(change.before.parts.get("features", {})) for change in candidates if change.before}

@@ -6,11 +6,12 @@ import errno
 import fcntl
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from feast_skew.core.meaning import Meaning
 from feast_skew.core.model import SourceVersion
 from feast_skew.errors import ConfigError
 from feast_skew.files import write_whole
@@ -41,8 +42,30 @@ class StateFile:
         except (AttributeError, TypeError) as error:
             raise self._damaged() from error
 
-    def record(self, project: str, versions: Iterable[tuple[str, SourceVersion]], moment: str) -> None:
+    def meanings(self, project: str) -> dict[str, Meaning]:
+        """Give what each view meant when it was last applied through the gate, by name; empty for a missing file.
+
+        Raises
+        ------
+        ConfigError
+            When the file is damaged or was written by a newer version of feast-skew.
+        """
+        try:
+            found = self._read().get("applied", {}).get(project, {})
+            return {name: Meaning(name, entry["kind"], entry["parts"]) for name, entry in found.items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise self._damaged() from error
+
+    def record(
+        self,
+        project: str,
+        versions: Iterable[tuple[str, SourceVersion]],
+        moment: str,
+        applied: Sequence[Meaning] | None = None,
+    ) -> None:
         """Note that these versions, by view, were seen now; earlier ones stay.
+
+        `applied` are the meanings of all views of the project that are applied now, in place of those before.
 
         Raises
         ------
@@ -57,6 +80,9 @@ class StateFile:
                 views = content.setdefault("projects", {}).setdefault(project, {})
                 for view, version in versions:
                     views[view] = _with_version(views.get(view, []), version, moment)
+                if applied is not None:
+                    meanings = {one.name: {"kind": one.kind, "parts": dict(one.parts)} for one in applied}
+                    content.setdefault("applied", {})[project] = meanings
                 content["version"] = STATE_VERSION
                 write_whole(self.path, json.dumps(content, indent=1, sort_keys=True))
         except OSError as error:

@@ -33,6 +33,7 @@ LAYERS = (
     ("assembly",),
     ("api", "online", "tables"),
     ("gate",),
+    ("provider",),
     ("demo",),
     ("cli",),
     ("__main__",),
@@ -58,6 +59,7 @@ FOREIGN = {
     "api": {"pyarrow"},
     "online": {"pyarrow"},
     "tables": {"numpy", "pandas", "pyarrow"},
+    "provider": {"click", "feast"},
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
