@@ -1,4 +1,4 @@
-"""What a Python function computes, as a digest that formatting, comments and decorators do not change."""
+"""What a Python function computes, as digests that formatting, comments and decorators do not change."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _DEEPEST = 8
 
 
 def code_digest(function: Callable[..., Any] | None, text: str = "") -> str:
-    """Give a digest of what a function computes: its code, and all values and functions outside of it that it uses.
+    """Give a digest of what the code of a function does, whatever it uses from outside.
 
     Parameters
     ----------
     function : callable, optional
-        Looked into for the constants, the defaults and the helpers that it refers to; they belong to what it computes.
+        Its byte code is taken where the text cannot be read.
     text : str
-        Its source. Where it can be read as Python, it stands for the code itself, so that another Python version gives the
-        same digest; otherwise the byte code does.
+        Its source. Where that is Python, it stands for the code, so that another version of Python gives the same digest; any other
+        text, such as SQL, counts as it is.
 
     Returns
     -------
@@ -31,14 +31,29 @@ def code_digest(function: Callable[..., Any] | None, text: str = "") -> str:
         Hexadecimal; empty for neither a function nor a text. Layout, comments, doc strings, annotations and decorators do not
         change it.
     """
-    if function is None and not text:
-        return ""
-    parts: list[Any] = [_of_source(text) or ("" if isinstance(function, FunctionType) else text)]
+    source = _of_source(text)
+    if source:
+        return _digest(source)
     if isinstance(function, FunctionType):
-        if not parts[0]:
-            parts[0] = _of_code(function.__code__)
-        parts.append(_surroundings(function, 0, {id(function.__code__)}))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        return _digest(_of_code(function.__code__))
+    return _digest(" ".join(text.split())) if text else ""
+
+
+def uses_digest(function: Callable[..., Any] | None) -> str:
+    """Give a digest of what a function uses from outside of itself: defaults, constants, helpers and what these use in turn.
+
+    Plain values count as they are, own functions by their byte code, and what comes from an installed package by its name. Empty for a
+    function that uses nothing, and for anything else than a function.
+    """
+    if not isinstance(function, FunctionType):
+        return ""
+    found = _surroundings(function, 0, {id(function.__code__)})
+    nothing = [_of_value(None, 0, set())] * 2
+    return "" if found == nothing else _digest(found)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def _of_source(text: str) -> str:

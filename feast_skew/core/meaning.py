@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,8 @@ class PartChange:
 
     def __str__(self) -> str:
         name = f"{self.part} {self.what}" if self.what else self.part
+        if _is_digest(self.before) and _is_digest(self.after):
+            return f"{name} changed"
         if self.before is None:
             return f"{name} added: {self.after}"
         if self.after is None:
@@ -67,6 +70,10 @@ def _between(part: str, place: str, before: Any, after: Any) -> Iterator[PartCha
             yield from _between(part, f"{place}.{key}" if place else str(key), before.get(key), after.get(key))
         return
     yield PartChange(part, place, _text(before), _text(after))
+
+
+def _is_digest(text: str | None) -> bool:
+    return text is not None and re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def _text(value: Any) -> str | None:

@@ -80,10 +80,14 @@ def propose(asked: Asked, *, progress: Progress | None = None, now: datetime | N
         )
         layers = layered(store, asked.repo, asked.config, asked.settings or {})
         state = state_file(layers.run, asked.repo)
-        before, after = _meanings(found.registered, meaning_of), _meanings(found.defined, meaning_of)
+        before = {name: meaning_of(view) for name, view in found.registered.items()}
+        after = {name: meaning_of(view, defined=True) for name, view in found.defined.items()}
         applied = Applied(state, _seen(found), tuple(after.values()))
-        before = _as_applied(before, state, store.project)
-        views = changes_between(before, {name: comparable(before.get(name), one) for name, one in after.items()})
+        remembered = _remembered(state, store.project)
+        views = changes_between(
+            {name: as_applied(one, remembered.get(name)) for name, one in before.items()},
+            {name: comparable(before.get(name), one, remembered.get(name)) for name, one in after.items()},
+        )
         used = changes_between(_meanings(found.services, meaning_of), _meanings(found.defined_services, meaning_of))
         judged = _judged(asked, found, layers, views, told, moment)
         judged += [judge_service(change, reach_of_service(change.name, found.readers)) for change in used]
@@ -99,13 +103,12 @@ def propose(asked: Asked, *, progress: Progress | None = None, now: datetime | N
     )
 
 
-def _as_applied(registered: Mapping[str, Meaning], state: StateFile, project: str) -> dict[str, Meaning]:
-    """Fill in what the registry lost; a state file that cannot be read fills in nothing."""
+def _remembered(state: StateFile, project: str) -> dict[str, Meaning]:
+    """Give what was applied last; a state file that cannot be read tells nothing."""
     try:
-        remembered = state.meanings(project)
+        return state.meanings(project)
     except ConfigError:
-        remembered = {}
-    return {name: as_applied(one, remembered.get(name)) for name, one in registered.items()}
+        return {}
 
 
 def _seen(found: _Read) -> tuple[tuple[str, SourceVersion], ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +23,7 @@ def check_flags(flags: Sequence[str]) -> None:
     ConfigError
         When it does not.
     """
+    _import_command_line()
     from feast.cli.cli import apply_total_command
 
     try:
@@ -41,6 +44,7 @@ def feast_apply(repo: Path, flags: Sequence[str]) -> None:
     StoreUnavailable
         When it fails later; what it has written by then depends on the registry.
     """
+    _import_command_line()
     from feast.cli.cli import cli
 
     try:
@@ -56,6 +60,16 @@ def feast_apply(repo: Path, flags: Sequence[str]) -> None:
     except Exception as error:
         text = " ".join(str(error).split())[:300] or type(error).__name__
         raise StoreUnavailable("feast apply failed", hint=text) from error
+
+
+def _import_command_line() -> None:
+    """Import Feast's command line, one module of which has everything logged from then on, and take that back."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    importlib.import_module("feast.cli.cli")
+    root.setLevel(level)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
 
 
 @contextlib.contextmanager

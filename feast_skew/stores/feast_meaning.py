@@ -11,7 +11,7 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from google.protobuf import json_format
 
 from feast_skew.config import tag_settings
-from feast_skew.core.code_meaning import code_digest
+from feast_skew.core.code_meaning import code_digest, uses_digest
 from feast_skew.core.meaning import Meaning
 from feast_skew.errors import ConfigError
 
@@ -19,15 +19,18 @@ _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "data
 _DEFINITION = "skew.definition"
 
 
-def meaning_of(view: Any) -> Meaning:
+def meaning_of(view: Any, *, defined: bool = False) -> Meaning:
     """Give the meaning of a view of any type, or of a feature service.
 
-    Owner, organisation, tags, descriptions, the names of sources and entities, and what Feast itself notes in a source are no
+    Of a view as its author `defined` it, what its code uses from outside is a part, too; Feast's registry keeps only the code itself. Owner, organisation, tags, descriptions, the names of sources and entities, and what Feast itself notes in a source are no
     part of it; the declared definition of a feature (tag `skew.definition`) is.
     """
     if isinstance(view, FeatureService):
         return Meaning(view.name, "FeatureService", {"views": _projections(view.feature_view_projections)})
     parts = {name: found for name, part in _PARTS.items() if (found := part(view)) not in (None, {}, [])}
+    uses = uses_digest(getattr(getattr(view, "feature_transformation", None), "udf", None)) if defined else ""
+    if uses:
+        parts["uses"] = uses
     return Meaning(view.name, type(view).__name__, parts)
 
 
