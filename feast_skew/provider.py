@@ -116,7 +116,7 @@ def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
 
     views = bool(params.get("skip_feature_view_validation"))
     try:
-        proposal = propose(Asked(repo, skip_source_validation=True, skip_view_validation=views))
+        proposal = propose(Asked(repo, skip_source_validation=True, skip_view_validation=views, imported=True))
     except SkewError as error:
         raise Refused(error.one_line(), error.exit_code) from error
     if proposal.changes:

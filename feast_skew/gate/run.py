@@ -28,7 +28,10 @@ from feast_skew.report import SkewReport, iso
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked of a plan: the repository, settings laid over its own, and what Feast is not to check."""
+    """What was asked of a plan: the repository, settings laid over its own, and what Feast is not to check.
+
+    `imported` tells that this process has imported the definitions already and goes on with them.
+    """
 
     repo: Path
     config: str | Path | None = None
@@ -36,6 +39,7 @@ class Asked:
     engine: str = "local"
     skip_source_validation: bool = False
     skip_view_validation: bool = False
+    imported: bool = False
 
 
 def propose(asked: Asked, *, progress: Progress | None = None, now: datetime | None = None) -> Proposal:
@@ -63,7 +67,7 @@ def propose(asked: Asked, *, progress: Progress | None = None, now: datetime | N
         with told.stage("reading the registry", None, ""):
             store = open_private(asked.repo, Path(folder) / "registered.db")
         with told.stage("reading the definitions", None, ""):
-            contents = parse_definitions(asked.repo).contents
+            contents = parse_definitions(store, asked.repo, imported=asked.imported).contents
             check_definitions(
                 store,
                 contents,
