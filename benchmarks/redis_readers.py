@@ -43,7 +43,7 @@ def ours(task: Task, max_ops: float | None) -> Reader:
 
 def ours_default(task: Task) -> Reader:
     """`feast_skew.read_online` at the rate limit that it has by default."""
-    from feast_skew.config import MAX_OPS
+    from feast_skew.setting_values import MAX_OPS
 
     return ours(task, MAX_OPS)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
-from feast_skew.config import EVERYONE, RunSettings
+from feast_skew.config import RunSettings
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan
 from feast_skew.engines.start import STARTS
@@ -19,6 +19,7 @@ from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.report import SkewReport
 from feast_skew.serving.steps import describe_serving
+from feast_skew.setting_values import EVERYONE
 
 if TYPE_CHECKING:
     from feast import FeatureStore

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.config import MAX_OPS, Settings, commands_a_second
+from feast_skew.config import Settings
 from feast_skew.core.alignment import NO_INSTANT
 from feast_skew.errors import ConfigError
 from feast_skew.measuring.progress import NoProgress
 from feast_skew.measuring.view import read_online as read_rows
+from feast_skew.setting_values import MAX_OPS, commands_a_second
 from feast_skew.stores.entity_files import match_rows, read_entities
 
 if TYPE_CHECKING:

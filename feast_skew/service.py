@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from feast_skew.config import EVERYONE, RunSettings
+from feast_skew.config import RunSettings
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, Skipped, SourceVersion, ViewPlan
@@ -44,6 +44,7 @@ from feast_skew.measuring.view import ViewMeasurement
 from feast_skew.report import Finding, SkewReport, Verdict, iso
 from feast_skew.serving.requests import Seen
 from feast_skew.serving.steps import Serving, run_serving
+from feast_skew.setting_values import EVERYONE
 from feast_skew.stores.base import EventSource, KeyScan, OfflineReader, OnlineReader, RowSource
 
 

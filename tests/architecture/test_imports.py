@@ -21,7 +21,7 @@ PACKAGE = "feast_skew"
 LAYERS = (
     (PACKAGE,),  # the public names, fetched from their homes when they are first used
     ("errors",),
-    ("core", "statistics", "files", "embedded"),
+    ("core", "statistics", "files", "embedded", "setting_values"),
     ("config", "report"),
     ("stores", "history", "render"),
     ("measuring", "replay"),
@@ -44,6 +44,7 @@ LAYER = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 FOREIGN = {
     "core": {"numpy", "pyarrow"},
     "statistics": {"numpy", "scipy"},
+    "setting_values": {"pydantic"},
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
     "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "typeguard"},

@@ -89,7 +89,8 @@ def test_tags_are_settings_that_feast_skew_knows(contents: Any) -> None:
 
 def test_definitions_name_columns_that_the_events_have(contents: Any) -> None:
     """A replay finds its file, keys, timestamp and value; windows are those of the sources."""
-    from feast_skew.config import parse_duration, tag_settings
+    from feast_skew.config import tag_settings
+    from feast_skew.setting_values import parse_duration
 
     defined = 0
     for view in contents.feature_views:
