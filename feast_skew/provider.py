@@ -111,7 +111,8 @@ class SkewProvider(Provider):
 def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
     """Judge a repository, and say what its definitions would change where that is anything."""
     from feast_skew.gate.applying import remember
-    from feast_skew.gate.run import Asked, propose
+    from feast_skew.gate.reading import Asked
+    from feast_skew.gate.run import propose
     from feast_skew.gate.texts import render_text
 
     views = bool(params.get("skip_feature_view_validation"))

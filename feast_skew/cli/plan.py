@@ -63,7 +63,8 @@ def proposed(options: Mapping[str, Any]) -> Proposal:
 
     check_approval(options["approved"], options["reason"])
     _load(options)
-    from feast_skew.gate.run import Asked, propose
+    from feast_skew.gate.reading import Asked
+    from feast_skew.gate.run import propose
 
     progress = progress_for(not (options["quiet"] or options["no_progress"]))
     settings = {name: options[name] for name in ("sample", "seed") if options[name] is not None}
