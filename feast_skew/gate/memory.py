@@ -12,7 +12,9 @@ from typing import Any
 
 from feast_skew.core.meaning import Meaning
 
-_BATCH = "BatchFeatureView"
+_BATCH = "FeatureView"
+"""Batch views too: the registry does not tell one without code of its own from a plain view."""
+
 _USES = "uses"
 _DROPPED = ("aggregations", "mode")
 
@@ -32,7 +34,7 @@ def comparable(before: Meaning | None, after: Meaning, remembered: Meaning | Non
     """Give a defined view without what cannot be told of the registered one, as nobody remembers it."""
     if before is None or as_applied(before, remembered) is not before:
         return after
-    unknown = (_USES, *_DROPPED) if before.kind == after.kind == _BATCH else (_USES,)
+    unknown = {_USES, *_DROPPED} - set(before.parts) if before.kind == after.kind == _BATCH else {_USES}
     return replace(after, parts={name: part for name, part in after.parts.items() if name not in unknown})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
 import os
 import sys
 import traceback
@@ -114,6 +115,7 @@ def _standing_in(root: Path) -> Iterator[None]:
 
 def _forget(root: Path, files: tuple[Path, ...]) -> None:
     """Forget modules of the repository, and those of others by the names of its own, so that they are read as they are now."""
+    linecache.clearcache()  # Feast takes the code of functions from there
     names = {".".join(file.relative_to(root).with_suffix("").parts) for file in files}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)

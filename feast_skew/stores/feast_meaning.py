@@ -17,6 +17,8 @@ from feast_skew.errors import ConfigError
 
 _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "dataSourceClassType", "batchSource")
 _DEFINITION = "skew.definition"
+_KINDS = {"BatchFeatureView": "FeatureView"}
+"""A batch view without code of its own comes back from the registry as a plain view."""
 
 
 def meaning_of(view: Any, *, defined: bool = False) -> Meaning:
@@ -31,7 +33,7 @@ def meaning_of(view: Any, *, defined: bool = False) -> Meaning:
     uses = uses_digest(getattr(getattr(view, "feature_transformation", None), "udf", None)) if defined else ""
     if uses:
         parts["uses"] = uses
-    return Meaning(view.name, type(view).__name__, parts)
+    return Meaning(view.name, _KINDS.get(type(view).__name__, type(view).__name__), parts)
 
 
 def source_reads(source: DataSource) -> dict[str, Any]:
@@ -41,7 +43,8 @@ def source_reads(source: DataSource) -> dict[str, Any]:
 
 
 def _features(view: Any) -> dict[str, str]:
-    return {field.name: str(field.dtype) for field in view.features}
+    keys = _keys(view)  # a stream view has them among its features once it comes from the registry
+    return {field.name: str(field.dtype) for field in view.features if field.name not in keys}
 
 
 def _keys(view: Any) -> dict[str, str]:
