@@ -56,8 +56,9 @@ def judge_view(
         errors = [f for f in features if f.verdict is Verdict.ERROR]
         if not errors:
             return Judged(change, Verdict.PASS, notes=tuple(notes), reach=reach)
-        notes[-1:] = [f"cannot be measured: {reason}" for f in errors[:1] for reason in f.reasons[:1]]
-        return Judged(change, Verdict.ERROR, notes=tuple(notes), reach=reach, features=tuple(features))
+        notes.append(f"cannot be measured: {(*errors[0].reasons, 'a store could not be read')[0]}")
+        verdict = Verdict.WARN if is_new else Verdict.ERROR
+        return Judged(change, verdict, notes=tuple(notes[not is_new :]), reach=reach, features=tuple(features))
     if change.kind == NEW:
         notes.append(
             "is new to the registry, and the online store holds rows under its name: it was deleted or applied elsewhere before"
@@ -66,7 +67,8 @@ def judge_view(
     verdict = worst([feature.verdict for feature in features])
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)
-    said = tuple(text for feature in features if (text := moves(feature)))
+    ttl_changed = any(part.part == "ttl" for part in change.parts)
+    said = tuple(text for feature in features if (text := moves(feature, ttl_changed=ttl_changed)))
     return Judged(change, verdict, said, tuple(notes), reach, tuple(features))
 
 

@@ -8,22 +8,29 @@ _WINDOWS = ("window", "aggregate")
 _COMPARED = ("match", "mismatch", "null_offline", "null_online", "null_both", "corrupt")
 
 
-def moves(feature: FeatureResult) -> str:
-    """Say what the change does to one feature that is not as it is served; empty where it is."""
-    if feature.verdict in (Verdict.PASS, Verdict.WARN) and not feature.causes:
-        return ""
-    what = next((cause for cause in feature.causes if cause.kind == "what" and cause.code != "unknown"), None)
-    share = _share(feature)
+def moves(feature: FeatureResult, *, ttl_changed: bool = False) -> str:
+    """Say what the change does to one feature that would not be as it is served; empty where it would.
+
+    What is stale or expired is so whatever the definitions say, unless it is the ttl that changes.
+    """
     name = f"{feature.view}:{feature.feature}"
+    expired = next((cause for cause in feature.causes if cause.code == "expired"), None)
+    if ttl_changed and expired is not None:
+        return f"this change expires {name}: {expired.detail}"
+    if feature.verdict is not Verdict.FAIL:
+        return ""
+    share = _share(feature)
+    what = next((cause for cause in feature.causes if cause.kind == "what" and cause.code != "unknown"), None)
     if what is not None and what.code in _WINDOWS and what.evidence.get("proven"):
         return f"this change moves {name} from the {_recipe(what, 'online')} to the {_recipe(what, 'offline')}{share}"
     if what is not None:
         return f"this change gives {name} other values{share}. Online is what is served now, offline what it would be: {what.detail}"
-    if feature.causes:
-        return f"this change gives {name} other values{share}: {feature.causes[0].detail}"
-    if feature.verdict is Verdict.FAIL:
-        return f"this change gives {name} other values{share}" + (f": {feature.reasons[0]}" if feature.reasons else "")
-    return ""
+    why = feature.causes[0].detail if feature.causes else feature.reasons[0] if feature.reasons else ""
+    return (
+        f"this change gives {name} other values{share}: {why}"
+        if why
+        else f"this change gives {name} other values{share}"
+    )
 
 
 def _share(feature: FeatureResult) -> str:

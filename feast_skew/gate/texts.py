@@ -109,8 +109,8 @@ def _body(judged: Judged) -> list[str]:
     if len(judged.change.parts) > _MOST_PARTS:
         lines.append(f"and {len(judged.change.parts) - _MOST_PARTS} more changes")
     lines += [f"=> {text}" for text in judged.moves]
-    if judged.features and not judged.moves:
-        lines.append(f"=> what is served agrees with the new definition ({_entities(judged)} entities)")
+    if judged.features and not judged.moves and judged.verdict in (Verdict.PASS, Verdict.WARN):
+        lines.append(f"=> what is served agrees with it ({_entities(judged)} entities)")
     lines += judged.notes
     reach = judged.reach
     if judged.verdict is not Verdict.PASS:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
+DAY = datetime(2026, 3, 3, tzinfo=timezone.utc)
 
 SETTINGS = """\
 project: shop
@@ -215,6 +219,26 @@ class Shop:
 
     path: Path
 
+    def edit(self, file: str, before: str, after: str) -> None:
+        """Put a text in the place of another one in a file."""
+        text = (self.path / file).read_text()
+        assert before in text, f"{before!r} is not in {file}"
+        (self.path / file).write_text(text.replace(before, after, 1))
+
+    def feast(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Feast's own command line on it."""
+        command = [sys.executable, "-c", "from feast.cli.cli import cli; cli()", "-c", str(self.path), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.path)
+
+    def materialize(self, *views: str) -> None:
+        """Write rows of some views online, as Feast does."""
+        from feast import FeatureStore
+
+        day = timedelta(days=1)
+        store = FeatureStore(repo_path=str(self.path))
+        store.materialize(DAY - 30 * day, DAY + day, feature_views=list(views))
+
     def write(self, files: dict[str, str]) -> None:
         """Write the files of the repository, and remove others of its definitions."""
         for old in self.path.glob("*.py"):
@@ -224,18 +248,28 @@ class Shop:
             (self.path / name).write_text(text)
 
 
-def make_shop(path: Path, registry: str = "data/registry.db", redis: str = "localhost:1") -> Shop:
-    """Write the repository, with small tables, into a new directory."""
+def make_shop(
+    path: Path,
+    registry: str = "data/registry.db",
+    redis: str = "localhost:1",
+    *,
+    customers: int = 3,
+    project: str = "shop",
+) -> Shop:
+    """Write the repository, with its tables of three days, into a new directory."""
     (path / "data").mkdir(parents=True)
-    (path / "feature_store.yaml").write_text(SETTINGS.format(registry=registry, redis=redis))
-    at = [datetime(2026, 3, day, tzinfo=timezone.utc) for day in (1, 2, 3)]
-    columns = {"customer_id": [1, 2, 3], "event_timestamp": at, "created": at, "loaded": at, "happened": at}
-    table = pa.table({**columns, "avg_amount": [1.0, 2.0, 3.0], "orders": [1, 2, 3], "segment": ["a", "b", "c"]})
+    settings = SETTINGS.format(registry=registry, redis=redis).replace("project: shop", f"project: {project}")
+    (path / "feature_store.yaml").write_text(settings)
+    at = [datetime(2026, 3, day, tzinfo=timezone.utc) for day in (1, 2, 3) for _ in range(customers)]
+    ids = [*range(customers)] * 3
+    columns = {"customer_id": ids, "event_timestamp": at, "created": at, "loaded": at, "happened": at}
+    known = {"orders": [number % 9 for number in ids], "segment": ["abc"[number % 3] for number in ids]}
     for days in (7, 30):
+        means = [number / 7 + days * (number % 11) / 13 for number in ids]
+        table = pa.table({**columns, **known, "avg_amount": means})
         pq.write_table(table, path / "data" / f"orders_{days}d.parquet")
-    pq.write_table(
-        pa.table({**columns, "visits": [1, 2, 3], "amount": [1.0, 2.0, 3.0]}), path / "data" / "visits.parquet"
-    )
+    visits = {"visits": [number % 5 for number in ids], "amount": [number / 3 for number in ids]}
+    pq.write_table(pa.table({**columns, **visits}), path / "data" / "visits.parquet")
     shop = Shop(path)
     shop.write(FILES)
     return shop
