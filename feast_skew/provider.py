@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +17,13 @@ from feast.importer import import_class
 from feast.infra.provider import PROVIDERS_CLASS_FOR_TYPE, Provider
 
 from feast_skew.errors import EXIT_NOT_MEASURED, ConfigError, SkewError
-from feast_skew.gate.passing import is_passed
+from feast_skew.gate.passing import is_inside
 
 if TYPE_CHECKING:
     from feast import RepoConfig
     from typing_extensions import Self
 
 NAME = "feast_skew.SkewProvider"
-_JUDGING: ContextVar[bool] = ContextVar("feast_skew_judging", default=False)
 
 
 class Refused(click.ClickException):
@@ -98,14 +96,10 @@ class SkewProvider(Provider):
     def _pass(self, config: RepoConfig) -> None:
         command = click.get_current_context(silent=True)
         name = command.info_name if command is not None else None
-        if self._judged or is_passed() or _JUDGING.get() or config.repo_path is None or name not in ("apply", "plan"):
+        if self._judged or is_inside() or config.repo_path is None or name not in ("apply", "plan"):
             return
         self._judged = True
-        token = _JUDGING.set(True)
-        try:
-            _judge(Path(config.repo_path), command.params if command is not None else {}, only_told=name == "plan")
-        finally:
-            _JUDGING.reset(token)
+        _judge(Path(config.repo_path), command.params if command is not None else {}, only_told=name == "plan")
 
 
 def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feast_skew.errors import ConfigError
-from feast_skew.gate.passing import passed
+from feast_skew.gate.passing import inside
 from feast_skew.gate.proposal import Proposal
 
 
@@ -34,7 +34,7 @@ def apply_definitions(repo: Path, proposal: Proposal, flags: Sequence[str]) -> N
     """
     from feast_skew.stores.feast_apply import feast_apply
 
-    with passed(proposal):
+    with inside():
         feast_apply(repo.resolve(), flags)
     remember(proposal)
 

@@ -1,4 +1,4 @@
-"""Tells the provider that the gate was passed already, while Feast applies what a plan let through."""
+"""Tells the provider that this process is behind the gate already: while a plan is made, and while Feast applies what it let through."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from feast_skew.gate.proposal import Proposal
-
-_PASSED: ContextVar[Proposal | None] = ContextVar("feast_skew_passed", default=None)
+_INSIDE: ContextVar[bool] = ContextVar("feast_skew_inside_gate", default=False)
 
 
 @contextlib.contextmanager
-def passed(proposal: Proposal) -> Iterator[None]:
-    """Let everything inside know of a plan that was judged and refuses nothing."""
-    token = _PASSED.set(proposal)
+def inside() -> Iterator[None]:
+    """Be behind the gate for a while."""
+    token = _INSIDE.set(True)
     try:
         yield
     finally:
-        _PASSED.reset(token)
+        _INSIDE.reset(token)
 
 
-def is_passed() -> bool:
-    """Tell whether Feast runs behind the gate right now."""
-    return _PASSED.get() is not None
+def is_inside() -> bool:
+    """Tell whether this process is behind the gate right now."""
+    return _INSIDE.get()

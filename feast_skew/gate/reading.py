@@ -16,6 +16,7 @@ from feast_skew.core.model import SourceVersion
 from feast_skew.errors import ConfigError
 from feast_skew.gate.changes import Change, changes_between
 from feast_skew.gate.memory import as_applied, comparable
+from feast_skew.gate.passing import inside
 from feast_skew.gate.proposal import Applied
 from feast_skew.gate.reach import Reader
 from feast_skew.history.state_file import StateFile
@@ -88,7 +89,7 @@ def read(asked: Asked, progress: Progress) -> Iterator[Read]:
     from feast_skew.stores.feast_meaning import meaning_of
     from feast_skew.stores.feast_repository import open_private
 
-    with tempfile.TemporaryDirectory(prefix="feast-skew-") as folder:
+    with inside(), tempfile.TemporaryDirectory(prefix="feast-skew-") as folder:
         with progress.stage("reading the registry", None, ""):
             store = open_private(asked.repo, Path(folder) / "registered.db")
         with progress.stage("reading the definitions", None, ""):

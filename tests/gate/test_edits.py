@@ -10,7 +10,7 @@ from edits import HARMLESS, MEANING, Edit
 from shop import FILES, Shop, make_shop
 
 from feast_skew.gate.applying import remember
-from feast_skew.gate.passing import passed
+from feast_skew.gate.passing import inside
 from feast_skew.gate.proposal import Proposal
 from feast_skew.gate.reading import Asked, read
 from feast_skew.gate.run import detect
@@ -30,7 +30,7 @@ def applied(shop: Shop, *, gate: bool) -> Shop:
     """Apply the shop as it is, behind the gate or by Feast alone."""
     with read(Asked(shop.path), NoProgress()) as found:
         proposal = Proposal(found.store.project, "2026-03-04T00:00:00Z", {}, 0, applied=found.applied)
-    with passed(proposal):
+    with inside():
         feast_apply(shop.path, [])
     if gate:
         remember(proposal)
