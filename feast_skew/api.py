@@ -13,6 +13,7 @@ from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
 from feast_skew.config import RunSettings
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan
+from feast_skew.core.moments import aware
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
@@ -113,7 +114,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         engine=engine,
         entities=entities,
         now=moment,
-        until=_aware(as_of) if as_of else moment,
+        until=aware(as_of) if as_of else moment,
         progress=progress or NoProgress(),
         scan=scan,
         remembers=state,
@@ -252,7 +253,3 @@ def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySe
         unlimited = sizer(plan, views, settings.detect, settings.power, settings.confidence)(UNLIMITED)
         sizes[keys] = min(unlimited, known)
     return sizes
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)

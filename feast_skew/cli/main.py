@@ -176,6 +176,38 @@ def plan(**options: Any) -> None:
     sys.exit(run_plan(options))
 
 
+@cli.command()
+@click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository.")
+@click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
+@click.option("--disable", "disabled", multiple=True, metavar="CODE", help="Do not look for this hazard; repeatable.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write what is found (json, text); - is stdout; repeatable.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["warn", "fail"]),
+    default="fail",
+    show_default=True,
+    help="Lowest severity with exit code 1.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
+@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+def lint(**options: Any) -> None:
+    r"""Find hazards of skew in definitions and settings; read no data.
+
+    \b
+    Exit codes: 0 no hazard of that severity, 1 at least one, 2 nothing was looked at.
+    """
+    from feast_skew.cli.lint import run_lint
+
+    sys.exit(run_lint(options))
+
+
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @_gated
 @click.pass_context

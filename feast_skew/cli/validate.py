@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from feast_skew.cli.outputs import deliver, exit_code, parse_outputs, say
 from feast_skew.cli.progress import progress_for
+from feast_skew.core.moments import aware
 from feast_skew.errors import ConfigError
 
 
@@ -25,7 +26,7 @@ def parse_moment(text: str) -> datetime:
         raise ConfigError(
             f"--as-of {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z"
         ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    return aware(moment)
 
 
 def run_validate(options: Mapping[str, Any]) -> int:
