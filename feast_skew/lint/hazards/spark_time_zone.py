@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from feast_skew.core.facts import RepositoryFacts
 from feast_skew.lint.base import Hit, hazard
+from feast_skew.stores.spark_zones import is_utc
 
 
 @hazard(
@@ -24,5 +25,5 @@ def check(repository: RepositoryFacts) -> Iterator[Hit]:
         yield Hit(
             "", f"{repository.file}: spark_conf names no spark.sql.session.timeZone, so the machine's own is taken"
         )
-    elif str(zone).upper() not in ("UTC", "ETC/UTC", "GMT", "+00:00", "Z"):
+    elif not is_utc(str(zone)):
         yield Hit("", f"{repository.file}: spark.sql.session.timeZone is {zone}")
