@@ -51,11 +51,8 @@ def write(path: Path, views: int) -> None:
     pq.write_table(pa.table({"customer_id": [1], "event_timestamp": at, **columns}), path / "data" / "rows.parquet")
     fields = ", ".join(f'Field(name="f{i}", dtype=Float64)' for i in range(20))
     for start in range(0, views, 50):
-        text = (
-            HEAD.replace("X)
-            if start == 0
-            else HEAD.split("customer =", maxsplit=1)[0] + "from views_0 import customer\n"
-        )
+        entity = HEAD.index("customer =")
+        text = HEAD if start == 0 else HEAD[:entity] + "from views_0 import customer\n"
         body = "".join(VIEW.format(n=n, fields=fields) for n in range(start, min(start + 50, views)))
         (path / f"views_{start}.py").write_text(text + body)
 
