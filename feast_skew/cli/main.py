@@ -122,6 +122,43 @@ def validate(**options: Any) -> None:
     sys.exit(run_validate(options))
 
 
+_NOT_AFTER_WRITING = {"services", "views", "features", "as_of", "dry_run"}
+"""What `validate` is told and `materialize` knows: the views are those that were written, as of the end of the range."""
+
+
+@cli.command(
+    params=[
+        click.Argument(["start"], required=False),
+        click.Argument(["end"], required=False),
+        click.Option(
+            ["--incremental"], metavar="END", help="From where each view was materialized last, up to this moment."
+        ),
+        click.Option(
+            ["--view", "--views", "-v", "views"],
+            multiple=True,
+            metavar="NAME",
+            help="Write this view; repeatable.  [default: all that are online]",
+        ),
+        click.Option(["--disable-event-timestamp"], is_flag=True, help="Write all rows up to now, as Feast does."),
+        click.Option(
+            ["--version", "feature_view_version"], metavar="vN", help="Version of the one view, as for Feast."
+        ),
+        click.Option(["--dry-run"], is_flag=True, help="Show what would be written and read, and do neither."),
+        *(option for option in validate.params if option.name not in _NOT_AFTER_WRITING),
+    ]
+)
+def materialize(**options: Any) -> None:
+    r"""Have Feast materialize START to END, then validate the views that it wrote.
+
+    \b
+    Exit codes: 0 inside the limits, 1 skew found, 2 nothing was written,
+    3 could not write or measure, 130 interrupted.
+    """
+    from feast_skew.cli.materialize import run_materialize
+
+    sys.exit(run_materialize(options))
+
+
 def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `plan` and `apply` share."""
     options = (

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from feast_skew.cli.outputs import deliver, exit_code, parse_outputs, say
+from feast_skew.cli.outputs import Output, deliver, exit_code, parse_outputs, say
 from feast_skew.cli.progress import progress_for
 from feast_skew.core.moments import aware
 from feast_skew.errors import ConfigError
 
 
-def parse_moment(text: str) -> datetime:
-    """Read an ISO 8601 date or moment; without a zone it is UTC.
+def parse_moment(text: str, name: str = "--as-of") -> datetime:
+    """Read an ISO 8601 date or moment, given under some name; without a zone it is UTC.
 
     Raises
     ------
@@ -24,17 +24,65 @@ def parse_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
         raise ConfigError(
-            f"--as-of {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z"
+            f"{name} {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z"
         ) from None
     return aware(moment)
 
 
 def run_validate(options: Mapping[str, Any]) -> int:
     """Validate and deliver; give the exit code."""
+    outputs = check_outputs(options)
+    as_of = parse_moment(options["as_of"]) if options["as_of"] is not None else None
+    progress = progress_for(not (options["quiet"] or options["no_progress"]))
+    with progress.stage("loading Feast", None, ""):
+        from feast_skew.stores.feast_import import import_feast_unchecked
+
+        import_feast_unchecked()
+        from feast_skew import api
+    if options["dry_run"]:
+        say(described(options))
+        return 0
+    report = api.validate(
+        engine=options["engine"],
+        as_of=as_of,
+        progress=progress,
+        wrong_rows=options["wrong_rows"],
+        **_arguments(options),
+    )
+    deliver(report, outputs, quiet=options["quiet"])
+    return exit_code(
+        report, fail_on=str(report.settings["fail_on"]), allow_inconclusive=bool(report.settings["allow_inconclusive"])
+    )
+
+
+def check_outputs(options: Mapping[str, Any]) -> list[Output]:
+    """Read where the report goes.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot go there, or there will be none.
+    """
     if options["dry_run"] and options["outputs"]:
         raise ConfigError("--dry-run makes no report to put out", hint="leave out --output, or --dry-run")
-    outputs = parse_outputs(options["outputs"])
-    as_of = parse_moment(options["as_of"]) if options["as_of"] is not None else None
+    return parse_outputs(options["outputs"])
+
+
+def described(options: Mapping[str, Any]) -> str:
+    """Say what would be read with these options, which checks them.
+
+    Raises
+    ------
+    ConfigError
+        As a validation would.
+    """
+    from feast_skew import api
+
+    return api.dry_run(**_arguments(options))
+
+
+def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments that a validation and its description share."""
     settings: dict[str, Any] = {}
     if options["fail_on"]:
         settings["fail_on"] = options["fail_on"]
@@ -42,13 +90,7 @@ def run_validate(options: Mapping[str, Any]) -> int:
         settings["allow_inconclusive"] = True
     if options["show_entities"]:
         settings["show_entities"] = True
-    progress = progress_for(not (options["quiet"] or options["no_progress"]))
-    with progress.stage("loading Feast", None, ""):
-        from feast_skew.stores.feast_import import import_feast_unchecked
-
-        import_feast_unchecked()
-        from feast_skew import api
-    common: dict[str, Any] = {
+    return {
         "repo": options["repo"],
         "services": options["services"],
         "views": options["views"],
@@ -63,13 +105,3 @@ def run_validate(options: Mapping[str, Any]) -> int:
         "max_ops": options["max_ops"],
         "read_from": options["read_from"],
     }
-    if options["dry_run"]:
-        say(api.dry_run(**common))
-        return 0
-    report = api.validate(
-        engine=options["engine"], as_of=as_of, progress=progress, wrong_rows=options["wrong_rows"], **common
-    )
-    deliver(report, outputs, quiet=options["quiet"])
-    return exit_code(
-        report, fail_on=str(report.settings["fail_on"]), allow_inconclusive=bool(report.settings["allow_inconclusive"])
-    )
