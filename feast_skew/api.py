@@ -16,7 +16,9 @@ from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan, SourceVersion
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
+from feast_skew.history.baseline_file import read_baseline
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
+from feast_skew.judging.baseline import check_project, hold_against
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.measuring.sampling import given_sample
@@ -56,6 +58,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     progress: Progress | None = None,
     now: datetime | None = None,
     wrong_rows: str | Path | None = None,
+    baseline: str | Path | None = None,
 ) -> SkewReport:
     """Compare the offline with the online store of a Feast repository and judge every feature.
 
@@ -94,6 +97,8 @@ def validate(  # noqa: PLR0913  the options of the contract
         Whether to look through the keys that the online store holds for entities that offline does not know.
     wrong_rows : path or name of a table, optional
         To which the engine on Spark adds every wrong row; without a slash it is a table of the catalog.
+    baseline : path, optional
+        An earlier JSON report: what failed there and is not surely worse becomes a warning.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     Raises
     ------
     ConfigError
-        When nothing could be started: no repository, unknown names, bad settings.
+        When nothing could be started: no repository, unknown names, bad settings, a baseline of another project.
     StoreUnavailable
         When no view could be read.
     """
@@ -124,6 +129,7 @@ def validate(  # noqa: PLR0913  the options of the contract
 
     moment = now or datetime.now(timezone.utc)
     path = Path(repo)
+    before = None if baseline is None else read_baseline(baseline)
     target = None if wrong_rows is None else str(wrong_rows)
     flags = _flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from, wrong_rows=target)
     store, plan, run_settings = _prepare(
@@ -134,6 +140,8 @@ def validate(  # noqa: PLR0913  the options of the contract
         config,
         {**(settings or {}), **flags},
     )
+    if before is not None:
+        check_project(before, plan.project)
     plan, chosen, given, requests = _chosen(plan, entities)
     rules = _rules(store, plan, path, run_settings)
     generic, offline = FeastOnlineReader(store), FeastOfflineReader(store)
@@ -169,6 +177,7 @@ def validate(  # noqa: PLR0913  the options of the contract
                     events=FeastEvents(store, offline),
                 )
             )
+    report = report if before is None else hold_against(report, before)
     if state and trouble is None:
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
         try:

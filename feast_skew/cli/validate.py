@@ -32,6 +32,8 @@ def run_validate(options: Mapping[str, Any]) -> int:
     """Validate and deliver; give the exit code."""
     if options["dry_run"] and options["outputs"]:
         raise ConfigError("--dry-run makes no report to put out", hint="leave out --output, or --dry-run")
+    if options["dry_run"] and options["baseline"]:
+        raise ConfigError("--dry-run judges nothing", hint="leave out --baseline, or --dry-run")
     outputs = parse_outputs(options["outputs"])
     as_of = parse_moment(options["as_of"]) if options["as_of"] is not None else None
     settings: dict[str, Any] = {}
@@ -66,7 +68,12 @@ def run_validate(options: Mapping[str, Any]) -> int:
         say(api.dry_run(**common))
         return 0
     report = api.validate(
-        engine=options["engine"], as_of=as_of, progress=progress, wrong_rows=options["wrong_rows"], **common
+        engine=options["engine"],
+        as_of=as_of,
+        progress=progress,
+        wrong_rows=options["wrong_rows"],
+        baseline=options["baseline"],
+        **common,
     )
     deliver(report, outputs, quiet=options["quiet"])
     return exit_code(
