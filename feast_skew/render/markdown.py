@@ -12,7 +12,7 @@ from feast_skew.report import FeatureResult, Finding, Metric, SkewReport, Verdic
 
 LONGEST = 60_000
 """In characters. A comment may have 65,536, a job summary 1 MiB."""
-_TABLE_SHARE, _DETAILS_SHARE = 0.5, 0.7
+_FINDINGS_SHARE, _TABLE_SHARE, _DETAILS_SHARE = 0.3, 0.5, 0.7
 _MARKS = {
     Verdict.PASS: "✅",
     Verdict.WARN: "⚠️",
@@ -43,7 +43,7 @@ def render(report: SkewReport) -> str:
     open_ones = [feature for feature in wrong if feature.known is None or not feature.known.accepted]
     severe = [finding for finding in report.findings if finding.severity == "fail"]
     others = [finding for finding in report.findings if finding.severity != "fail"]
-    page.add(severe, _finding, "findings")
+    page.add(severe, _finding, "findings", _FINDINGS_SHARE)
     page.table(open_ones, "features of the table")
     page.add(open_ones, _detail, "details of features", _DETAILS_SHARE)
     page.fold(f"{len(known)} known and not worse", known, "known features")
