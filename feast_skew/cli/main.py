@@ -99,8 +99,9 @@ def cli() -> None:
     "outputs",
     multiple=True,
     metavar="FORMAT=PATH",
-    help="Also write the report (json, text); - is stdout; repeatable.",
+    help="Also write the report (json, text, junit, markdown, github); - is stdout; repeatable.",
 )
+@click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(
     "--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]"
 )
@@ -337,7 +338,7 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    from feast_skew.render.terminal import clean
+    from feast_skew.render.wording import clean
 
     click.echo(f"feast-skew: {clean(message)}", err=True)
     try:

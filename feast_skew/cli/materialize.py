@@ -14,7 +14,7 @@ from feast_skew.cli.outputs import say
 from feast_skew.cli.progress import progress_for
 from feast_skew.cli.validate import check_outputs, described, parse_moment, run_validate
 from feast_skew.errors import ConfigError
-from feast_skew.render.terminal import clean
+from feast_skew.render.wording import clean
 from feast_skew.report import iso
 
 if TYPE_CHECKING:

@@ -93,7 +93,7 @@ def deliver_texts(
         if output.path is None:
             continue
         try:
-            write_whole(output.path, forms[output.form]())
+            write_whole(output.path, _step_so_far(output.path) + forms[output.form]())
         except OSError as error:
             trouble = UnwritableOutput(
                 f"{outcome}, but output {output.path} cannot be written",
@@ -106,6 +106,18 @@ def deliver_texts(
         say(shown())
     if trouble is not None:
         raise trouble
+
+
+def _step_so_far(path: Path) -> str:
+    """Give what a step of GitHub Actions has put into its job summary; nothing for any other file.
+
+    That file belongs to the whole step, which may have written to it, or run us for another service: we add to it.
+    """
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary or not path.is_file() or path.resolve() != Path(summary).resolve():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text if not text or text.endswith("\n\n") else text.rstrip("\n") + "\n\n"
 
 
 def say(text: str, encoding: str | None = None) -> None:
@@ -143,12 +155,13 @@ def terminal_width() -> int:
 
 
 def exit_code(report: SkewReport, *, fail_on: str, allow_inconclusive: bool) -> int:
-    """Give the exit code that the contract names for a verdict."""
+    """Give the exit code that the contract names for a verdict; what a baseline knows ends nothing."""
     verdict = report.verdict
-    if verdict is Verdict.FAIL or (verdict is Verdict.WARN and fail_on == "warn"):
+    if verdict is Verdict.FAIL:
         return EXIT_SKEW
     if verdict is Verdict.ERROR or (verdict is Verdict.INCONCLUSIVE and not allow_inconclusive):
         return EXIT_NOT_MEASURED
-    if fail_on == "warn" and any(feature.verdict is Verdict.WARN for feature in report.features):
+    warned = (feature for feature in report.features if feature.verdict is Verdict.WARN)
+    if fail_on == "warn" and any(feature.known is None or not feature.known.accepted for feature in warned):
         return EXIT_SKEW
     return EXIT_PASS
