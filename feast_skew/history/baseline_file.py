@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from feast_skew.errors import ConfigError
-from feast_skew.report import SCHEMA_VERSION, Verdict
+from feast_skew.report import SCHEMA_VERSION, SkewReport, Verdict
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ def read_baseline(path: str | Path) -> Baseline:
         return _baseline(file, content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"baseline {file} is damaged: it is no whole report of feast-skew", hint=hint) from error
+
+
+def baseline_of(report: SkewReport) -> Baseline:
+    """Take a report of this process as the baseline of another one."""
+    return _baseline(Path(), json.loads(json.dumps(report.to_dict(), default=str)))
 
 
 def _baseline(file: Path, content: Mapping[str, Any]) -> Baseline:
