@@ -240,3 +240,23 @@ def test_one_known_finding_stands_for_one(store) -> None:
         report(feature(mismatch_rate=share(0)), findings=(finding("6 of 9"), finding("7 of 9"))), baseline
     )
     assert sorted(f.severity for f in held.findings) == ["fail", "warn"]
+
+
+@pytest.mark.parametrize(
+    ("view", "detail", "severity"),
+    [
+        ("", "limit (max_value=0.01) is not met: beyond the limit: v:a 0.3, w:b 0.2", "warn"),
+        (
+            "v",
+            "limit (max_value=0.01) is not met: beyond the limit: v:a 0.3",
+            "warn",
+        ),  # b recovered, or was not asked for
+        ("", "limit (max_value=0.01) is not met: beyond the limit: v:a 0.3, w:c 0.2", "fail"),
+        ("v", "other (max_value=0.01) is not met: beyond the limit: v:a 0.3", "fail"),
+    ],
+)
+def test_a_finding_on_fewer_features_is_known(store, view: str, detail: str, severity: str) -> None:
+    told = Finding("FS304", "fail", "", "limit (max_value=0.01) is not met: beyond the limit: v:a 0.2, w:b 0.41", "")
+    baseline = store(report(feature(mismatch_rate=share(0)), findings=(told,)))
+    now = report(feature(mismatch_rate=share(0)), findings=(Finding("FS304", "fail", view, detail, ""),), at=SECOND)
+    assert hold_against(now, baseline).findings[0].severity == severity
