@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ import pyarrow as pa
 
 from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
 from feast_skew.config import RunSettings
+from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan
+from feast_skew.core.moments import aware
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
@@ -47,6 +50,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     progress: Progress | None = None,
     now: datetime | None = None,
     wrong_rows: str | Path | None = None,
+    written: Mapping[str, tuple[datetime, datetime]] | None = None,
 ) -> SkewReport:
     """Compare the offline with the online store of a Feast repository and judge every feature.
 
@@ -85,6 +89,9 @@ def validate(  # noqa: PLR0913  the options of the contract
         Whether to look through the keys that the online store holds for entities that offline does not know.
     wrong_rows : path or name of a table, optional
         To which the engine on Spark adds every wrong row; without a slash it is a table of the catalog.
+    written : mapping, optional
+        By view the range of event timestamps that was materialized right before: rows in it that are wrong nevertheless are known
+        to have been passed over by a store that keeps what is not newer.
 
     Returns
     -------
@@ -108,12 +115,14 @@ def validate(  # noqa: PLR0913  the options of the contract
     target = None if wrong_rows is None else str(wrong_rows)
     flags = _flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from, wrong_rows=target)
     opened = _prepare(Path(repo), services, views, features, config, {**(settings or {}), **flags})
+    if written:
+        opened = replace(opened, plan=_after_writing(opened.plan, written))
     return measure(
         opened,
         engine=engine,
         entities=entities,
         now=moment,
-        until=_aware(as_of) if as_of else moment,
+        until=aware(as_of) if as_of else moment,
         progress=progress or NoProgress(),
         scan=scan,
         remembers=state,
@@ -254,5 +263,8 @@ def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySe
     return sizes
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+def _after_writing(plan: Plan, written: Mapping[str, tuple[datetime, datetime]]) -> Plan:
+    ranges = {
+        view: (to_nanoseconds(aware(start)), to_nanoseconds(aware(end))) for view, (start, end) in written.items()
+    }
+    return replace(plan, views=tuple(replace(view, written=ranges.get(view.name)) for view in plan.views))

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW
+
 SCHEMA_VERSION = "1"
 
 
@@ -215,6 +217,18 @@ class SkewReport:
             "expectations": [dict(entry) for entry in self.expectations],
             "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
         }
+
+
+def exit_code(report: SkewReport, *, fail_on: str, allow_inconclusive: bool) -> int:
+    """Give the exit code that the contract names for a verdict."""
+    verdict = report.verdict
+    if verdict is Verdict.FAIL or (verdict is Verdict.WARN and fail_on == "warn"):
+        return EXIT_SKEW
+    if verdict is Verdict.ERROR or (verdict is Verdict.INCONCLUSIVE and not allow_inconclusive):
+        return EXIT_NOT_MEASURED
+    if fail_on == "warn" and any(feature.verdict is Verdict.WARN for feature in report.features):
+        return EXIT_SKEW
+    return EXIT_PASS
 
 
 def iso(moment: datetime) -> str:

@@ -32,7 +32,7 @@ LAYERS = (
     ("expectations",),
     ("assembly",),
     ("api", "online", "tables"),
-    ("gate",),
+    ("gate", "listener"),
     ("provider",),
     ("demo",),
     ("cli",),
