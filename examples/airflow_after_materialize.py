@@ -41,10 +41,13 @@ def hourly() -> Any:
     """Make the DAG."""
     from airflow.providers.standard.operators.python import PythonOperator
     from airflow.sdk import DAG
+    from airflow.timetables.interval import CronDataIntervalTimetable
 
     between = {"start": "{{ data_interval_start }}", "end": "{{ data_interval_end }}", "repo": REPO, "views": VIEWS}
     first = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    with DAG("features", schedule="@hourly", start_date=first, catchup=False) as dag:
+    # By itself `@hourly` has intervals of no length since Airflow 3, and nothing would be written.
+    every_hour = CronDataIntervalTimetable("@hourly", timezone="UTC")
+    with DAG("features", schedule=every_hour, start_date=first, catchup=False) as dag:
         write = PythonOperator(task_id="materialize", python_callable=materialize, op_kwargs=between)
         compare = PythonOperator(task_id="check", python_callable=check, op_kwargs=between)
         write >> compare

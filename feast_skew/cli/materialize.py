@@ -44,7 +44,7 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         **options,
         "services": (),
         "features": (),
-        "views": tuple(dict.fromkeys(found.view for found in planned)),
+        "views": tuple(found.view for found in planned),
         "as_of": iso(end),
         "written": {found.view: (found.start, found.end) for found in planned},
     }

@@ -57,6 +57,15 @@ def test_skew_is_raised_with_its_report(own_repo: Repository) -> None:
     assert "a moment ago" in rate.causes[0].detail
 
 
+def test_rows_that_were_written_once_are_not_said_to_be_passed_over(own_repo: Repository) -> None:
+    """Where no earlier materialization holds the instant, what is online may be what was written just now."""
+    recompute(own_repo)
+    with pytest.raises(feast_skew.SkewFound) as raised:
+        feast_skew.materialized(repo=own_repo.path, views=["driver_stats"], start=START, end=AS_OF)
+    rate = next(feature for feature in raised.value.report.features if feature.feature == "rate")
+    assert {cause.code: cause.confidence <= 0.5 for cause in rate.causes}["frozen"]
+
+
 def test_the_exception_travels_between_processes(own_repo: Repository) -> None:
     recompute(own_repo)
     with pytest.raises(feast_skew.SkewFound) as raised:

@@ -92,8 +92,34 @@ def test_values_that_changed_at_the_same_timestamps_did_not_land(run: Run, own_r
     assert outcome.code == 1
     rate = outcome.feature("driver_stats:rate")
     assert rate["counts"]["mismatch"] == DRIVERS
-    assert codes(rate)["frozen"] == 1
+    assert (rate["causes"][0]["code"], codes(rate)["frozen"]) == ("frozen", 1)
+    assert rate["causes"][0]["confidence"] >= 0.9
+    assert "skip_dedup: true" in rate["causes"][0]["remedy"]
     assert outcome.feature("driver_stats:trips")["verdict"] == "pass"
+
+
+def test_the_remedy_helps(run: Run, own_repo: Repository) -> None:
+    change_rates(own_repo)
+    asked = ["materialize", START, AS_OF, "--repo", own_repo.path]
+    assert run(*asked).code == 1
+    own_repo.edit("  type: redis\n", "  type: redis\n  skip_dedup: true\n")
+    assert run(*asked).code == 0
+    own_repo.edit("  skip_dedup: true\n", "")
+    assert run(*asked).code == 0
+
+
+def test_some_rows_of_many_did_not_land(run: Run, own_repo: Repository) -> None:
+    """Beside a formula that fits, and rows outside the range, which nobody offered to the store."""
+    frame = pd.read_parquet(own_repo.path / "data" / "drivers.parquet")
+    frame.loc[:49, "rate"] *= 1.5
+    frame.to_parquet(own_repo.path / "data" / "drivers.parquet")
+    for start, proven in (("2026-02-01", True), ("2026-03-02", False)):
+        outcome = run("materialize", start, AS_OF, "--repo", own_repo.path, "-v", "driver_stats", "--output", "json=-")
+        assert outcome.code == 1
+        rate = outcome.feature("driver_stats:rate")
+        assert rate["counts"]["mismatch"] == 50
+        assert codes(rate)["scale"] == 1
+        assert ("frozen" in codes(rate)) is proven
 
 
 def test_a_definition_that_changed_did_not_land(run: Run, own_repo: Repository) -> None:
