@@ -211,6 +211,26 @@ def test_bad_input_writes_nothing(
     assert not intervals(new_repo, "driver_stats")
 
 
+def test_only_the_version_that_is_served_can_be_compared(run: Run, new_repo: Repository, redis: EmbeddedRedis) -> None:
+    new_repo.edit(
+        "registry: data/registry.db\n",
+        "registry:\n  path: data/registry.db\n  enable_online_feature_view_versioning: true\n",
+    )
+    asked = ["materialize", START, AS_OF, "--repo", new_repo.path, "-v", "driver_stats"]
+    store = new_repo.store()
+    first = store.get_feature_view("driver_stats").current_version_number or 0
+    changed = objects()
+    changed[2].features = changed[2].features[:-1]
+    store.apply(changed)
+    served = new_repo.store().get_feature_view("driver_stats").current_version_number
+    assert served == first + 1
+    run(*asked, "--version", f"v{first}").refused(2, f"--version v{first}", f"version {served}", "feast materialize")
+    run(*asked, "--version", "newest").refused(2, "--version newest")
+    assert keys(new_repo, redis) == 0
+    assert run(*asked, "--version", f"v{served}", "--output", "json=-").code == 0
+    assert keys(new_repo, redis) == DRIVERS
+
+
 def test_a_view_that_is_offline_only(run: Run, new_repo: Repository, redis: EmbeddedRedis) -> None:
     changed = objects()
     changed[3].online = False
