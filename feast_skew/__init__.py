@@ -6,17 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from feast_skew.api import validate
+    from feast_skew.listener import NotMeasured, SkewFound, materialized
     from feast_skew.online import read_online
     from feast_skew.provider import SkewProvider
     from feast_skew.report import SkewReport
     from feast_skew.tables import compare
 
-__all__ = ["SkewProvider", "SkewReport", "compare", "read_online", "validate"]
+__all__ = [
+    "NotMeasured",
+    "SkewFound",
+    "SkewProvider",
+    "SkewReport",
+    "compare",
+    "materialized",
+    "read_online",
+    "validate",
+]
 
 _HOMES = {
+    "NotMeasured": "feast_skew.listener",
+    "SkewFound": "feast_skew.listener",
     "SkewProvider": "feast_skew.provider",
     "SkewReport": "feast_skew.report",
     "compare": "feast_skew.tables",
+    "materialized": "feast_skew.listener",
     "read_online": "feast_skew.online",
     "validate": "feast_skew.api",
 }

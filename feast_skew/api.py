@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
 from feast_skew.config import RunSettings
+from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.model import Plan
 from feast_skew.core.moments import aware
@@ -51,6 +53,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     now: datetime | None = None,
     wrong_rows: str | Path | None = None,
     baseline: str | Path | None = None,
+    written: Mapping[str, tuple[datetime, datetime]] | None = None,
 ) -> SkewReport:
     """Compare the offline with the online store of a Feast repository and judge every feature.
 
@@ -91,6 +94,9 @@ def validate(  # noqa: PLR0913  the options of the contract
         To which the engine on Spark adds every wrong row; without a slash it is a table of the catalog.
     baseline : path, optional
         An earlier JSON report: what failed there and is not surely worse becomes a warning.
+    written : mapping, optional
+        By view the range of event timestamps that was materialized right before: rows in it that are wrong nevertheless are known
+        to have been passed over by a store that keeps what is not newer.
 
     Returns
     -------
@@ -117,6 +123,8 @@ def validate(  # noqa: PLR0913  the options of the contract
     opened = _prepare(Path(repo), services, views, features, config, {**(settings or {}), **flags})
     if before is not None:
         check_project(before, opened.plan.project)
+    if written:
+        opened = replace(opened, plan=_after_writing(opened.plan, written))
     report = measure(
         opened,
         engine=engine,
@@ -262,3 +270,10 @@ def _sizes(store: FeatureStore, plan: Plan, settings: RunSettings) -> dict[KeySe
         unlimited = sizer(plan, views, settings.detect, settings.power, settings.confidence)(UNLIMITED)
         sizes[keys] = min(unlimited, known)
     return sizes
+
+
+def _after_writing(plan: Plan, written: Mapping[str, tuple[datetime, datetime]]) -> Plan:
+    ranges = {
+        view: (to_nanoseconds(aware(start)), to_nanoseconds(aware(end))) for view, (start, end) in written.items()
+    }
+    return replace(plan, views=tuple(replace(view, written=ranges.get(view.name)) for view in plan.views))

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW
+
 SCHEMA_VERSION = "1"
 
 
@@ -259,6 +261,19 @@ class SkewReport:
             "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
             **({} if self.baseline is None else {"baseline": dict(self.baseline)}),
         }
+
+
+def exit_code(report: SkewReport, *, fail_on: str, allow_inconclusive: bool) -> int:
+    """Give the exit code that the contract names for a verdict; what a baseline knows ends nothing."""
+    verdict = report.verdict
+    if verdict is Verdict.FAIL:
+        return EXIT_SKEW
+    if verdict is Verdict.ERROR or (verdict is Verdict.INCONCLUSIVE and not allow_inconclusive):
+        return EXIT_NOT_MEASURED
+    warned = (feature for feature in report.features if feature.verdict is Verdict.WARN)
+    if fail_on == "warn" and any(feature.known is None or not feature.known.accepted for feature in warned):
+        return EXIT_SKEW
+    return EXIT_PASS
 
 
 def iso(moment: datetime) -> str:

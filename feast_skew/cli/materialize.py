@@ -12,7 +12,8 @@ import click
 
 from feast_skew.cli.outputs import say
 from feast_skew.cli.progress import progress_for
-from feast_skew.cli.validate import check_outputs, described, parse_moment, run_validate
+from feast_skew.cli.validate import check_outputs, described, run_validate
+from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError
 from feast_skew.render.wording import clean
 from feast_skew.report import iso
@@ -43,8 +44,9 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         **options,
         "services": (),
         "features": (),
-        "views": tuple(dict.fromkeys(found.view for found in planned)),
+        "views": tuple(found.view for found in planned),
         "as_of": iso(end),
+        "written": {found.view: (found.start, found.end) for found in planned},
     }
     reading = described(after)
     if not options["quiet"]:

@@ -15,11 +15,11 @@ import click
 
 from feast_skew.cli.streams import abandon_stdout
 from feast_skew.config import suggestion
-from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW, ConfigError, UnwritableOutput
+from feast_skew.errors import ConfigError, UnwritableOutput
 from feast_skew.files import check_writable, write_whole
 from feast_skew.render.base import load_renderers
 from feast_skew.render.terminal import render_text
-from feast_skew.report import SkewReport, Verdict
+from feast_skew.report import SkewReport
 
 
 @dataclass(frozen=True)
@@ -152,16 +152,3 @@ def use_colour() -> bool:
 def terminal_width() -> int:
     """Give the width to wrap at: the terminal's, 100 columns at most and elsewhere."""
     return min(100, shutil.get_terminal_size((100, 24)).columns)
-
-
-def exit_code(report: SkewReport, *, fail_on: str, allow_inconclusive: bool) -> int:
-    """Give the exit code that the contract names for a verdict; what a baseline knows ends nothing."""
-    verdict = report.verdict
-    if verdict is Verdict.FAIL:
-        return EXIT_SKEW
-    if verdict is Verdict.ERROR or (verdict is Verdict.INCONCLUSIVE and not allow_inconclusive):
-        return EXIT_NOT_MEASURED
-    warned = (feature for feature in report.features if feature.verdict is Verdict.WARN)
-    if fail_on == "warn" and any(feature.known is None or not feature.known.accepted for feature in warned):
-        return EXIT_SKEW
-    return EXIT_PASS

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from feast_skew.cli.outputs import Output, deliver, exit_code, parse_outputs, say
+from feast_skew.cli.outputs import Output, deliver, parse_outputs, say
 from feast_skew.cli.progress import progress_for
-from feast_skew.core.moments import aware
+from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError
-
-
-def parse_moment(text: str, name: str = "--as-of") -> datetime:
-    """Read an ISO 8601 date or moment, given under some name; without a zone it is UTC.
-
-    Raises
-    ------
-    ConfigError
-        When it is neither.
-    """
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        raise ConfigError(
-            f"{name} {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z"
-        ) from None
-    return aware(moment)
+from feast_skew.report import exit_code
 
 
 def run_validate(options: Mapping[str, Any]) -> int:
     """Validate and deliver; give the exit code."""
     outputs = check_outputs(options)
-    as_of = parse_moment(options["as_of"]) if options["as_of"] is not None else None
+    as_of = parse_moment(options["as_of"], "--as-of") if options["as_of"] is not None else None
     progress = progress_for(not (options["quiet"] or options["no_progress"]))
     with progress.stage("loading Feast", None, ""):
         from feast_skew.stores.feast_import import import_feast_unchecked
@@ -48,6 +31,7 @@ def run_validate(options: Mapping[str, Any]) -> int:
         progress=progress,
         wrong_rows=options["wrong_rows"],
         baseline=options["baseline"],
+        written=options.get("written"),
         **_arguments(options),
     )
     deliver(report, outputs, quiet=options["quiet"])

@@ -121,7 +121,7 @@ class ViewPlan:
     `ttl` is in nanoseconds, None for no limit, and so is `key_ttl`, after which the online store forgets a whole row since it was
     written; `materialized` tells whether the registry records a materialization, and `materializations` are the ranges of event
     timestamps of those, in the order in which they were recorded, in nanoseconds; `keeps_newer` whether the online store drops
-    writes that are not newer than what it has; `handle` is the adapter's own object.
+    writes that are not newer than what it has; `written` is the range that was materialized right before the run; `handle` is the adapter's own object.
     """
 
     name: str
@@ -135,6 +135,7 @@ class ViewPlan:
     projections: tuple[Projection, ...] = ()
     key_ttl: int | None = None
     materializations: tuple[tuple[int, int], ...] = ()
+    written: tuple[int, int] | None = None
     handle: Any = field(default=None, compare=False, repr=False)
 
 

@@ -21,7 +21,7 @@ _SLOPE = (0.8, 1.5)
 _FLATTER = 0.8
 _VARIANCE = (1.25, 100.0)
 _SHIFT = 0.2
-_UNCHANGED = 0.1
+_UNCHANGED = 0.05
 """Of the values, how many are the same over both windows, as everything happened in the shorter one."""
 _SLOPE_ROOM = 0.25
 _ERRORS = 2.5

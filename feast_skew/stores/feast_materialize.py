@@ -47,7 +47,7 @@ class Range:
 
 
 def ranges(store: FeatureStore, request: Request, now: datetime) -> list[Range]:
-    """Tell which views Feast would write for a request, and from where to where; nothing is written.
+    """Tell which views Feast would write for a request, by name, and from where to where; nothing is written.
 
     Raises
     ------
@@ -70,7 +70,8 @@ def ranges(store: FeatureStore, request: Request, now: datetime) -> list[Range]:
         raise ConfigError(
             f"project {store.project} has no view to materialize", hint="no view is online; run `feast apply` first"
         )
-    return [Range(view.name, _start(store, view, request, now), request.end) for view in views]
+    found = {view.name: Range(view.name, _start(store, view, request, now), request.end) for view in views}
+    return [found[name] for name in sorted(found)]
 
 
 def _check_version(store: FeatureStore, request: Request) -> None:

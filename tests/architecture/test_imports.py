@@ -32,7 +32,7 @@ LAYERS = (
     ("expectations",),
     ("assembly",),
     ("api", "online", "tables"),
-    ("gate", "linting"),
+    ("gate", "linting", "listener"),
     ("provider",),
     ("demo",),
     ("cli",),
@@ -218,7 +218,9 @@ def in_fresh_interpreter(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["validate", "--help"], ["demo", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["--version"], ["validate", "--help"], ["materialize", "--help"], ["demo", "--help"]],
+    ids=" ".join,
 )
 def test_help_and_version_wait_for_nothing_heavy(arguments: list[str]) -> None:
     """Importing Feast alone takes seconds; to read the help must not."""

@@ -92,8 +92,34 @@ def test_values_that_changed_at_the_same_timestamps_did_not_land(run: Run, own_r
     assert outcome.code == 1
     rate = outcome.feature("driver_stats:rate")
     assert rate["counts"]["mismatch"] == DRIVERS
-    assert codes(rate)["frozen"] == 1
+    assert (rate["causes"][0]["code"], codes(rate)["frozen"]) == ("frozen", 1)
+    assert rate["causes"][0]["confidence"] >= 0.9
+    assert "skip_dedup: true" in rate["causes"][0]["remedy"]
     assert outcome.feature("driver_stats:trips")["verdict"] == "pass"
+
+
+def test_the_remedy_helps(run: Run, own_repo: Repository) -> None:
+    change_rates(own_repo)
+    asked = ["materialize", START, AS_OF, "--repo", own_repo.path]
+    assert run(*asked).code == 1
+    own_repo.edit("  type: redis\n", "  type: redis\n  skip_dedup: true\n")
+    assert run(*asked).code == 0
+    own_repo.edit("  skip_dedup: true\n", "")
+    assert run(*asked).code == 0
+
+
+def test_some_rows_of_many_did_not_land(run: Run, own_repo: Repository) -> None:
+    """Beside a formula that fits, and rows outside the range, which nobody offered to the store."""
+    frame = pd.read_parquet(own_repo.path / "data" / "drivers.parquet")
+    frame.loc[:49, "rate"] *= 1.5
+    frame.to_parquet(own_repo.path / "data" / "drivers.parquet")
+    for start, proven in (("2026-02-01", True), ("2026-03-02", False)):
+        outcome = run("materialize", start, AS_OF, "--repo", own_repo.path, "-v", "driver_stats", "--output", "json=-")
+        assert outcome.code == 1
+        rate = outcome.feature("driver_stats:rate")
+        assert rate["counts"]["mismatch"] == 50
+        assert codes(rate)["scale"] == 1
+        assert ("frozen" in codes(rate)) is proven
 
 
 def test_a_definition_that_changed_did_not_land(run: Run, own_repo: Repository) -> None:
@@ -183,6 +209,26 @@ def test_bad_input_writes_nothing(
     run("materialize", *arguments, "--repo", new_repo.path).refused(2, *parts)
     assert keys(new_repo, redis) == 0
     assert not intervals(new_repo, "driver_stats")
+
+
+def test_only_the_version_that_is_served_can_be_compared(run: Run, new_repo: Repository, redis: EmbeddedRedis) -> None:
+    new_repo.edit(
+        "registry: data/registry.db\n",
+        "registry:\n  path: data/registry.db\n  enable_online_feature_view_versioning: true\n",
+    )
+    asked = ["materialize", START, AS_OF, "--repo", new_repo.path, "-v", "driver_stats"]
+    store = new_repo.store()
+    first = store.get_feature_view("driver_stats").current_version_number or 0
+    changed = objects()
+    changed[2].features = changed[2].features[:-1]
+    store.apply(changed)
+    served = new_repo.store().get_feature_view("driver_stats").current_version_number
+    assert served == first + 1
+    run(*asked, "--version", f"v{first}").refused(2, f"--version v{first}", f"version {served}", "feast materialize")
+    run(*asked, "--version", "newest").refused(2, "--version newest")
+    assert keys(new_repo, redis) == 0
+    assert run(*asked, "--version", f"v{served}", "--output", "json=-").code == 0
+    assert keys(new_repo, redis) == DRIVERS
 
 
 def test_a_view_that_is_offline_only(run: Run, new_repo: Repository, redis: EmbeddedRedis) -> None:

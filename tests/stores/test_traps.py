@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from feast_skew.cli.outputs import exit_code
 from feast_skew.errors import ConfigError, InputError
+from feast_skew.report import exit_code
 
 NOW = datetime(2024, 3, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)

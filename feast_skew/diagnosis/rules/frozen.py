@@ -28,7 +28,9 @@ def _covers(case: Case, cause: Cause) -> Mask | None:
 
 @rule("frozen", kind="how", covers=_covers)
 def frozen(case: Case) -> Explanation | None:
-    """Claim wrong pairs whose offline row was created after the last materialization that covers it; else name the possibility.
+    """Claim wrong pairs that were materialized right before, or whose offline row was created after the last materialization.
+
+    Else name the possibility.
 
     The possibility is the pattern alone: the same timestamp, another value, and a store that keeps a row when the new one is
     not newer.
@@ -36,7 +38,7 @@ def frozen(case: Case) -> Explanation | None:
     suspects = _suspects(case)
     if not suspects.any() or any(_gives_most(case, earlier.values) for earlier in case.ask_earlier()):
         return None  # definition_not_landed has the proof
-    proven = _proven(case, suspects)
+    proven = _passed_over(case, suspects) or _proven(case, suspects)
     if proven is not None or (suspects & case.equal_to_earlier_version).any():  # `restated` has the proof
         return proven
     return _possible(case, suspects)
@@ -46,6 +48,37 @@ def _gives_most(case: Case, values: pa.Array) -> bool:
     positions = np.flatnonzero(case.pairs.wrong)
     same = case.online_equals(values.take(pa.array(positions)), positions)
     return bool(same.mean() >= _EXPLAINED_BY_HISTORY)
+
+
+def _passed_over(case: Case, suspects: Mask) -> Explanation | None:
+    """Claim wrong rows that the store was given a moment ago and did not take, as it had one of the same instant already.
+
+    Where nobody had materialized the instant before, the row that is wrong is the one that was just written.
+    """
+    if case.view.written is None or not case.view.keeps_newer:
+        return None
+    aligned = case.rows.aligned
+    ranges = [(start <= aligned) & (aligned <= end) for start, end in case.view.materializations]
+    again = np.sum(ranges, axis=0, initial=0) > 1 if ranges else np.zeros(len(aligned), dtype=bool)
+    start, end = case.view.written
+    passed = suspects & again & (start <= aligned) & (aligned <= end) & ~case.equal_to_earlier_version
+    count = case.total(passed)
+    if not count:
+        return None
+    wrong = case.total(case.wrong)
+    return Explanation(
+        Cause(
+            "frozen",
+            "how",
+            count / wrong,
+            PROVEN,
+            f"{share_text(count, wrong)} of the wrong values were materialized a moment ago and did not land: this store never "
+            f"overwrites a row with one that is not newer, and their event timestamps are those that it had before",
+            {"share": count / wrong, "entities": count, "materialized": "right before"},
+            write_again(case.view),
+        ),
+        passed,
+    )
 
 
 def _proven(case: Case, suspects: Mask) -> Explanation | None:
