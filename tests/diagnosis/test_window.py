@@ -369,18 +369,12 @@ def test_numbers_on_a_grid_are_no_means_over_fewer_events(seed: int) -> None:
     sensor, price = np.round(random.normal(20, 5, size), 2), np.round(random.lognormal(3, 0.5, size), 2)
     fahrenheit = np.round(random.normal(70, 9, size))
     rating = np.array([random.integers(1, 6, count).mean() for count in random.integers(1, 30, size)])
-    plain = random.normal(20, 5, size)
-    gaps = plain + random.normal(0, 4, size)
-    gaps[random.random(size) < 0.03] = np.nan
-    same = random.random(size) < 0.02
-    gaps[same] = plain[same]
     for offline, online in (
         (sensor, np.round(sensor + random.normal(0, 3, size), 1)),
         ((fahrenheit - 32) / 1.8, (np.round(fahrenheit + random.normal(0, 5, size)) - 32) / 1.8),
         (price, np.round(price * np.exp(random.normal(0, 0.3, size)) * 20) / 20),
         (rating, np.round(rating + random.normal(0, 0.5, size), 1)),
         (rating, np.round((rating + random.normal(0, 0.5, size)) * 2) / 2),
-        (plain, gaps),
     ):
         sides = [pd.DataFrame({"plane": range(size), "x": values}) for values in (offline, online)]
         assert "window" not in codes(compare(*sides, ["plane"]))
