@@ -166,6 +166,7 @@ def measure(
                     events=FeastEvents(store, offline),
                 )
             )
+    report = replace(report, fingerprints=_fingerprints(plan))
     if remembers and trouble is None:
         report = replace(report, findings=(*report.findings, *_past_the_gate(remembered, plan)))
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
@@ -212,6 +213,14 @@ def _rules(store: FeatureStore, plan: Plan, path: Path, settings: RunSettings) -
 
     suites = read_suites(folder, view_columns(store))
     return SuiteRunner(suites, plan, show_entities=settings.show_entities)
+
+
+def _fingerprints(plan: Plan) -> dict[str, str]:
+    """Give the fingerprint of what each view means: a verdict holds for that."""
+    from feast_skew.stores.feast_meaning import meaning_of
+
+    views = (*plan.views, *(one.view for one in plan.on_demand))
+    return {view.name: meaning_of(view.handle).fingerprint for view in views if view.handle is not None}
 
 
 def _past_the_gate(file: StateFile, plan: Plan) -> tuple[Finding, ...]:

@@ -212,7 +212,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class SkewReport:
-    """The result of a run; `to_dict()` is the public JSON."""
+    """The result of a run; `to_dict()` is the public JSON. `fingerprints` are those of what each view means, where it comes from Feast."""
 
     project: str
     run_id: str
@@ -229,6 +229,7 @@ class SkewReport:
     settings: Mapping[str, Any] = field(default_factory=dict)
     expectations: tuple[Mapping[str, Any], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     baseline: Mapping[str, Any] | None = None
 
     @property
@@ -258,6 +259,7 @@ class SkewReport:
             "skipped": [dict(entry) for entry in self.skipped],
             "scans": [dict(entry) for entry in self.scans],
             "expectations": [dict(entry) for entry in self.expectations],
+            **({"fingerprints": dict(self.fingerprints)} if self.fingerprints else {}),
             "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
             **({} if self.baseline is None else {"baseline": dict(self.baseline)}),
         }
