@@ -18,6 +18,8 @@ from feast_skew.core.model import Plan
 from feast_skew.core.moments import aware
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError
+from feast_skew.history.baseline_file import read_baseline
+from feast_skew.judging.baseline import check_project, hold_against
 from feast_skew.judging.sizing import UNLIMITED, check_detectable, sizer
 from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.report import SkewReport
@@ -50,6 +52,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     progress: Progress | None = None,
     now: datetime | None = None,
     wrong_rows: str | Path | None = None,
+    baseline: str | Path | None = None,
     written: Mapping[str, tuple[datetime, datetime]] | None = None,
 ) -> SkewReport:
     """Compare the offline with the online store of a Feast repository and judge every feature.
@@ -89,6 +92,8 @@ def validate(  # noqa: PLR0913  the options of the contract
         Whether to look through the keys that the online store holds for entities that offline does not know.
     wrong_rows : path or name of a table, optional
         To which the engine on Spark adds every wrong row; without a slash it is a table of the catalog.
+    baseline : path, optional
+        An earlier JSON report: what failed there and is not surely worse becomes a warning.
     written : mapping, optional
         By view the range of event timestamps that was materialized right before: rows in it that are wrong nevertheless are known
         to have been passed over by a store that keeps what is not newer.
@@ -100,7 +105,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     Raises
     ------
     ConfigError
-        When nothing could be started: no repository, unknown names, bad settings.
+        When nothing could be started: no repository, unknown names, bad settings, a baseline of another project.
     StoreUnavailable
         When no view could be read.
     """
@@ -112,12 +117,15 @@ def validate(  # noqa: PLR0913  the options of the contract
             hint="it goes with --engine spark",
         )
     moment = now or datetime.now(timezone.utc)
+    before = None if baseline is None else read_baseline(baseline)
     target = None if wrong_rows is None else str(wrong_rows)
     flags = _flags(sample, detect, power, entities, seed, max_ops=max_ops, read_from=read_from, wrong_rows=target)
     opened = _prepare(Path(repo), services, views, features, config, {**(settings or {}), **flags})
+    if before is not None:
+        check_project(before, opened.plan.project)
     if written:
         opened = replace(opened, plan=_after_writing(opened.plan, written))
-    return measure(
+    report = measure(
         opened,
         engine=engine,
         entities=entities,
@@ -127,6 +135,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         scan=scan,
         remembers=state,
     )
+    return report if before is None else hold_against(report, before)
 
 
 def _flags(

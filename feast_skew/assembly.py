@@ -14,6 +14,7 @@ import pyarrow as pa
 from feast_skew.config import RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
+from feast_skew.core.meaning import changes, in_registry
 from feast_skew.core.model import Plan, SourceVersion
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
@@ -166,6 +167,7 @@ def measure(
                 )
             )
     if remembers and trouble is None:
+        report = replace(report, findings=(*report.findings, *_past_the_gate(remembered, plan)))
         seen = [(view.name, view.version) for view in plan.views if view.version is not None]
         try:
             remembered.record(plan.project, seen, iso(now))
@@ -210,6 +212,31 @@ def _rules(store: FeatureStore, plan: Plan, path: Path, settings: RunSettings) -
 
     suites = read_suites(folder, view_columns(store))
     return SuiteRunner(suites, plan, show_entities=settings.show_entities)
+
+
+def _past_the_gate(file: StateFile, plan: Plan) -> tuple[Finding, ...]:
+    """Tell of views that mean another thing than when they were last applied through the gate: somebody went around it."""
+    from feast_skew.stores.feast_meaning import meaning_of
+
+    applied = file.meanings(plan.project)
+    found = []
+    for view in plan.views:
+        before = applied.get(view.name)
+        if before is None or view.handle is None:
+            continue
+        differs = changes(in_registry(before), in_registry(meaning_of(view.handle)))
+        if differs:
+            told = "; ".join(map(str, differs[:3]))
+            found.append(
+                Finding(
+                    "FS216",
+                    "warn",
+                    view.name,
+                    f"changed in the registry without passing the gate: {told}",
+                    "run `feast-skew apply` with the definitions that are meant",
+                )
+            )
+    return tuple(found)
 
 
 def _remembered(

@@ -98,6 +98,7 @@ class RunSettings(_Strict):
     show_entities: bool = False
     state: str | None = None
     provider: str | None = None
+    lint_disable: tuple[str, ...] = ()
     expectations: Folder = None
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"

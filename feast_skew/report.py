@@ -26,6 +26,11 @@ class Verdict(str, Enum):
 _WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS)
 
 
+def rank(verdict: Verdict) -> int:
+    """Give the place of a verdict in the order of reports, the worst first, from 0."""
+    return _WORST_FIRST.index(verdict)
+
+
 def worst(verdicts: list[Verdict]) -> Verdict:
     """Give the verdict that decides: fail, then error, inconclusive, warn, pass; inconclusive when there is none."""
     return min(verdicts, key=_WORST_FIRST.index, default=Verdict.INCONCLUSIVE)
@@ -105,6 +110,39 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a baseline says of a feature or finding: `known`, `worse`, `other_cause`, `new` or `recovered`.
+
+    `verdict` is the one that it would have without the baseline, `then` the one it had there (None: it was not there),
+    `since` the moment of the first report that had it, as ISO 8601. `bounds` are the first report's, by metric, so that
+    small steps do not add up when each night's report is the next night's baseline.
+    """
+
+    state: str
+    verdict: str
+    then: str | None
+    since: str | None
+    reason: str
+    bounds: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it counts as known, and so fails nothing."""
+        return self.state == "known"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain JSON values."""
+        return {
+            "state": self.state,
+            "verdict": self.verdict,
+            "then": self.then,
+            "since": self.since,
+            "reason": self.reason,
+            "bounds": {name: dict(numbers) for name, numbers in self.bounds.items()},
+        }
+
+
+@dataclass(frozen=True)
 class FeatureResult:
     """Everything that a run found about one feature."""
 
@@ -124,9 +162,10 @@ class FeatureResult:
     sides: Mapping[str, Any] = field(default_factory=dict)
     confusion: tuple[Mapping[str, Any], ...] = ()
     paths: tuple[Mapping[str, Any], ...] = ()
+    known: Known | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the feature as plain JSON values."""
+        """Give the feature as plain JSON values; `known` only where a baseline had a say."""
         return {
             "view": self.view,
             "feature": self.feature,
@@ -144,6 +183,7 @@ class FeatureResult:
             "paths": [dict(path) for path in self.paths],
             "causes": [cause.to_dict() for cause in self.causes],
             "examples": [example.to_dict() for example in self.examples],
+            **({} if self.known is None else {"known": self.known.to_dict()}),
         }
 
 
@@ -156,15 +196,17 @@ class Finding:
     view: str
     detail: str
     remedy: str
+    known: Known | None = None
 
-    def to_dict(self) -> dict[str, str]:
-        """Give the finding as plain JSON values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Give the finding as plain JSON values; `known` only where a baseline had a say."""
         return {
             "code": self.code,
             "severity": self.severity,
             "view": self.view,
             "detail": self.detail,
             "remedy": self.remedy,
+            **({} if self.known is None else {"known": self.known.to_dict()}),
         }
 
 
@@ -187,6 +229,7 @@ class SkewReport:
     settings: Mapping[str, Any] = field(default_factory=dict)
     expectations: tuple[Mapping[str, Any], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -197,7 +240,7 @@ class SkewReport:
         return worst(verdicts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the report as plain JSON values, schema version 1."""
+        """Give the report as plain JSON values, schema version 1; `baseline` only where there was one."""
         return {
             "schema_version": SCHEMA_VERSION,
             "project": self.project,
@@ -216,17 +259,19 @@ class SkewReport:
             "scans": [dict(entry) for entry in self.scans],
             "expectations": [dict(entry) for entry in self.expectations],
             "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
+            **({} if self.baseline is None else {"baseline": dict(self.baseline)}),
         }
 
 
 def exit_code(report: SkewReport, *, fail_on: str, allow_inconclusive: bool) -> int:
-    """Give the exit code that the contract names for a verdict."""
+    """Give the exit code that the contract names for a verdict; what a baseline knows ends nothing."""
     verdict = report.verdict
-    if verdict is Verdict.FAIL or (verdict is Verdict.WARN and fail_on == "warn"):
+    if verdict is Verdict.FAIL:
         return EXIT_SKEW
     if verdict is Verdict.ERROR or (verdict is Verdict.INCONCLUSIVE and not allow_inconclusive):
         return EXIT_NOT_MEASURED
-    if fail_on == "warn" and any(feature.verdict is Verdict.WARN for feature in report.features):
+    warned = (feature for feature in report.features if feature.verdict is Verdict.WARN)
+    if fail_on == "warn" and any(feature.known is None or not feature.known.accepted for feature in warned):
         return EXIT_SKEW
     return EXIT_PASS
 

@@ -99,8 +99,9 @@ def cli() -> None:
     "outputs",
     multiple=True,
     metavar="FORMAT=PATH",
-    help="Also write the report (json, text); - is stdout; repeatable.",
+    help="Also write the report (json, text, junit, markdown, github); - is stdout; repeatable.",
 )
+@click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(
     "--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]"
 )
@@ -213,6 +214,38 @@ def plan(**options: Any) -> None:
     sys.exit(run_plan(options))
 
 
+@cli.command()
+@click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository.")
+@click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
+@click.option("--disable", "disabled", multiple=True, metavar="CODE", help="Do not look for this hazard; repeatable.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write what is found (json, text); - is stdout; repeatable.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["warn", "fail"]),
+    default="fail",
+    show_default=True,
+    help="Lowest severity with exit code 1.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
+@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+def lint(**options: Any) -> None:
+    r"""Find hazards of skew in definitions and settings; read no data.
+
+    \b
+    Exit codes: 0 no hazard of that severity, 1 at least one, 2 nothing was looked at.
+    """
+    from feast_skew.cli.lint import run_lint
+
+    sys.exit(run_lint(options))
+
+
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @_gated
 @click.pass_context
@@ -305,7 +338,7 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    from feast_skew.render.terminal import clean
+    from feast_skew.render.wording import clean
 
     click.echo(f"feast-skew: {clean(message)}", err=True)
     try:

@@ -15,7 +15,7 @@ from feast_skew.cli.progress import progress_for
 from feast_skew.cli.validate import check_outputs, described, run_validate
 from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError
-from feast_skew.render.terminal import clean
+from feast_skew.render.wording import clean
 from feast_skew.report import iso
 
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         from feast_skew.stores.feast_import import import_feast_unchecked
 
         import_feast_unchecked()
+        from feast_skew.history.baseline_file import read_baseline
+        from feast_skew.judging.baseline import check_project
         from feast_skew.stores.feast_materialize import Request, materialize, ranges
         from feast_skew.stores.feast_repository import open_store
     store = open_store(Path(options["repo"]))
+    if options["baseline"]:
+        check_project(read_baseline(options["baseline"]), store.project)
     every_row = options["disable_event_timestamp"]
     request = Request(tuple(dict.fromkeys(options["views"])), start, end, every_row, options["feature_view_version"])
     planned = ranges(store, request, now)

@@ -93,7 +93,7 @@ def deliver_texts(
         if output.path is None:
             continue
         try:
-            write_whole(output.path, forms[output.form]())
+            write_whole(output.path, _step_so_far(output.path) + forms[output.form]())
         except OSError as error:
             trouble = UnwritableOutput(
                 f"{outcome}, but output {output.path} cannot be written",
@@ -106,6 +106,18 @@ def deliver_texts(
         say(shown())
     if trouble is not None:
         raise trouble
+
+
+def _step_so_far(path: Path) -> str:
+    """Give what a step of GitHub Actions has put into its job summary; nothing for any other file.
+
+    That file belongs to the whole step, which may have written to it, or run us for another service: we add to it.
+    """
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary or not path.is_file() or path.resolve() != Path(summary).resolve():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text if not text or text.endswith("\n\n") else text.rstrip("\n") + "\n\n"
 
 
 def say(text: str, encoding: str | None = None) -> None:

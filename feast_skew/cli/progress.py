@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from feast_skew.measuring.progress import NoProgress, Progress, Stage
-from feast_skew.render.terminal import clean
+from feast_skew.render.wording import clean
 
 
 class _Bar:

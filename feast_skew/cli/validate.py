@@ -30,6 +30,7 @@ def run_validate(options: Mapping[str, Any]) -> int:
         as_of=as_of,
         progress=progress,
         wrong_rows=options["wrong_rows"],
+        baseline=options["baseline"],
         written=options.get("written"),
         **_arguments(options),
     )
@@ -49,6 +50,8 @@ def check_outputs(options: Mapping[str, Any]) -> list[Output]:
     """
     if options["dry_run"] and options["outputs"]:
         raise ConfigError("--dry-run makes no report to put out", hint="leave out --output, or --dry-run")
+    if options["dry_run"] and options["baseline"]:
+        raise ConfigError("--dry-run judges nothing", hint="leave out --baseline, or --dry-run")
     return parse_outputs(options["outputs"])
 
 

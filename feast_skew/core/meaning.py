@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -50,6 +50,22 @@ class PartChange:
         if self.after is None:
             return f"{name} removed: {self.before}"
         return f"{name}: {self.before} -> {self.after}"
+
+
+USES = "uses"
+"""What code takes from outside of itself: no registry keeps it."""
+
+BATCH = "FeatureView"
+"""Batch views too: the registry does not tell one without code of its own from a plain view."""
+
+DROPPED = ("aggregations", "mode")
+"""What the registry drops of a batch view."""
+
+
+def in_registry(meaning: Meaning) -> Meaning:
+    """Give what Feast's registry is sure to keep of a view: neither what its code uses, nor what it drops or leaves of a batch view."""
+    lost = (USES, *DROPPED, "transformation") if meaning.kind == BATCH else (USES,)
+    return replace(meaning, parts={name: part for name, part in meaning.parts.items() if name not in lost})
 
 
 def changes(before: Meaning, after: Meaning) -> tuple[PartChange, ...]:

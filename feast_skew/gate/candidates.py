@@ -12,8 +12,10 @@ from feast_skew.core.model import Plan, ViewPlan
 from feast_skew.errors import EXIT_USAGE, SkewError
 from feast_skew.gate.changes import Change
 from feast_skew.gate.reading import Asked, Read
+from feast_skew.history.baseline_file import baseline_of
+from feast_skew.judging.baseline import hold_against
 from feast_skew.measuring.progress import Progress
-from feast_skew.report import SkewReport
+from feast_skew.report import SkewReport, Verdict
 
 
 @contextlib.contextmanager
@@ -51,6 +53,24 @@ def measured(opened: Opened, engine: str, progress: Progress, now: datetime) -> 
             raise
         return None, error.one_line()
     return report, ""
+
+
+def held_against_present(
+    asked: Asked, found: Read, report: SkewReport, progress: Progress, now: datetime
+) -> SkewReport:
+    """Take from a report what fails by the present definitions just as much: that is no work of the change.
+
+    Only views that fail and were registered are measured again, by what is registered.
+    """
+    from feast_skew.stores.feast_registry import Selection, build_plan
+
+    failing = {feature.view for feature in report.features if feature.verdict is Verdict.FAIL}
+    names = tuple(sorted(name for name in failing if name in found.registered))
+    if not names:
+        return report
+    plan = build_plan(found.store, Selection(views=names), found.settings, may_be_empty=True)
+    present, _ = measured(Opened(found.store, plan, found.settings.run, asked.repo), asked.engine, progress, now)
+    return report if present is None else hold_against(report, baseline_of(present))
 
 
 def _only(plan: Plan, served: Mapping[str, set[str]]) -> Plan:

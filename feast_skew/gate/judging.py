@@ -64,6 +64,9 @@ def judge_view(
             "is new to the registry, and the online store holds rows under its name: it was deleted or applied elsewhere before"
         )
     notes += _of_features(change)
+    known = [feature.feature for feature in features if feature.known is not None and feature.known.accepted]
+    if known:
+        notes.append(f"differs by the present definition just as much, so not by this change: {', '.join(known)}")
     verdict = worst([feature.verdict for feature in features])
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)

@@ -8,39 +8,22 @@ what each view meant when it was applied through the gate; where the registry's 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from feast_skew.core.meaning import Meaning
-
-_BATCH = "FeatureView"
-"""Batch views too: the registry does not tell one without code of its own from a plain view."""
-
-_USES = "uses"
-_DROPPED = ("aggregations", "mode")
+from feast_skew.core.meaning import BATCH, DROPPED, USES, Meaning, in_registry
 
 
 def as_applied(registered: Meaning, remembered: Meaning | None) -> Meaning:
     """Give what a registered view means, with what the registry lost filled in from what was applied last."""
-    if remembered is None or registered.kind != remembered.kind or _kept(registered) != _kept(remembered):
+    if remembered is None or in_registry(registered) != in_registry(remembered):
         return registered
-    lost = _lost(registered.kind)
-    return replace(
-        registered,
-        parts={**_kept(registered), **{name: part for name, part in remembered.parts.items() if name in lost}},
-    )
+    kept = in_registry(registered).parts
+    lost = {name: part for name, part in remembered.parts.items() if name not in in_registry(remembered).parts}
+    return replace(registered, parts={**kept, **lost})
 
 
 def comparable(before: Meaning | None, after: Meaning, remembered: Meaning | None) -> Meaning:
     """Give a defined view without what cannot be told of the registered one, as nobody remembers it."""
     if before is None or as_applied(before, remembered) is not before:
         return after
-    unknown = {_USES, *_DROPPED} - set(before.parts) if before.kind == after.kind == _BATCH else {_USES}
+    unknown = {USES, *DROPPED} - set(before.parts) if before.kind == after.kind == BATCH else {USES}
     return replace(after, parts={name: part for name, part in after.parts.items() if name not in unknown})
-
-
-def _lost(kind: str) -> tuple[str, ...]:
-    return (_USES, *_DROPPED, "transformation") if kind == _BATCH else (_USES,)
-
-
-def _kept(meaning: Meaning) -> dict[str, Any]:
-    return {name: part for name, part in meaning.parts.items() if name not in _lost(meaning.kind)}

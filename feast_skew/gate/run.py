@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from feast_skew.gate.approvals import DEFAULT_NAME, Approvals
-from feast_skew.gate.candidates import candidates_of, measured
+from feast_skew.gate.candidates import candidates_of, held_against_present, measured
 from feast_skew.gate.changes import DELETED, Change
 from feast_skew.gate.judging import judge_service, judge_view
 from feast_skew.gate.proposal import Judged, Proposal
@@ -72,6 +72,8 @@ def _judged(asked: Asked, found: Read, progress: Progress, now: datetime) -> lis
     with candidates_of(asked, found, candidates) as opened:
         skipped = {entry.view: entry.reason for entry in opened.plan.skipped}
         report, trouble = measured(opened, asked.engine, progress, now)
+        if report is not None:
+            report = held_against_present(asked, found, report, progress, now)
         plans = {view.name: view for view in (*opened.plan.views, *(one.view for one in opened.plan.on_demand))}
         return [
             judge_view(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from feast_skew.gate.changes import CHANGED, DELETED, NEW
 from feast_skew.gate.proposal import Judged, Proposal
-from feast_skew.render.terminal import clean, short
+from feast_skew.render.wording import clean, short
 from feast_skew.report import Verdict
 
 _COLOURS = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 from feast_skew.render.base import renderer
-from feast_skew.report import Cause, Example, FeatureResult, SkewReport, Verdict
+from feast_skew.render.wording import WORDS, against_baseline, clean, leading, sampled, short, tally
+from feast_skew.report import Example, FeatureResult, SkewReport, Verdict
 
 _COLOURS = {
     Verdict.PASS: "32",
@@ -16,16 +16,8 @@ _COLOURS = {
     Verdict.INCONCLUSIVE: "35",
     Verdict.ERROR: "31;1",
 }
-_WORDS = {
-    Verdict.PASS: "serving agrees with the offline store at the sampled rows",
-    Verdict.WARN: "inside the limits, with things to know",
-    Verdict.FAIL: "skew found",
-    Verdict.INCONCLUSIVE: "too little data to decide",
-    Verdict.ERROR: "a store could not be read",
-}
 _DETAILED = 8
 _EXAMPLES = 3
-_LONGEST_NAME = 60
 
 
 @renderer("text")
@@ -43,7 +35,8 @@ def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
         lines.append("")
     for finding in report.findings:
         about = f"{short(finding.view)}: " if finding.view else ""
-        lines.extend(_wrapped(f"{finding.code} {finding.severity}: {about}{finding.detail}", width, "", "  "))
+        known = f" ({finding.known.reason})" if finding.known is not None else ""
+        lines.extend(_wrapped(f"{finding.code} {finding.severity}{known}: {about}{finding.detail}", width, "", "  "))
         lines.extend(_wrapped(finding.remedy, width, "  -> ", "     "))
     for entry in report.skipped:
         lines.extend(_wrapped(f"skipped {short(entry['view'])}: {entry['reason']}", width, "", "  "))
@@ -63,17 +56,6 @@ class _Paint:
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text
 
 
-def clean(text: str) -> str:
-    """Make control characters harmless, so that no name or value can steer the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def short(name: str) -> str:
-    """Give a name that is harmless and leaves room for others on its line."""
-    name = clean(name)
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
-
-
 def columns(text: str) -> int:
     """Count the columns that a text takes on a terminal, where East Asian characters are twice as wide."""
     return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
@@ -81,15 +63,10 @@ def columns(text: str) -> int:
 
 def _headline(report: SkewReport, paint: _Paint, width: int) -> list[str]:
     verdict = report.verdict
-    tally: dict[Verdict, int] = defaultdict(int)
-    for feature in report.features:
-        tally[feature.verdict] += 1
-    counted = ", ".join(f"{count} {word.value}" for word in Verdict if (count := tally[word]))
-    sample = report.sample
-    counts = f"{len(report.features)} features: {counted}; "
-    entities = f"{sample['entities']:,} of {sample['population']:,} entities, as of {report.as_of}"
-    head = f"{paint.verdict(verdict, verdict.value.upper())}  {short(report.project)}: {_WORDS[verdict]}"
-    return [head, " " * 6 + counts + entities, *_reach(report, width)]
+    counts = f"{tally(report)}; {sampled(report)}"
+    head = f"{paint.verdict(verdict, verdict.value.upper())}  {short(report.project)}: {WORDS[verdict]}"
+    held = [line for text in against_baseline(report) for line in _wrapped(text, width, " " * 6, " " * 8)]
+    return [head, " " * 6 + counts, *_reach(report, width), *held]
 
 
 def _reach(report: SkewReport, width: int) -> list[str]:
@@ -168,7 +145,8 @@ def _grouped(features: Sequence[FeatureResult]) -> list[list[FeatureResult]]:
     groups: dict[tuple[object, ...], list[FeatureResult]] = {}
     for feature in features:
         first = feature.causes[0].code if feature.causes else ""
-        alike = (feature.view, feature.verdict, first, "" if first else feature.reasons)
+        known = feature.known.reason if feature.known is not None else ""
+        alike = (feature.view, feature.verdict, first, known, "" if first else feature.reasons)
         groups.setdefault(alike, []).append(feature)
     return list(groups.values())
 
@@ -185,7 +163,7 @@ def _detail(group: Sequence[FeatureResult], paint: _Paint, width: int) -> list[s
         )
     for reason in first.reasons:
         lines.extend(_wrapped(reason, width, "  why      ", " " * 11))
-    for cause in _leading(first.causes):
+    for cause in leading(first.causes):
         lines.extend(_wrapped(f"{cause.code}: {cause.detail}", width, "  cause    ", " " * 11))
         lines.extend(_wrapped(cause.remedy, width, "  remedy   ", " " * 11))
     shown = first.examples[:_EXAMPLES]
@@ -193,14 +171,6 @@ def _detail(group: Sequence[FeatureResult], paint: _Paint, width: int) -> list[s
         lines.append(f"  worst    {'entity':<22}{'offline':>16}{'online':>16}   at (online)")
         lines.extend(f"           {_example(example)}" for example in shown)
     return lines
-
-
-def _leading(causes: Sequence[Cause]) -> list[Cause]:
-    """Give the answer: the first cause of either kind."""
-    found: dict[str, Cause] = {}
-    for cause in causes:
-        found.setdefault(cause.kind, cause)
-    return sorted(found.values(), key=lambda cause: -cause.share)
 
 
 def _example(example: Example) -> str:

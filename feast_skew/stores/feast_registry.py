@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from feast import FeatureStore
@@ -27,6 +27,7 @@ from feast_skew.core.model import (
     SourceVersion,
     ViewPlan,
 )
+from feast_skew.core.moments import aware
 from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
 from feast_skew.stores.feast_meaning import meaning_of
@@ -313,7 +314,7 @@ def _source_changed(store: FeatureStore, view: FeatureView) -> str:
 
 def _utc(moment: datetime | None) -> datetime | None:
     """Registries give moments with and without a zone; those without are UTC."""
-    return moment.replace(tzinfo=timezone.utc) if moment is not None and moment.tzinfo is None else moment
+    return None if moment is None else aware(moment)
 
 
 def source_version(view: FeatureView) -> SourceVersion:

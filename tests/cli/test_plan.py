@@ -233,6 +233,40 @@ def test_a_shorter_ttl_expires_what_is_served(run: Run, shop: Shop) -> None:
     assert change["moves"][0].startswith("this change expires spending:avg_amount: ")
 
 
+def test_what_differs_already_is_no_work_of_the_change(run: Run, shop: Shop) -> None:
+    """The table was corrected under its timestamps; then somebody changes the ttl."""
+    import pyarrow.parquet as pq
+
+    file = shop.path / "data" / "orders_30d.parquet"
+    table = pq.read_table(file)
+    place = table.column_names.index("avg_amount")
+    corrected = [value + 1.0 if value > 20 else value for value in table.column("avg_amount").to_pylist()]
+    pq.write_table(table.set_column(place, "avg_amount", [corrected]), file)
+    shop.edit("views.py", "ttl=timedelta(days=2)", "ttl=timedelta(0)")
+    code, plan = plan_of(run, shop)
+    (change,) = plan["changes"]
+    assert (code, change["verdict"]) == (0, "warn")
+    assert "differs by the present definition just as much, so not by this change: avg_amount" in change["notes"]
+    shop.edit(*WEEK)
+    code, plan = plan_of(run, shop)
+    assert (code, plan["refused"]) == (1, ["spending"])
+
+
+def test_what_went_around_the_gate_is_found_afterwards(run: Run, shop: Shop) -> None:
+    from feast import FeatureStore
+
+    shop.edit("views.py", 'owner="crm@example.com",\n    org', 'owner="new@example.com",\n    org')
+    assert run("apply", "--repo", shop.path, "--quiet").code == 0
+    options = ("--view", "spending", "--as-of", "2026-03-04", "--quiet", "--output", "json=-")
+    assert "FS216" not in [one["code"] for one in run("validate", "--repo", shop.path, *options).report["findings"]]
+    store = FeatureStore(repo_path=str(shop.path))
+    view = store.get_feature_view("spending")
+    view.batch_source.file_options.uri = "data/orders_7d.parquet"
+    store.apply([view])
+    found = {one["code"]: one for one in run("validate", "--repo", shop.path, *options).report["findings"]}
+    assert "orders_30d.parquet -> data/orders_7d.parquet" in found["FS216"]["detail"]
+
+
 def test_other_keys_take_everything_away(run: Run, shop: Shop) -> None:
     shop.edit("entities.py", "value_type=ValueType.INT64", "value_type=ValueType.STRING")
     code, plan = plan_of(run, shop)

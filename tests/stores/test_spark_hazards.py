@@ -286,3 +286,21 @@ class TestSession:
         [told] = report.findings
         assert (told.code, told.severity) == ("FS232", "warn")
         assert "offline_store.spark_conf sets spark.sql.session.timeZone to America/New_York" in told.detail
+
+
+def test_aggregations_over_two_windows_take_the_first(spark: Any) -> None:
+    """What `lint` calls FS112: sums over 7 and over 30 days are the same in every row."""
+    from feast.aggregation import Aggregation
+    from feast.infra.compute_engines.spark.nodes import SparkAggregationNode
+
+    week, month = (
+        Aggregation(column="visits", function="sum", time_window=timedelta(days=days), name=f"s{days}")
+        for days in (7, 30)
+    )
+    node = SparkAggregationNode("sums", [week, month], ["id"], "event_timestamp", spark)
+    at = [NOON - timedelta(days=days) for days in (0, 3, 20)]
+    frame = spark.createDataFrame(pd.DataFrame({"id": [1] * 3, "event_timestamp": at, "visits": [1, 10, 100]}))
+    rows = node._execute_standard_aggregation(frame).data.collect()
+    assert rows
+    assert all(row["s7"] == row["s30"] for row in rows)
+    assert max(row["s30"] for row in rows) < 111

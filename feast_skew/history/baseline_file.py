@@ -1,0 +1,130 @@
+"""A stored JSON report, read back as the baseline of another run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from feast_skew.errors import ConfigError
+from feast_skew.report import SCHEMA_VERSION, SkewReport, Verdict
+
+
+@dataclass(frozen=True)
+class Then:
+    """A feature as the baseline had it: `verdict` without that run's own baseline, `since` the first report that had it.
+
+    `what` is the code of the first cause of that kind; `verdicts` and `bounds` are by metric, the latter with `low`,
+    `high`, `wrong` and `checked`.
+    """
+
+    verdict: Verdict
+    since: str
+    what: str | None
+    verdicts: Mapping[str, Verdict]
+    bounds: Mapping[str, Mapping[str, float | None]]
+
+
+@dataclass(frozen=True)
+class FailedFinding:
+    """A finding that was severe enough to fail the baseline, by itself or without that run's own baseline."""
+
+    code: str
+    view: str
+    detail: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a later run needs of an earlier report; features by view and name."""
+
+    path: Path
+    project: str
+    run_id: str
+    created_at: str
+    verdict: Verdict
+    features: Mapping[tuple[str, str], Then]
+    findings: tuple[FailedFinding, ...]
+
+
+_BOUNDS = ("low", "high", "wrong", "checked")
+
+
+def read_baseline(path: str | Path) -> Baseline:
+    """Read a report that `--output json=PATH` wrote.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, is no whole report of feast-skew, or is one of another schema version.
+    """
+    file = Path(path)
+    hint = "name a file that --output json=PATH wrote"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"baseline {file} cannot be read: {error.strerror or error}", hint=hint) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"baseline {file} is damaged, or no JSON", hint=hint) from error
+    if not isinstance(content, dict) or "schema_version" not in content:
+        raise ConfigError(f"baseline {file} is no report of feast-skew", hint=hint)
+    found = content["schema_version"]
+    if found != SCHEMA_VERSION:
+        raise ConfigError(
+            f"baseline {file} has schema version {found!r}, this feast-skew reads {SCHEMA_VERSION!r}",
+            hint="make it again with `feast-skew validate --output json=PATH`",
+        )
+    try:
+        return _baseline(file, content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"baseline {file} is damaged: it is no whole report of feast-skew", hint=hint) from error
+
+
+def baseline_of(report: SkewReport) -> Baseline:
+    """Take a report of this process as the baseline of another one."""
+    return _baseline(Path(), json.loads(json.dumps(report.to_dict(), default=str)))
+
+
+def _baseline(file: Path, content: Mapping[str, Any]) -> Baseline:
+    created = _text(content["created_at"])
+    features = {(_text(entry["view"]), _text(entry["feature"])): _then(entry, created) for entry in content["features"]}
+    failed = []
+    for entry in content["findings"]:
+        known = entry.get("known")
+        if entry["severity"] == "fail" or known is not None:
+            since = created if known is None or known["state"] != "known" else _text(known["since"])
+            failed.append(FailedFinding(_text(entry["code"]), _text(entry["view"]), _text(entry["detail"]), since))
+    earlier = content.get("baseline")
+    verdict = Verdict(content["verdict"] if earlier is None else earlier["verdict_without"])
+    project, run_id = _text(content["project"]), _text(content["run_id"])
+    return Baseline(file, project, run_id, created, verdict, features, tuple(failed))
+
+
+def _then(entry: Mapping[str, Any], created: str) -> Then:
+    metrics = entry["metrics"]
+    verdicts = {name: Verdict(metric["verdict"]) for name, metric in metrics.items()}
+    bounds = {name: {part: _number(metric.get(part)) for part in _BOUNDS} for name, metric in metrics.items()}
+    what = next((_text(cause["code"]) for cause in entry["causes"] if cause["kind"] == "what"), None)
+    known = entry.get("known")
+    if known is None:
+        return Then(Verdict(entry["verdict"]), created, what, verdicts, bounds)
+    raw = Verdict(known["verdict"])
+    if known["state"] != "known":
+        return Then(raw, created, what, verdicts, bounds)
+    first = {name: {part: _number(held.get(part)) for part in _BOUNDS} for name, held in known["bounds"].items()}
+    return Then(raw, _text(known["since"]), what, verdicts, {**bounds, **first})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise TypeError(f"{value!r} is no number")
+    return value
