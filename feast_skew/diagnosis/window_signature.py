@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from feast_skew.core.arrays import Floats, Mask
+from feast_skew.core.arrays import Floats, Mask, Positions
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.types import Kind
 from feast_skew.diagnosis.base import FEWEST_ROWS, POSSIBLE, Case, Explanation, share_text
@@ -21,6 +21,8 @@ _SLOPE = (0.8, 1.5)
 _FLATTER = 0.8
 _VARIANCE = (1.25, 100.0)
 _SHIFT = 0.2
+_UNCHANGED = 0.1
+"""Of the values, how many are the same over both windows, as everything happened in the shorter one."""
 _SLOPE_ROOM = 0.25
 _ERRORS = 2.5
 _SIDES = {True: "online", False: "offline"}
@@ -29,6 +31,7 @@ _FEWEST_FRACTIONS = 40
 _MOST_FRACTIONS = 5_000
 _NEARLY_ALL = 0.98
 _ROUNDING = {Kind.FLOAT64: 1e-12, Kind.FLOAT32: 2.0**-22}
+_LARGEST_STEP = 1_000
 _SMALLER = 0.1
 """In logs: by how much the denominators of the shorter window are smaller."""
 _PARTS = 0.04
@@ -92,7 +95,7 @@ def _by_nulls(case: Case) -> Explanation | None:
     compared = case.total(case.pairs.wrong) + case.count(PairClass.MATCH)
     if len(positions) < _FEWEST or case.total(case.pairs.wrong) < _MOST_OF_ALL * compared:
         return None
-    if int(case.pairs.mask(PairClass.MATCH).sum()) < FEWEST_ROWS:
+    if case.count(PairClass.MATCH) < max(FEWEST_ROWS, _UNCHANGED * compared):
         return None
     online_nulls = case.pairs.mask(PairClass.NULL_ONLINE)
     offline_nulls = case.pairs.mask(PairClass.NULL_OFFLINE)
@@ -113,8 +116,8 @@ def _by_nulls(case: Case) -> Explanation | None:
 def _by_fractions(case: Case) -> Explanation | None:
     """Look at the wrong values as fractions: means of whole numbers, or of decimals, over fewer events have smaller denominators.
 
-    A last, largest or smallest value is whole, and a median has halves: thirds and more among the shorter ones tell them apart, in
-    few pairs halves have to do.
+    Numbers on a grid are fractions, too: of rounded ones, medians, weighted means and means of a fixed number of events all denominators divide
+    one of them. Those of means over windows have no such bound.
     """
     positions, off, on = case.numbers
     if len(positions) < _FEWEST_FRACTIONS:
@@ -131,9 +134,9 @@ def _by_fractions(case: Case) -> Explanation | None:
         return None
     online_shorter = bool(step.mean() > 0)
     of_short, of_long = (of_on, of_off) if online_shorter else (of_off, of_on)
-    if np.count_nonzero(of_short > 1) < max(FEWEST_ROWS, _PARTS * len(of_short)):
+    if _is_grid(of_short) or _is_grid(of_long):
         return None
-    if len(of_short) >= _FEWEST and np.count_nonzero(of_short > 2) < FEWEST_ROWS:
+    if np.count_nonzero(of_short > 1) < max(FEWEST_ROWS, _PARTS * len(of_short)):
         return None
     fit = _fit(off, on) if online_shorter else _fit(on, off)
     if fit is None or not fit.may_be_nested:
@@ -141,6 +144,13 @@ def _by_fractions(case: Case) -> Explanation | None:
     why = "and the values are fractions of fewer events"
     evidence = {"denominators": {"shorter": float(of_short.mean()), "longer": float(of_long.mean())}}
     return _explanation(case, case.marked(positions), online_shorter, fit, why, evidence)
+
+
+def _is_grid(denominators_: Positions) -> bool:
+    """Tell whether numbers with these denominators are multiples of one step: the least common multiple is among them."""
+    values, counts = np.unique(denominators_, return_counts=True)
+    usual = values[counts >= min(2, counts.max())]
+    return int(np.lcm.reduce(usual[usual <= _LARGEST_STEP])) <= int(usual.max())
 
 
 def _explanation(

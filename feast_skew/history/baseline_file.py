@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ class Baseline:
 
 
 _BOUNDS = ("low", "high", "wrong", "checked")
+_MOST = 10**12
+"""More entities than any store has: beyond it a count is damage."""
 
 
 def read_baseline(path: str | Path) -> Baseline:
@@ -79,7 +82,7 @@ def read_baseline(path: str | Path) -> Baseline:
         )
     try:
         return _baseline(file, content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ConfigError(f"baseline {file} is damaged: it is no whole report of feast-skew", hint=hint) from error
 
 
@@ -106,7 +109,7 @@ def _baseline(file: Path, content: Mapping[str, Any]) -> Baseline:
 def _then(entry: Mapping[str, Any], created: str) -> Then:
     metrics = entry["metrics"]
     verdicts = {name: Verdict(metric["verdict"]) for name, metric in metrics.items()}
-    bounds = {name: {part: _number(metric.get(part)) for part in _BOUNDS} for name, metric in metrics.items()}
+    bounds = {name: _bounds(metric) for name, metric in metrics.items()}
     what = next((_text(cause["code"]) for cause in entry["causes"] if cause["kind"] == "what"), None)
     known = entry.get("known")
     if known is None:
@@ -114,8 +117,16 @@ def _then(entry: Mapping[str, Any], created: str) -> Then:
     raw = Verdict(known["verdict"])
     if known["state"] != "known":
         return Then(raw, created, what, verdicts, bounds)
-    first = {name: {part: _number(held.get(part)) for part in _BOUNDS} for name, held in known["bounds"].items()}
+    first = {name: _bounds(held) for name, held in known["bounds"].items()}
     return Then(raw, _text(known["since"]), what, verdicts, {**bounds, **first})
+
+
+def _bounds(metric: Mapping[str, Any]) -> Mapping[str, float | None]:
+    found = {part: _number(metric.get(part)) for part in _BOUNDS}
+    wrong, checked = found["wrong"], found["checked"]
+    if wrong is not None and checked is not None and not 0 <= wrong <= checked <= _MOST:
+        raise ValueError(f"{wrong} wrong of {checked} is no count")
+    return found
 
 
 def _text(value: object) -> str:
@@ -127,4 +138,6 @@ def _text(value: object) -> str:
 def _number(value: object) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise TypeError(f"{value!r} is no number")
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{value} is no number")
     return value

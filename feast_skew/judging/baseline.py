@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -209,18 +208,16 @@ def _remaining(feature: FeatureResult, then: Then) -> Verdict:
 
 def _findings(findings: Sequence[Finding], baseline: Baseline) -> tuple[Finding, ...]:
     """Give the findings, those of severity `fail` that the baseline had as warnings; each of those stands for one."""
-    left: dict[tuple[str, str, str], list[FailedFinding]] = defaultdict(list)
-    for failed in baseline.findings:
-        left[_told(failed)].append(failed)
+    left = list(baseline.findings)
     held = []
     for finding in findings:
         if finding.severity != "fail":
             held.append(finding)
             continue
-        before = left[_told(finding)]
-        if before:
-            since = before.pop().since
-            known = Known("known", "fail", "fail", since, f"known since {since}")
+        before = next((failed for failed in left if _covers(failed, finding)), None)
+        if before is not None:
+            left.remove(before)
+            known = Known("known", "fail", "fail", before.since, f"known since {before.since}")
             held.append(replace(finding, severity="warn", known=known))
         else:
             reason = f"new: not in the baseline of {baseline.created_at}"
@@ -228,6 +225,16 @@ def _findings(findings: Sequence[Finding], baseline: Baseline) -> tuple[Finding,
     return tuple(sorted(held, key=lambda finding: finding.severity != "fail"))
 
 
-def _told(finding: Finding | FailedFinding) -> tuple[str, str, str]:
-    """Give what a finding says without what was counted."""
-    return finding.code, finding.view, _NUMBER.sub("#", finding.detail)
+def _covers(failed: FailedFinding, finding: Finding) -> bool:
+    """Tell whether a finding names nothing that the baseline's did not: the same rule, and the same features or fewer.
+
+    Of fewer features, all may be of one view, which is then the finding's.
+    """
+    if finding.code != failed.code or failed.view not in (finding.view, ""):
+        return False
+    return _words(finding.detail) <= _words(failed.detail)
+
+
+def _words(detail: str) -> set[str]:
+    """Give the words of a text without the numbers, which differ from run to run."""
+    return {word.strip(",;:.") for word in _NUMBER.sub("#", detail).split()}

@@ -43,9 +43,6 @@ def render(report: SkewReport) -> str:
 def _suite(report: SkewReport, view: str, features: Sequence[FeatureResult], findings: Sequence[Finding]) -> ET.Element:
     name = one_line(view) or one_line(report.project)
     suite = _new_suite(report, name)
-    for line in against_baseline(report)[:1]:
-        properties = ET.SubElement(suite, "properties")
-        ET.SubElement(properties, "property", name="baseline", value=one_line(line))
     for feature in features:
         case = ET.SubElement(suite, "testcase", name=one_line(feature.feature), classname=name, time="0")
         if stops(report, feature):
@@ -76,8 +73,14 @@ def _skipped(report: SkewReport, view: str, reason: str) -> ET.Element:
 
 
 def _new_suite(report: SkewReport, name: str) -> ET.Element:
-    # Schemas want a moment without a zone and without fractions.
-    return ET.Element("testsuite", name=name, timestamp=one_line(report.created_at)[:19], time="0")
+    suite = ET.Element("testsuite", name=name, time="0")
+    told = [("run_id", report.run_id), ("created_at", report.created_at), ("as_of", report.as_of)]
+    told += [("baseline", line) for line in against_baseline(report)[:1]]
+    # As properties, since Surefire's schema knows no `timestamp` of a suite.
+    properties = ET.SubElement(suite, "properties")
+    for key, value in told:
+        ET.SubElement(properties, "property", name=key, value=one_line(value))
+    return suite
 
 
 def _counted(suite: ET.Element) -> ET.Element:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,9 @@ def numeric_statistics(
     ranked = outruns(y, b, usable, spread, confidence=confidence, rtol=rtol, atol=tight)
     inside = [measured & _finite(pair) for pair in ((y, b), *usable)]
     values = [new[rows] for rows, (new, _) in zip(inside, ((y, b), *usable), strict=True)]
-    same = _collapsed(values[0], values[1:], confidence)
+    same = _collapsed(values[0], b[inside[0]], values[1:], confidence)
+    # One value at the end of offline's range is what recency has in rows that are written at events: levels say nothing of it.
+    levels = levels and not (same.verdict == "within" and (same.low or 0.0) > rules.COLLAPSED)
     return [*_judged(observed, yards, spread, exponent, deciding=_NAMES if levels else _JUDGING), same, ranked]
 
 
@@ -110,18 +112,30 @@ def _moves_only(
     bins = numeric_bins(chosen[1], rtol=rtol, atol=atol)
     measured = [_measure(new, old, bins, confidence, rtol, atol, seed, reps) for new, old in (chosen, *groups)]
     moved = _judged(measured[0], measured[1:], spread, exponent, deciding=_JUDGING)
-    return [*moved, _collapsed(chosen[0], [new for new, _ in groups], confidence)]
+    return [*moved, _collapsed(chosen[0], chosen[1], [new for new, _ in groups], confidence)]
 
 
-def _collapsed(online: Floats, moved_to: Sequence[Floats], confidence: float) -> MovementStatistic:
-    """Judge how many entities share one value online, beside how many do after offline's own steps."""
-    observed, *steps = ((_commonest(values), values.size) for values in (online, *moved_to))
-    return rules.nearly_all(rules.share_statistic("commonest", observed, steps, confidence))
+def _collapsed(online: Floats, before: Floats, moved_to: Sequence[Floats], confidence: float) -> MovementStatistic:
+    """Judge how many entities share one value online, beside how many do after offline's own steps.
+
+    A value at the end of offline's own range tells nothing: time since the last event is 0 in every row that is written at one.
+    """
+    observed, *steps = ((_commonest(values)[1], values.size) for values in (online, *moved_to))
+    found = rules.nearly_all(rules.share_statistic("commonest", observed, steps, confidence))
+    if found.verdict != "beyond":
+        return found
+    value = _commonest(online)[0]
+    low, high = np.mean(before < value), np.mean(before > value)
+    far = max(float(before.min()) - value, value - float(before.max()))
+    told = min(low, high) >= rules.BESIDE or far >= rules.RELEVANT * _spread(before)
+    return found if told else replace(found, verdict="within")
 
 
-def _commonest(values: Floats) -> int:
-    """Count those that have the commonest value."""
-    return int(np.unique(values, return_counts=True)[1].max())
+def _commonest(values: Floats) -> tuple[float, int]:
+    """Give the commonest value, and how many have it."""
+    found, counts = np.unique(values, return_counts=True)
+    most = int(np.argmax(counts))
+    return float(found[most]), int(counts[most])
 
 
 def _measure(

@@ -35,6 +35,7 @@ UNHEARD_OF = 20.0  # times the largest step: no day of the flights or of the sim
 FEW_STEPS = 3  # fewer say little of how calm a feature is
 RELEVANT_SCATTER = 0.15  # of the same
 COLLAPSED = 0.95  # of the entities: what they share says nothing of them any more
+BESIDE = 0.02  # of offline's values on either side of such a value
 RELEVANT_PSI = 0.24  # the PSI of deciles that such a shift of a normal gives
 RELEVANT_VARIANCE = 0.41  # log of a ratio of 1.5
 SPREAD_STEPS = 5

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from feast_skew.statistics._movement_numeric import numeric_statistics
 from feast_skew.statistics._movement_rules import FEWEST, MovementStatistic, share_statistic, verdict
 from feast_skew.statistics._selection import is_selected
-from feast_skew.statistics.clock import clock_statistic
+from feast_skew.statistics.clock import clock_statistic, same_age
 from feast_skew.statistics.sides import Mask, Side, numbers, state
 
 Floats = NDArray[np.float64]
@@ -46,6 +46,7 @@ class Movement:
 Steps = Sequence[tuple[Side, Side]]
 
 PLAUSIBLE = 0.05
+FEW_STATES = 3
 
 
 def judge_movement(
@@ -103,6 +104,9 @@ def judge_movement(
     few = int(np.sum(np.isfinite(y) & np.isfinite(b))) < FEWEST
     chosen = few or is_selected((y, b), moves, confidence, rtol, atol)
     found = [_null_statistic(online, before, usable, rows, confidence, numeric=True, lost_only=chosen)]
+    if ages is not None and same_age(ages[0][rows], ages[1][rows]):
+        found.append(clock_statistic(ages[0][rows], ages[1][rows], confidence))
+        return _overall(found, int(rows.sum()), len(usable))
     found += numeric_statistics(
         y,
         b,
@@ -153,6 +157,8 @@ def judge_changes(
     pairs = [(online, before), *usable]
     counts = [_changes(new, old, rows) for new, old in pairs]
     changed = share_statistic("changed", counts[0], counts[1:], confidence)
+    if changed.verdict == "beyond" and _may_be_recency(online, before, rows):
+        changed = replace(changed, verdict="within")
     chosen = changed.verdict == "beyond" and _may_be_chosen(changed, reach)
     if chosen:
         changed = _beyond_chance(changed, _chance_of_change(before, rows))
@@ -165,6 +171,12 @@ def _chance_of_change(before: Side, rows: Mask) -> float:
     names = [repr(before.values[i]) for i in np.flatnonzero(rows & before.valid)]
     counts = np.array(list(Counter(names).values()), dtype=np.float64)
     return float(1.0 - np.sum((counts / counts.sum()) ** 2)) if counts.size else 1.0
+
+
+def _may_be_recency(online: Side, before: Side, rows: Mask) -> bool:
+    """Tell whether online has one of a few states throughout, as what is `idle` or `active` has in rows that are written at events."""
+    states = [{repr(side.values[i]) for i in np.flatnonzero(rows & side.valid)} for side in (online, before)]
+    return len(states[0]) == 1 and 1 < len(states[1]) <= FEW_STATES
 
 
 def _may_be_chosen(changed: MovementStatistic, reach: float) -> bool:

@@ -93,9 +93,11 @@ def test_options_named_alone_exist(document: Path) -> None:
 
 @each_document
 def test_make_targets_exist(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {word for words in calls(document, "make") for word in words if re.fullmatch(r"[a-z]+", word)}
-    assert named <= targets, named - targets
+    for words in calls(document, "make"):
+        file = words[words.index("-f") + 1] if "-f" in words else "Makefile"
+        targets = set(re.findall(r"^([a-z]+):", (ROOT / file).read_text(), re.MULTILINE))
+        named = {word for word in words if re.fullmatch(r"[a-z]+", word)}
+        assert named <= targets, named - targets
 
 
 @each_document

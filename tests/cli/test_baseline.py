@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from rides import AS_OF, DRIVERS, Outcome, Repository, Run
+from rides import AS_OF, DAY, DRIVERS, Outcome, Repository, Run, make_repository
 
 from feast_skew import validate
+from feast_skew.embedded.redis_server import EmbeddedRedis
 
 Change = Callable[[pd.DataFrame], None]
 
@@ -156,3 +158,43 @@ def test_a_missing_file_and_a_folder(run: Run, repo: Repository, tmp_path: Path)
     run(*asked, tmp_path / "none.json").refused(2, "none.json", "No such file")
     run(*asked, tmp_path).refused(2, str(tmp_path), "directory")
     run(*asked, tmp_path / "none.json", "--dry-run").refused(2, "--dry-run")
+
+
+def test_two_hundred_old_failures(run: Run, tmp_path: Path, redis: EmbeddedRedis) -> None:
+    """A store that nobody has looked at: the gate opens for what is old, and shuts for the one that is new."""
+    from feast import Entity, FeatureView, Field, FileSource, ValueType
+    from feast.types import Float64
+
+    repo = make_repository(tmp_path / "wide", redis.connection_string, apply=False)
+    names = [f"f{number:03d}" for number in range(205)]
+    file = repo.path / "data" / "wide.parquet"
+    frame = pd.DataFrame({name: [at + row / 7 for row in range(100)] for at, name in enumerate(names)})
+    frame.assign(driver_id=range(100), event_timestamp=pd.Timestamp(DAY)).to_parquet(file)
+    driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
+    view = FeatureView(
+        name="wide", entities=[driver], ttl=timedelta(0), schema=[Field(name=name, dtype=Float64) for name in names],
+        source=FileSource(name="wide", path="data/wide.parquet", timestamp_field="event_timestamp"),
+    )  # fmt: skip
+    repo.store().apply([driver, view])
+    repo.materialize()
+    stored = pd.read_parquet(file)
+    stored[names[:200]] *= 60
+    stored.to_parquet(file)
+
+    baseline, page = tmp_path / "old.json", tmp_path / "page.md"
+    asked = ("validate", "--repo", repo.path, "--as-of", AS_OF)
+    assert run(*asked, "--quiet", "--output", f"json={baseline}").code == 1
+    opened = run(*asked, "--baseline", baseline, "--output", f"markdown={page}", "--output", "json=-")
+    assert opened.code == 0
+    assert len(opened.report["baseline"]["known"]) == 200
+    assert "<details><summary>200 known and not worse</summary>" in page.read_text()
+    assert "Left out" not in page.read_text()
+
+    stored["f204"] += 1
+    stored.to_parquet(file)
+    shut = run(*asked, "--baseline", baseline, "--output", "github=-")
+    assert shut.code == 1
+    lines = shut.out.splitlines()
+    assert [line for line in lines if line.startswith("::error")] == [lines[1]]
+    assert lines[1].startswith("::error title=fail wide%3Af204::new: passed in the baseline")
+    assert "200 warnings, of which GitHub shows 10 each" in lines[0]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from feast_skew.errors import ConfigError
 from feast_skew.history.baseline_file import Baseline, read_baseline
 from feast_skew.judging.baseline import hold_against
 from feast_skew.render.json import render
@@ -240,3 +246,61 @@ def test_one_known_finding_stands_for_one(store) -> None:
         report(feature(mismatch_rate=share(0)), findings=(finding("6 of 9"), finding("7 of 9"))), baseline
     )
     assert sorted(f.severity for f in held.findings) == ["fail", "warn"]
+
+
+@pytest.mark.parametrize(
+    ("view", "detail", "severity"),
+    [
+        ("", "limit (max_value=0.01) is not met: beyond the limit: v:a 0.3, w:b 0.2", "warn"),
+        (
+            "v",
+            "limit (max_value=0.01) is not met: beyond the limit: v:a 0.3",
+            "warn",
+        ),  # b recovered, or was not asked for
+        ("", "limit (max_value=0.01) is not met: beyond the limit: v:a 0.3, w:c 0.2", "fail"),
+        ("v", "other (max_value=0.01) is not met: beyond the limit: v:a 0.3", "fail"),
+    ],
+)
+def test_a_finding_on_fewer_features_is_known(store, view: str, detail: str, severity: str) -> None:
+    told = Finding("FS304", "fail", "", "limit (max_value=0.01) is not met: beyond the limit: v:a 0.2, w:b 0.41", "")
+    baseline = store(report(feature(mismatch_rate=share(0)), findings=(told,)))
+    now = report(feature(mismatch_rate=share(0)), findings=(Finding("FS304", "fail", view, detail, ""),), at=SECOND)
+    assert hold_against(now, baseline).findings[0].severity == severity
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, child in inner for place in places(child, (*path, key)))]
+
+
+DAMAGE = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**20), 10**20), st.floats(), st.text(max_size=3),
+    st.just([]), st.just({}), st.just([None]), st.just({"low": "x"}),
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_damage_anywhere_is_refused_or_does_no_harm(data: st.DataObject) -> None:
+    """A report with any one value replaced, or left out, is read or refused; if it is read, a run can be held against it."""
+    failing = feature(mismatch_rate=share(500), mean_difference=Metric(1.0, 0.5, 2.0, 0.1, Verdict.FAIL))
+    first = report(failing, findings=(finding("5 of 9"),))
+    now = replace(first, run_id="later", created_at=SECOND)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "baseline.json"
+        file.write_text(render(first))
+        content = json.loads(render(hold_against(now, read_baseline(file))))
+        *path, last = data.draw(st.sampled_from([place for place in places(content) if place]))
+        inside = content
+        for key in path:
+            inside = inside[key]
+        if data.draw(st.booleans()):
+            inside[last] = data.draw(DAMAGE)
+        else:
+            del inside[last]
+        file.write_text(json.dumps(content))
+        try:
+            baseline = read_baseline(file)
+        except ConfigError:
+            return
+        render(hold_against(now, baseline))

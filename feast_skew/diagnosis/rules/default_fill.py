@@ -124,7 +124,7 @@ def _falls_off(count: int, second: int, whole: int) -> bool:
 
 def _default_fill_apart(case: Case) -> Explanation | None:
     """Claim rows that never align when all but those with one value, rare offline, are within offline's own movement."""
-    if case.once(one_value_online) is not None:
+    if case.once(one_value_online) is not None or case.movement.get("clock", {}).get("verdict") == "beyond":
         return None
     positions, before, online = case.unaligned_pairs
     tally = pc.value_counts(online.drop_null())

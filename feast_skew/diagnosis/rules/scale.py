@@ -17,11 +17,17 @@ from feast_skew.diagnosis.base import (
     share_text,
 )
 from feast_skew.diagnosis.chance import SMALL, by_chance, outstanding
+from feast_skew.diagnosis.formulas.rounded_factor import fits_rounded, rounded_factor
 from feast_skew.judging.unaligned import Apart
 from feast_skew.report import Cause
 
 _ROUNDING = 1e-5
+_NEARLY_ALL = 0.95
+_ROUNDED = (Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL)
 _NEAR = 0.15
+_NEAREST = 0.015
+_LARGE = np.log(5.0)
+_ERRORS = 4.0
 _LEEWAY = 1.1
 _WIDTH = 1e-6
 _CLOCKS = {1e3: "seconds and milliseconds", 1e6: "seconds and microseconds", 1e9: "seconds and nanoseconds"}
@@ -64,6 +70,8 @@ def _covers(case: Case, cause: Cause) -> Mask:
         return case.marked(case.numbers_apart[0])
     positions, off, on = case.numbers
     factor = float(cause.evidence["factor"])
+    if "quantum" in cause.evidence:
+        return case.marked(positions[_one_sign(off, on) & fits_rounded(off, on, factor, cause.evidence["quantum"])])
     return case.marked(positions[_one_sign(off, on * np.sign(factor)) & _fits(off, on, factor)])
 
 
@@ -77,6 +85,8 @@ def scale(case: Case) -> Explanation | None:
     if apart is not None:
         return apart
     found = _factor(case, 1.0) or _factor(case, -1.0)
+    if kind in _ROUNDED and (rounded := _rounded(case, found)) is not None:
+        return rounded
     if found is None:
         return None
     factor, fits = found
@@ -97,6 +107,36 @@ def scale(case: Case) -> Explanation | None:
             detail + (f"; the ratio of {unit}" if unit else ""),
             {"factor": factor, "unit": unit, "entities": count},
             "bring both pipelines to one unit, and say it in the feature's description",
+            parameters=1,
+        ),
+        explained,
+    )
+
+
+def _rounded(case: Case, exact: tuple[float, Positions] | None) -> Explanation | None:
+    """Claim pairs that a factor explains when its products are rounded, where that is more than the factor alone explains."""
+    positions, off, on = case.numbers
+    usable = _one_sign(off, on)
+    positions, off, on = positions[usable], off[usable], on[usable]
+    known = 0 if exact is None else len(exact[1])
+    if known > _NEARLY_ALL * len(positions):
+        return None
+    found = rounded_factor(off, on)
+    if found is None or np.count_nonzero(found.fits) <= known or len(np.unique(off[found.fits])) < FEWEST_VALUES:
+        return None
+    explained = case.marked(positions[found.fits])
+    count, wrong = case.total(explained), case.total(case.wrong)
+    unit = unit_pair(found.factor)
+    text = f"online is offline times {found.factor:.8g}, rounded to {found.quantum:g}, for {share_text(count, wrong)} of the wrong values"
+    return Explanation(
+        Cause(
+            "scale",
+            "what",
+            count / wrong,
+            0.95,
+            text + (f"; the ratio of {unit}" if unit else ""),
+            {"factor": found.factor, "unit": unit, "quantum": found.quantum, "entities": count},
+            "bring both pipelines to one unit or currency, and say it in the feature's description",
             parameters=1,
         ),
         explained,
@@ -146,7 +186,12 @@ def _scale_apart(case: Case, apart: Apart) -> Explanation | None:
     usual = max((_typical_ratio(*step)[1] for step in apart.steps()), default=0.0)
     if spread > min(_LEEWAY * usual, abs(middle) / 2):
         return None
-    known = (unit for each in _UNITS for unit in (each, 1.0 / each) if abs(np.log(unit) - middle) <= _NEAR)
+    # 80 % within `spread` is a standard deviation of spread / 1.28; of a median, its error is 1.25 times that of a mean.
+    error = 1.25 * spread / 1.28 / np.sqrt(np.count_nonzero(usable))
+    close = min(_NEAR, max(_NEAREST, _ERRORS * error))
+    units = [unit for each in _UNITS for unit in (each, 1.0 / each)]
+    # Another window of a count is a ratio, too: one that is small has to be a unit's own, and not just near it.
+    known = (unit for unit in units if abs(np.log(unit) - middle) <= (_NEAR if abs(np.log(unit)) >= _LARGE else close))
     with np.errstate(over="ignore", under="ignore"):
         factor = next((unit for unit in known if apart.explained_by(apart.online / unit)), None)
     if factor is None:
