@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -65,6 +66,7 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         request,
         told=not options["quiet"],
         bars=not (options["quiet"] or options["no_progress"]) and sys.stderr.isatty(),
+        colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
     )
     return run_validate(after)
 

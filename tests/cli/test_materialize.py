@@ -63,6 +63,8 @@ def test_the_terminal_shows_the_report_and_nothing_of_feast(run: Run, new_repo: 
     assert outcome.out.startswith("PASS")
     assert "Materializing" not in outcome.out
     assert "%|" not in outcome.err  # bars are for terminals
+    assert outcome.err.startswith("Materializing 2 feature views")
+    assert "\x1b" not in outcome.err
 
 
 def test_quiet(run: Run, new_repo: Repository) -> None:
