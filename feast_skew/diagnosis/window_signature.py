@@ -21,8 +21,6 @@ _SLOPE = (0.8, 1.5)
 _FLATTER = 0.8
 _VARIANCE = (1.25, 100.0)
 _SHIFT = 0.2
-_UNCHANGED = 0.1
-"""Of the values, how many are the same over both windows, as everything happened in the shorter one."""
 _SLOPE_ROOM = 0.25
 _ERRORS = 2.5
 _SIDES = {True: "online", False: "offline"}
@@ -95,7 +93,7 @@ def _by_nulls(case: Case) -> Explanation | None:
     compared = case.total(case.pairs.wrong) + case.count(PairClass.MATCH)
     if len(positions) < _FEWEST or case.total(case.pairs.wrong) < _MOST_OF_ALL * compared:
         return None
-    if case.count(PairClass.MATCH) < max(FEWEST_ROWS, _UNCHANGED * compared):
+    if int(case.pairs.mask(PairClass.MATCH).sum()) < FEWEST_ROWS:
         return None
     online_nulls = case.pairs.mask(PairClass.NULL_ONLINE)
     offline_nulls = case.pairs.mask(PairClass.NULL_OFFLINE)

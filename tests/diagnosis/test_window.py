@@ -362,6 +362,24 @@ def test_fractions_tell_the_shorter_window_of_a_few_entities(mean30: pd.Series) 
         assert "window" not in codes(judged(mean30, mean30.where(~few, online), {}))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_on_a_grid_are_no_means_over_fewer_events(seed: int) -> None:
+    """Rounded noise has smaller denominators, too; but all of them divide one number."""
+    random, size = np.random.default_rng(seed), 3000
+    sensor, price = np.round(random.normal(20, 5, size), 2), np.round(random.lognormal(3, 0.5, size), 2)
+    fahrenheit = np.round(random.normal(70, 9, size))
+    rating = np.array([random.integers(1, 6, count).mean() for count in random.integers(1, 30, size)])
+    for offline, online in (
+        (sensor, np.round(sensor + random.normal(0, 3, size), 1)),
+        ((fahrenheit - 32) / 1.8, (np.round(fahrenheit + random.normal(0, 5, size)) - 32) / 1.8),
+        (price, np.round(price * np.exp(random.normal(0, 0.3, size)) * 20) / 20),
+        (rating, np.round(rating + random.normal(0, 0.5, size), 1)),
+        (rating, np.round((rating + random.normal(0, 0.5, size)) * 2) / 2),
+    ):
+        sides = [pd.DataFrame({"plane": range(size), "x": values}) for values in (offline, online)]
+        assert "window" not in codes(compare(*sides, ["plane"]))
+
+
 def test_clean_data_read_no_events(mean30: pd.Series, here: Path) -> None:
     (here / "flights.parquet").unlink()
     report = judged(mean30, mean30)

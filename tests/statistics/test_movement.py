@@ -292,19 +292,60 @@ def test_what_is_nearly_the_same_for_everybody_offline_may_be_so_online():
     assert found.statistic("commonest").verdict == "within"
 
 
-def test_instants_that_are_one_zone_off_their_own_rows():
+def instants(off: float, meaning: float = 0.0, batch: float = 0.0):
+    """Rows of a stream at the last event of each entity, `off` by a clock, beside nightly ones: the last event plus what it means."""
     rng = np.random.default_rng(5)
-    nights = [86400.0 * (20 - i) - rng.integers(0, 86400, 200) for i in range(4)]
-    sides = [Side.of(night) for night in nights]
-    ages = nights[0] - 86400.0 * 20
-    now = 86400.0 * 21 - rng.integers(0, 86400, 200)
-    for off, verdict in ((0, "within"), (-18000, "beyond"), (19800, "beyond"), (-18001, "within"), (86400, "within")):
-        own = np.full(200, float(off))
-        found = judge_movement(Side.of(now + off), sides[0], list(pairwise(sides)), ages=(own, ages))
-        assert found.statistic("clock").verdict == verdict, off
-    mixed = np.where(np.arange(200) < 100, -18000.0, 0.0)
-    found = judge_movement(Side.of(now + mixed), sides[0], list(pairwise(sides)), ages=(mixed, ages))
-    assert found.statistic("clock").verdict == "within"
+    events = np.sort(rng.integers(0, 20 * 86400, (400, 60)), axis=1).astype(float)
+    nights = [86400.0 * (19 - i) for i in range(4)]
+    last = [np.where(events <= night, events, -1.0).max(axis=1) for night in nights]
+    sides = [Side.of(values + meaning) for values in last]
+    now = events[:, -1]
+    ages = (np.full(400, meaning + off - batch), last[0] + meaning - nights[0])
+    return judge_movement(Side.of(now + meaning + off), sides[0], list(pairwise(sides)), ages=ages).statistic("clock")
+
+
+@pytest.mark.parametrize(
+    ("off", "verdict"),
+    [(0, "within"), (-18000, "beyond"), (19800, "beyond"), (7200, "beyond"), (-18001, "within"), (86400, "within")],
+)
+def test_instants_that_are_one_zone_off_their_own_rows(off, verdict):
+    assert instants(off).verdict == verdict
+
+
+@pytest.mark.parametrize(("meaning", "batch"), [(1800, 0), (10800, 0), (900, 0), (0, 900), (0, 3600), (-7200, 0)])
+def test_instants_that_mean_so_are_not_off(meaning, batch):
+    """A session that expires half an hour after its last event; rows that bear the end of their batch."""
+    assert instants(0, meaning, batch).verdict == "within"
+
+
+def recency(states):
+    """Rows of a stream at the last event of each entity, beside nightly ones: a function of the seconds since the last event."""
+    rng = np.random.default_rng(6)
+    events = np.sort(rng.integers(0, 30 * 86400, (500, 60)), axis=1).astype(float)
+    nights = [86400.0 * (29 - i) for i in range(8)]
+    aged = [states(night - np.where(events <= night, events, -1e6).max(axis=1)) for night in nights]
+    sides = [Side.of(values) for values in aged]
+    return Side.of(states(np.zeros(500))), sides[0], list(pairwise(sides))
+
+
+def test_time_since_the_last_event_is_no_collapse():
+    for states in (lambda age: age, lambda age: np.exp(-age / 86400)):
+        assert judge_movement(*recency(states)).verdict != "beyond"
+    assert judge_movement(*recency(lambda age: np.where(age == 0, 43200.0, age))).verdict == "beyond"
+
+
+def test_what_is_active_right_after_an_event_is_no_change():
+    assert judge_changes(*recency(lambda age: age < 3600)).verdict == "within"
+    many = judge_changes(*recency(lambda age: np.array(["abcdefg"[int(a) % 7] for a in age])))
+    assert many.statistic("changed").verdict != "undecided"
+
+
+def test_the_instant_of_the_row_itself_is_the_same_everywhere():
+    rows = [np.full(100, 86400.0 * day) for day in (5, 4, 3)]
+    now = 86400.0 * 5 + np.arange(100.0)
+    sides = [Side.of(row) for row in rows]
+    found = judge_movement(Side.of(now), sides[0], list(pairwise(sides)), ages=(np.zeros(100), np.zeros(100)))
+    assert found.verdict == "within"
 
 
 def test_bools_lists_and_masks_are_categories():
