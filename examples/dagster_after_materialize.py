@@ -32,19 +32,18 @@ def features_job() -> Any:
     """Make the job."""
     from dagster import job, op
 
-    @op
     def materialize() -> datetime:
         return write(datetime.now(timezone.utc))
 
-    @op
     def compare(end: datetime) -> str:
         return check(end)
 
-    @job
-    def features() -> None:
-        compare(materialize())
+    first, then = op(materialize), op(compare)
 
-    return features
+    def features() -> None:
+        then(first())
+
+    return job(features)
 
 
 if find_spec("dagster"):  # without it the functions can be used and tested all the same

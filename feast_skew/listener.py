@@ -69,6 +69,7 @@ def materialized(  # noqa: PLR0913  what to validate, and the options of `valida
     fail_on: str | None = None,
     allow_inconclusive: bool | None = None,
     wrong_rows: str | Path | None = None,
+    baseline: str | Path | None = None,
 ) -> SkewReport:
     """Validate views that were just materialized; raise when they are not what the offline store holds.
 
@@ -84,7 +85,7 @@ def materialized(  # noqa: PLR0913  what to validate, and the options of `valida
     start, end : datetime or text, optional
         The range that was materialized; text in ISO 8601, UTC without a zone. Offline rows behind `end`, now by default, are not
         expected online. With `start`, wrong rows in the range of named views are known to have been passed over by the store.
-    sample, engine, entities, detect, power, seed, max_ops, read_from, config, settings, wrong_rows : optional
+    sample, engine, entities, detect, power, seed, max_ops, read_from, config, settings, wrong_rows, baseline : optional
         As for `validate`.
     fail_on : `warn` or `fail`, optional
         The lowest verdict that raises, `fail` unless configured.
@@ -127,6 +128,7 @@ def materialized(  # noqa: PLR0913  what to validate, and the options of `valida
         config=config,
         settings={**(settings or {}), **{name: value for name, value in given.items() if value is not None}},
         wrong_rows=wrong_rows,
+        baseline=baseline,
         written=dict.fromkeys(views or (), (first, last)) if first is not None and last is not None else None,
     )
     return _passed(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -34,9 +35,13 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         from feast_skew.stores.feast_import import import_feast_unchecked
 
         import_feast_unchecked()
+        from feast_skew.history.baseline_file import read_baseline
+        from feast_skew.judging.baseline import check_project
         from feast_skew.stores.feast_materialize import Request, materialize, ranges
         from feast_skew.stores.feast_repository import open_store
     store = open_store(Path(options["repo"]))
+    if options["baseline"]:
+        check_project(read_baseline(options["baseline"]), store.project)
     every_row = options["disable_event_timestamp"]
     request = Request(tuple(dict.fromkeys(options["views"])), start, end, every_row, options["feature_view_version"])
     planned = ranges(store, request, now)
@@ -61,6 +66,7 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         request,
         told=not options["quiet"],
         bars=not (options["quiet"] or options["no_progress"]) and sys.stderr.isatty(),
+        colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
     )
     return run_validate(after)
 

@@ -1,4 +1,4 @@
-"""Moments as people and schedulers write them."""
+"""Moments as people and schedulers write them: those without a zone are UTC, as Feast takes them."""
 
 from __future__ import annotations
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from feast import FeatureStore
 from feast.errors import FeatureViewNotFoundException
@@ -20,6 +21,8 @@ from feast_skew.errors import ConfigError, StoreUnavailable, UnknownName
 
 _YEAR = timedelta(weeks=52)
 """How far back Feast looks where a view sets no time to live."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ def _start(store: FeatureStore, view: Any, request: Request, now: datetime) -> d
     return now - (view.ttl or _YEAR)
 
 
-def materialize(store: FeatureStore, request: Request, *, told: bool = True, bars: bool = True) -> None:
+def materialize(
+    store: FeatureStore, request: Request, *, told: bool = True, bars: bool = True, colour: bool = True
+) -> None:
     """Have Feast write what is asked for and record the ranges; what it prints goes to standard error.
 
     Parameters
@@ -131,6 +136,8 @@ def materialize(store: FeatureStore, request: Request, *, told: bool = True, bar
         Whether what Feast prints is shown.
     bars : bool
         Whether its progress bars are shown.
+    colour : bool
+        Whether its colours are.
 
     Raises
     ------
@@ -139,7 +146,7 @@ def materialize(store: FeatureStore, request: Request, *, told: bool = True, bar
     """
     views = list(request.views) or None
     try:
-        with _shown(told=told, bars=bars):
+        with _shown(told=told, bars=bars, colour=colour):
             if request.start is None:
                 store.materialize_incremental(request.end, feature_views=views, version=request.version)
             else:
@@ -157,14 +164,30 @@ def materialize(store: FeatureStore, request: Request, *, told: bool = True, bar
 
 
 @contextlib.contextmanager
-def _shown(*, told: bool, bars: bool) -> Iterator[None]:
+def _shown(*, told: bool, bars: bool, colour: bool) -> Iterator[None]:
     """Send prints to standard error, or nowhere; bars, which go there by themselves, stay or go nowhere."""
-    errors = sys.stderr
+    errors: TextIO = sys.stderr if colour else cast("TextIO", _Plain(sys.stderr))
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(errors if told else io.StringIO()))
         if not bars:
             stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         yield
+
+
+class _Plain(io.TextIOBase):
+    """Writes text on without its colours, which Feast also prints where there is no terminal."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        self._target.write(_COLOURS.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self._target.flush()
 
 
 def _told(error: Exception) -> str:

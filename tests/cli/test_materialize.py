@@ -63,6 +63,8 @@ def test_the_terminal_shows_the_report_and_nothing_of_feast(run: Run, new_repo: 
     assert outcome.out.startswith("PASS")
     assert "Materializing" not in outcome.out
     assert "%|" not in outcome.err  # bars are for terminals
+    assert outcome.err.startswith("Materializing 2 feature views")
+    assert "\x1b" not in outcome.err
 
 
 def test_quiet(run: Run, new_repo: Repository) -> None:
@@ -200,6 +202,7 @@ def test_an_end_in_the_future_is_warned_of(run: Run, new_repo: Repository) -> No
         ([START, AS_OF, "--output", "jsn=x"], ["jsn", "json"]),
         ([START, AS_OF, "--dry-run", "--output", "json=-"], ["--dry-run"]),
         ([START, AS_OF, "--entities", "none.csv"], ["none.csv"]),
+        ([START, AS_OF, "--baseline", "none.json"], ["none.json"]),
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else None,
 )
@@ -273,6 +276,14 @@ def test_redis_that_is_lost_during_the_write(run: Run, tmp_path: Path, redis: Em
     assert 0 < keys(repo, redis) <= 5_000
     assert not report.exists()
     assert not (repo.path / ".feast_skew").exists()
+
+
+def test_what_a_baseline_knows(run: Run, own_repo: Repository) -> None:
+    change_rates(own_repo)
+    before = own_repo.path / "before.json"
+    asked = ["materialize", START, AS_OF, "--repo", own_repo.path]
+    assert run(*asked, "--output", f"json={before}").code == 1
+    assert run(*asked, "--baseline", before).code == 0
 
 
 def test_outputs_of_validate(run: Run, new_repo: Repository) -> None:
