@@ -10,7 +10,6 @@ import re
 import sys
 import tempfile
 import warnings
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,17 +86,6 @@ def cell(edit: Edit, said: set[str]) -> str:
     return stopped or ("caught" if edit.catches in said else "**missed**")
 
 
-def materialize(shop: Shop) -> None:
-    """Note a materialization of every view, as a store in use has; no row is needed for that."""
-    from feast import FeatureStore
-
-    store = FeatureStore(repo_path=str(shop.path))
-    day = datetime(2026, 3, 1, tzinfo=timezone.utc), datetime(2026, 3, 2, tzinfo=timezone.utc)
-    for view in [*store.list_feature_views(), *store.list_stream_feature_views()]:
-        if hasattr(view, "materialization_intervals"):
-            store.registry.apply_materialization(view, store.project, *day)
-
-
 def main() -> None:
     """Print both tables, and write them into the document when asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -108,7 +96,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             shop = applied(make_shop(Path(folder).resolve() / "shop"), gate=True)
-            materialize(shop)
         meaning, harmless = [], []
         caught = [0, 0]
         for edit in MEANING:

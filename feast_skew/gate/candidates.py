@@ -65,6 +65,7 @@ def held_against_present(
     from feast_skew.stores.feast_registry import Selection, build_plan
 
     failing = {feature.view for feature in report.features if feature.verdict is Verdict.FAIL}
+    failing |= {finding.view for finding in report.findings if finding.severity == "fail"}
     names = tuple(sorted(name for name in failing if name in found.registered))
     if not names:
         return report

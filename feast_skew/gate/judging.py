@@ -8,7 +8,7 @@ from feast_skew.core.meaning import Meaning
 from feast_skew.gate.changes import DELETED, NEW, Change
 from feast_skew.gate.proposal import Judged, Reach
 from feast_skew.gate.sentences import moves
-from feast_skew.report import FeatureResult, Verdict, worst
+from feast_skew.report import FeatureResult, Finding, Verdict, worst
 
 _ABSENT = ("offline_only", "absent_both")
 _OVERLAYS = ("entities", "stale", "ahead", "expired")
@@ -23,11 +23,12 @@ def judge_view(
     features: Sequence[FeatureResult],
     reach: Reach,
     *,
+    findings: Sequence[Finding] = (),
     skipped: str = "",
     keeps_newer: bool = False,
     materialized: bool = False,
 ) -> Judged:
-    """Judge a new, changed or deleted view by what was measured of it; `skipped` says why nothing was.
+    """Judge a new, changed or deleted view by what was measured of it; `skipped` says why nothing was, `findings` are those of the view.
 
     Nothing that is served online yet is nothing that a change could break: then the change passes, with a note. `materialized` tells that
     the registry records that the view was written online.
@@ -67,7 +68,9 @@ def judge_view(
     known = [feature.feature for feature in features if feature.known is not None and feature.known.accepted]
     if known:
         notes.append(f"differs by the present definition just as much, so not by this change: {', '.join(known)}")
-    verdict = worst([feature.verdict for feature in features])
+    failed = [finding for finding in findings if finding.severity == "fail"]
+    notes += [f"{finding.code}: {finding.detail}" for finding in failed]
+    verdict = Verdict.FAIL if failed else worst([feature.verdict for feature in features])
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)
     ttl_changed = any(part.part == "ttl" for part in change.parts)

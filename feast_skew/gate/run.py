@@ -80,6 +80,7 @@ def _judged(asked: Asked, found: Read, progress: Progress, now: datetime) -> lis
                 change,
                 [feature for feature in report.features if feature.view == change.name] if report else (),
                 reaches[change.name],
+                findings=[one for one in report.findings if one.view == change.name] if report else (),
                 skipped=skipped.get(change.name, "" if report or change.kind == DELETED else trouble),
                 keeps_newer=change.name in plans and plans[change.name].keeps_newer,
                 materialized=bool(getattr(found.registered.get(change.name), "materialization_intervals", ())),

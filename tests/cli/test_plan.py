@@ -252,6 +252,25 @@ def test_what_differs_already_is_no_work_of_the_change(run: Run, shop: Shop) -> 
     assert (code, plan["refused"]) == (1, ["spending"])
 
 
+SUITE = {
+    "name": "spending",
+    "meta": {"feast_skew": {"table": "values", "view": "spending"}},
+    "expectations": [
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "orders", "min_value": 0, "max_value": 4}}
+    ],
+}
+
+
+def test_rules_on_values_are_part_of_the_gate(run: Run, shop: Shop) -> None:
+    """What breaks a rule already is no work of the change; what breaks it online by the change is."""
+    (shop.path / "expectations").mkdir()
+    (shop.path / "expectations" / "spending.json").write_text(json.dumps(SUITE))
+    shop.edit("views.py", "ttl=timedelta(days=2)", "ttl=timedelta(0)")
+    code, plan = plan_of(run, shop)
+    (change,) = plan["changes"]
+    assert (code, change["verdict"]) in ((0, "pass"), (0, "warn"))
+
+
 def test_what_went_around_the_gate_is_found_afterwards(run: Run, shop: Shop) -> None:
     from feast import FeatureStore
 
