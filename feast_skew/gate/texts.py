@@ -9,16 +9,10 @@ from collections.abc import Callable, Mapping
 
 from feast_skew.gate.changes import CHANGED, DELETED, NEW
 from feast_skew.gate.proposal import Judged, Proposal
+from feast_skew.render.terminal import COLOURS
 from feast_skew.render.wording import clean, short
 from feast_skew.report import Verdict
 
-_COLOURS = {
-    Verdict.PASS: "32",
-    Verdict.WARN: "33",
-    Verdict.FAIL: "31;1",
-    Verdict.INCONCLUSIVE: "35",
-    Verdict.ERROR: "31;1",
-}
 _MOST_PARTS = 12
 _LONGEST = 200
 _WORDS = {NEW: "new", CHANGED: "changes meaning", DELETED: "deleted"}
@@ -28,7 +22,7 @@ def render_text(proposal: Proposal, *, colour: bool = False, width: int = 100) -
     """Give a plan for a terminal of that width: what it comes to first, then each change with its reasons."""
 
     def paint(verdict: Verdict, text: str) -> str:
-        return f"\x1b[{_COLOURS[verdict]}m{text}\x1b[0m" if colour else text
+        return f"\x1b[{COLOURS[verdict]}m{text}\x1b[0m" if colour else text
 
     lines = [f"{paint(proposal.verdict, headline(proposal))}"]
     for judged in _ordered(proposal):

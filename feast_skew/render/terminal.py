@@ -9,7 +9,7 @@ from feast_skew.render.base import renderer
 from feast_skew.render.wording import WORDS, against_baseline, clean, leading, sampled, short, tally
 from feast_skew.report import Example, FeatureResult, SkewReport, Verdict
 
-_COLOURS = {
+COLOURS = {
     Verdict.PASS: "32",
     Verdict.WARN: "33",
     Verdict.FAIL: "31;1",
@@ -50,7 +50,7 @@ class _Paint:
         self._colour = colour
 
     def verdict(self, verdict: Verdict, text: str) -> str:
-        return f"\x1b[{_COLOURS[verdict]}m{text}\x1b[0m" if self._colour else text
+        return f"\x1b[{COLOURS[verdict]}m{text}\x1b[0m" if self._colour else text
 
     def bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text
