@@ -11,6 +11,7 @@ from feast_skew.gate.sentences import moves
 from feast_skew.report import FeatureResult, Finding, Verdict, worst
 
 _ABSENT = ("offline_only", "absent_both")
+_MOST = 3
 _OVERLAYS = ("entities", "stale", "ahead", "expired")
 KEEPS_NEWER = (
     "re-materializing will not overwrite Redis where timestamps stay as they are: it drops rows that are not newer than what it has, so "
@@ -69,7 +70,9 @@ def judge_view(
     if known:
         notes.append(f"differs by the present definition just as much, so not by this change: {', '.join(known)}")
     failed = [finding for finding in findings if finding.severity == "fail"]
-    notes += [f"{finding.code}: {finding.detail}" for finding in failed]
+    notes += [f"{finding.code}: {finding.detail}" for finding in failed[:_MOST]]
+    if len(failed) > _MOST:
+        notes.append(f"and {len(failed) - _MOST} more broken rules")
     verdict = Verdict.FAIL if failed else worst([feature.verdict for feature in features])
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)
