@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from feast import FeatureStore
+from feast.feature_store import _validate_data_sources
 from feast.repo_contents import RepoContents
 
 from feast_skew.errors import ConfigError
@@ -131,7 +132,28 @@ def check_definitions(store: FeatureStore, contents: RepoContents, *, sources: b
                 for view in contents.feature_views:
                     if view.batch_source is not None:
                         scratch._get_provider().validate_data_source(scratch.config, view.batch_source)
-            scratch.plan(contents, skip_feature_view_validation=not views)
+            _infer(scratch, contents, checks=views)
         except Exception as error:
             text = " ".join(str(error).split())[:300] or type(error).__name__
             raise ConfigError("Feast does not take the definitions", hint=text) from error
+
+
+def _infer(store: FeatureStore, contents: RepoContents, *, checks: bool) -> None:
+    """Do what Feast's `plan` does before it compares anything; the rest of it makes the file of a SQLite store, even to plan."""
+    if checks:
+        store._validate_all_feature_views(
+            contents.feature_views,
+            contents.on_demand_feature_views,
+            contents.stream_feature_views,
+            contents.label_views,
+        )
+    _validate_data_sources(contents.data_sources)
+    store._make_inferences(
+        contents.data_sources,
+        contents.entities,
+        contents.feature_views,
+        contents.on_demand_feature_views,
+        contents.stream_feature_views,
+        contents.feature_services,
+        contents.label_views,
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,6 +46,7 @@ _KEY_FIELDS = {
 _RETRIES = (0.2, 1.0, 3.0)
 _Answer = TypeVar("_Answer")
 Row = tuple[datetime | None, dict[str, Value] | None]
+_NOTHING: Row = (None, None)
 
 
 class FeastOnlineReader:
@@ -66,6 +69,13 @@ class FeastOnlineReader:
         self.is_redis = type(store.config.online_store).__name__.startswith("Redis")
         self.is_plain_redis = type(store.config.online_store) is RedisOnlineStoreConfig
         self.name = str(getattr(store.config.online_store, "type", "online store"))
+
+    @property
+    def _is_missing(self) -> bool:
+        """Whether the store is a file of SQLite that is not there: nothing is in it, and Feast would make one to look."""
+        settings = self._store.config.online_store
+        path = getattr(settings, "path", None) if getattr(settings, "type", "") == "sqlite" else None
+        return path is not None and not (Path(str(self._store.repo_path)) / str(path)).exists()
 
     def check(self) -> None:
         """Make sure that the store answers before any work begins, where that can be asked cheaply.
@@ -125,6 +135,8 @@ class FeastOnlineReader:
     def added_names(self, view: ViewPlan, names: Sequence[str], entities: pa.Table) -> list[str]:
         """Give the names that the store itself adds to those that it is asked for, as Redis does with `_ts:view`."""
         asked = list(names)
+        if self._is_missing:
+            return []
         with contextlib.suppress(Exception):  # the read itself is done, and its errors are told, elsewhere
             self._provider.online_read(self._store.config, view.handle, entity_keys(view, entities), asked)
         return asked[len(names) :]
@@ -183,11 +195,18 @@ class FeastOnlineReader:
 
     def _ask(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[Row]:
         # A copy of the names: the Redis store appends to the list that it is given.
-        return list(
-            self.patiently(
-                lambda: self._provider.online_read(self._store.config, view.handle, keys, list(names)), len(keys)
-            )
-        )
+        if self._is_missing:
+            return [_NOTHING] * len(keys)
+        return list(self.patiently(lambda: self._online_read(view, keys, names), len(keys)))
+
+    def _online_read(self, view: ViewPlan, keys: list[EntityKey], names: list[str]) -> list[Row]:
+        try:
+            found: list[Row] = self._provider.online_read(self._store.config, view.handle, keys, list(names))
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            return [_NOTHING] * len(keys)  # a view that was never applied has none
+        return found
 
     def patiently(self, ask: Callable[[], _Answer], commands: int) -> _Answer:
         """Ask the store by so many commands, again where its answer fails to come for a reason that may pass.

@@ -465,6 +465,35 @@ def test_a_refused_apply_leaves_a_registry_in_sql(run: Run, tmp_path: Path, redi
     assert run("plan", "--repo", shop.path, "--quiet").code == 0
 
 
+def test_a_plan_makes_no_registry_and_no_store(run: Run, tmp_path: Path) -> None:
+    """Of a repository that was never applied, with everything in files of SQLite."""
+    database = tmp_path / "registry.sqlite"
+    shop = make_shop(tmp_path / "repo", f"{{registry_type: sql, path: 'sqlite:///{database}'}}")
+    shop.edit(
+        "feature_store.yaml", 'type: redis\n  connection_string: "localhost:1"', "type: sqlite\n  path: data/online.db"
+    )
+    before = everything(shop.path)
+    code, plan = plan_of(run, shop)
+    assert code == 0
+    assert {change["change"] for change in plan["changes"]} == {"new"}
+    notes = {change["name"]: change["notes"] for change in plan["changes"]}
+    assert notes["spending"] == ["is new: nothing of it is served yet"]
+    assert everything(shop.path) == before
+    assert not database.exists()
+    assert run("apply", "--repo", shop.path, "--quiet").code == 0
+    shop.materialize("spending")
+    shop.edit(*WEEK)
+    assert plan_of(run, shop)[0] == 1
+
+
+def test_a_registry_that_does_not_answer(run: Run, tmp_path: Path) -> None:
+    shop = make_shop(
+        tmp_path / "repo", "{registry_type: sql, path: 'postgresql+pg8000://ann:hidden@127.0.0.1:1/nowhere'}"
+    )
+    line = run("plan", "--repo", shop.path, "--no-progress").refused(2, "registry", "127.0.0.1:1")
+    assert "hidden" not in line
+
+
 def test_markdown(run: Run, shop: Shop, tmp_path: Path) -> None:
     shop.edit(*WEEK)
     file = tmp_path / "plan.md"
