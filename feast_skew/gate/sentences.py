@@ -23,6 +23,8 @@ def moves(feature: FeatureResult, *, ttl_changed: bool = False) -> str:
     what = next((cause for cause in feature.causes if cause.kind == "what" and cause.code != "unknown"), None)
     if what is not None and what.code in _WINDOWS and what.evidence.get("proven"):
         return f"this change moves {name} from the {_recipe(what, 'online')} to the {_recipe(what, 'offline')}{share}"
+    if what is not None and (plainly := _plainly(what, name)):
+        return f"{plainly}{share}"
     if what is not None:
         return f"this change gives {name} other values{share}. Online is what is served now, offline what it would be: {what.detail}"
     why = feature.causes[0].detail if feature.causes else feature.reasons[0] if feature.reasons else ""
@@ -31,6 +33,18 @@ def moves(feature: FeatureResult, *, ttl_changed: bool = False) -> str:
         if why
         else f"this change gives {name} other values{share}"
     )
+
+
+def _plainly(cause: Cause, name: str) -> str:
+    """Say it from what is served to what will be, where a cause can be turned round; empty where it cannot."""
+    if cause.code == "scale":
+        unit = cause.evidence.get("unit")
+        return f"this change multiplies {name} by {1.0 / float(cause.evidence['factor']):.8g}" + (
+            f" ({unit})" if unit else ""
+        )
+    if cause.code == "offset":
+        return f"this change adds {-float(cause.evidence['offset']):.8g} to {name}"
+    return f"this change turns the sign of {name}" if cause.code == "sign" else ""
 
 
 def _share(feature: FeatureResult) -> str:
