@@ -27,12 +27,16 @@ def moves(feature: FeatureResult, *, ttl_changed: bool = False) -> str:
         return f"{plainly}{share}"
     if what is not None:
         return f"this change gives {name} other values{share}. Online is what is served now, offline what it would be: {what.detail}"
-    why = feature.causes[0].detail if feature.causes else feature.reasons[0] if feature.reasons else ""
-    return (
-        f"this change gives {name} other values{share}: {why}"
-        if why
-        else f"this change gives {name} other values{share}"
-    )
+    return f"this change gives {name} other values{share}{_means(feature)}"
+
+
+def _means(feature: FeatureResult) -> str:
+    """Say what both means are, where there are any."""
+    metric = feature.metrics.get("mean_difference")
+    offline, online = (metric.extra.get(name) if metric else None for name in ("mean_offline", "mean_online"))
+    if offline is None or online is None:
+        return ""
+    return f", with a mean of {offline:.6g} where {online:.6g} is served"
 
 
 def _plainly(cause: Cause, name: str) -> str:
