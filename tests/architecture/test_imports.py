@@ -47,7 +47,7 @@ FOREIGN = {
     "setting_values": {"pydantic"},
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
-    "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "typeguard"},
+    "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "sqlalchemy", "typeguard"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "lint": {"mmh3"},
