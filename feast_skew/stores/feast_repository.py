@@ -46,9 +46,10 @@ def open_store(repo: Path) -> FeatureStore:
 
 
 def open_private(repo: Path, place: Path) -> FeatureStore:
-    """Open a Feast repository whose registry, where that is a file, is read from a copy; an empty one where nothing was applied yet.
+    """Open a Feast repository with a copy of its registry, where that is a file or an SQL database; an empty one where nothing was applied yet.
 
-    Feast writes to a registry that it opens: it makes one that is missing, and brings one of an older version up to date.
+    Feast writes to a registry that it opens: it makes one that is missing, and brings one of an older version up to date. The copy
+    is the file `place`.
 
     Raises
     ------
@@ -57,6 +58,11 @@ def open_private(repo: Path, place: Path) -> FeatureStore:
     """
     content = _check_repository(repo)
     store = _opened(repo, content)
+    if store.config.registry.registry_type == "sql":
+        from feast_skew.stores.sql_registry import copy_registry
+
+        copy_registry(store.config.registry, store.project, place)
+        return _with_settings(store, {"registry_type": "sql", "path": f"sqlite:///{place}"}, repo)
     file = registry_file(store, repo)
     if file is None and _is_applied(store):
         _refresh(store, repo)
@@ -64,7 +70,7 @@ def open_private(repo: Path, place: Path) -> FeatureStore:
     if file is None:
         return with_registry(store, place, repo)
     try:
-        place.write_bytes(file.read_bytes() if file.is_file() else b"")
+        place.write_bytes(file.read_bytes() if file.exists() else b"")
     except OSError as error:
         raise ConfigError(f"the registry {file} cannot be read", hint=error.strerror or str(error)) from error
     return with_registry(store, place, repo)
@@ -100,9 +106,14 @@ def with_registry(store: FeatureStore, file: Path, repo: Path) -> FeatureStore:
     ConfigError
         When the file holds no registry.
     """
+    return _with_settings(store, {"registry_type": "file", "path": str(file)}, repo)
+
+
+def _with_settings(store: FeatureStore, registry: dict[str, Any], repo: Path) -> FeatureStore:
+    """Give a store of the same settings with another registry."""
     config = copy.copy(store.config)
     config._registry = None
-    config.registry_config = {**_kept(store), "registry_type": "file", "path": str(file)}
+    config.registry_config = {**_kept(store), **registry}
     try:
         found = FeatureStore(repo_path=str(store.repo_path), config=config)
     except Exception as error:
