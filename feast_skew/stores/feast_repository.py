@@ -64,38 +64,14 @@ def open_private(repo: Path, place: Path) -> FeatureStore:
         copy_registry(store.config.registry, store.project, place)
         return _with_settings(store, {"registry_type": "sql", "path": f"sqlite:///{place}"}, repo)
     file = registry_file(store, repo)
-    if file is None and _is_applied(store):
+    if file is None:
         _refresh(store, repo)
         return store
-    if file is None:
-        return with_registry(store, place, repo)
     try:
         place.write_bytes(file.read_bytes() if file.exists() else b"")
     except OSError as error:
         raise ConfigError(f"the registry {file} cannot be read", hint=error.strerror or str(error)) from error
     return with_registry(store, place, repo)
-
-
-def _is_applied(store: FeatureStore) -> bool:
-    """Tell whether a registry in SQL has its tables, which Feast would make otherwise; any other registry is asked as it is."""
-    settings = store.config.registry
-    if getattr(settings, "registry_type", "") != "sql":
-        return True
-    from sqlalchemy import create_engine, inspect
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
-
-    url = make_url(str(settings.path))
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-        return False
-    engine = create_engine(url)
-    try:
-        return bool(inspect(engine).has_table("feature_views"))
-    except SQLAlchemyError as error:
-        kind = type(error).__name__
-        raise ConfigError("the registry cannot be read", hint=f"{kind} from {url.render_as_string()}") from None
-    finally:
-        engine.dispose()
 
 
 def with_registry(store: FeatureStore, file: Path, repo: Path) -> FeatureStore:
