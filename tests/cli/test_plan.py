@@ -56,7 +56,7 @@ def everything(path: Path) -> dict[str, bytes]:
 def online(redis: EmbeddedRedis) -> dict[bytes, Any]:
     """Give everything that the server holds."""
     client = redis_client.Redis.from_url(f"redis://{redis.connection_string}")
-    return {key: client.hgetall(key) for key in sorted(client.keys())}
+    return {key: client.dump(key) for key in sorted(client.keys())}
 
 
 def plan_of(run: Run, shop: Shop, *options: str) -> tuple[int, dict[str, Any]]:
