@@ -49,7 +49,7 @@ def judge_view(
         verdict = Verdict.PASS if change.kind == NEW else Verdict.INCONCLUSIVE
         return Judged(change, verdict, notes=tuple(notes), reach=reach)
     if not any(map(_served, features)):
-        if materialized and change.kind != NEW:
+        if change.kind != NEW and (materialized or _streams_by_other_keys(change)):
             return _lost(change, features, reach)
         is_new = change.kind == NEW
         notes.append(
@@ -61,24 +61,44 @@ def judge_view(
         notes.append(f"cannot be measured: {(*errors[0].reasons, 'a store could not be read')[0]}")
         verdict = Verdict.WARN if is_new else Verdict.ERROR
         return Judged(change, verdict, notes=tuple(notes[not is_new :]), reach=reach, features=tuple(features))
+    return _measured(change, features, reach, findings, keeps_newer=keeps_newer)
+
+
+def _measured(
+    change: Change, features: Sequence[FeatureResult], reach: Reach, findings: Sequence[Finding], *, keeps_newer: bool
+) -> Judged:
+    """Judge a view of which something is served by how that differs from what the definition gives."""
+    notes: list[str] = []
     if change.kind == NEW:
         notes.append(
             "is new to the registry, and the online store holds rows under its name: it was deleted or applied elsewhere before"
         )
     notes += _of_features(change)
-    known = [feature.feature for feature in features if feature.known is not None and feature.known.accepted]
+    known = [feature.feature for feature in features if _fails_already(feature)]
     if known:
         notes.append(f"differs by the present definition just as much, so not by this change: {', '.join(known)}")
     failed = [finding for finding in findings if finding.severity == "fail"]
-    notes += [f"{finding.code}: {finding.detail}" for finding in failed[:_MOST]]
-    if len(failed) > _MOST:
-        notes.append(f"and {len(failed) - _MOST} more broken rules")
+    told = [*failed, *(finding for finding in findings if finding.severity == "warn")]
+    notes += [f"{finding.code}: {finding.detail}" for finding in told[:_MOST]]
+    if len(told) > _MOST:
+        notes.append(f"and {len(told) - _MOST} more findings, in the JSON")
     verdict = Verdict.FAIL if failed else worst([feature.verdict for feature in features])
+    if verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+        notes += _undecided(features, verdict)
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)
     ttl_changed = any(part.part == "ttl" for part in change.parts)
     said = tuple(text for feature in features if (text := moves(feature, ttl_changed=ttl_changed)))
-    return Judged(change, verdict, said, tuple(notes), reach, tuple(features))
+    return Judged(change, verdict, said, tuple(notes), reach, tuple(features), tuple(findings))
+
+
+def _streams_by_other_keys(change: Change) -> bool:
+    """Tell whether a stream writes the view, of which no registry records when, and its keys change."""
+    return (
+        change.before is not None
+        and "stream" in change.before.parts
+        and any(part.part == "keys" for part in change.parts)
+    )
 
 
 def _lost(change: Change, features: Sequence[FeatureResult], reach: Reach) -> Judged:
@@ -110,6 +130,21 @@ def _is_online(meaning: Meaning | None) -> bool:
         return False
     serving = meaning.parts.get("serving") or {}
     return bool(serving.get("online", True))
+
+
+def _fails_already(feature: FeatureResult) -> bool:
+    """Tell whether a feature fails by the present definition as it would by the new one."""
+    known = feature.known
+    return known is not None and known.accepted and known.verdict == Verdict.FAIL.value
+
+
+def _undecided(features: Sequence[FeatureResult], verdict: Verdict) -> list[str]:
+    """Say why nothing could be decided, once for features with the same reason."""
+    reasons: dict[str, list[str]] = {}
+    for feature in features:
+        if feature.verdict is verdict and feature.reasons:
+            reasons.setdefault(feature.reasons[0], []).append(feature.feature)
+    return [f"cannot be decided for {', '.join(names)}: {reason}" for reason, names in list(reasons.items())[:_MOST]]
 
 
 def _served(feature: FeatureResult) -> bool:

@@ -40,6 +40,7 @@ class Judged:
     notes: tuple[str, ...] = ()
     reach: Reach = field(default_factory=Reach)
     features: tuple[FeatureResult, ...] = ()
+    findings: tuple[Finding, ...] = ()
     approval: Approval | None = None
 
     @property
@@ -67,6 +68,7 @@ class Judged:
             "models": list(self.reach.models),
             "owners": list(self.reach.owners),
             "features": [feature.to_dict() for feature in self.features],
+            "findings": [finding.to_dict() for finding in self.findings],
             "approval": None
             if self.approval is None
             else {"by": self.approval.by, "at": self.approval.at, "reason": self.approval.reason},
@@ -94,8 +96,6 @@ class Proposal:
     versions: Mapping[str, str]
     views: int
     changes: tuple[Judged, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    sample: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     applied: Applied | None = field(default=None, repr=False)
 
@@ -123,7 +123,5 @@ class Proposal:
             "refused": [judged.change.name for judged in self.changes if judged.refused],
             "views": self.views,
             "seed": self.seed,
-            "sample": dict(self.sample),
             "changes": [judged.to_dict() for judged in self.changes],
-            "findings": [finding.to_dict() for finding in self.findings],
         }

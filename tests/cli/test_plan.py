@@ -7,10 +7,13 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute
 import pytest
 import redis as redis_client
 
@@ -225,6 +228,36 @@ def test_a_view_deleted_and_made_again(run: Run, tmp_path: Path, redis: Embedded
     assert any("the online store holds rows under its name" in note for note in change["notes"])
 
 
+def test_what_cannot_be_decided_says_why(run: Run, shop: Shop) -> None:
+    """The same values six hours later: rows share no instant, and offline never moves."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shop.path / "data" / "orders_30d.parquet")
+    late = pc.add(table.column("event_timestamp"), pa.scalar(timedelta(hours=6)))
+    place = table.column_names.index("event_timestamp")
+    pq.write_table(table.set_column(place, "event_timestamp", late), shop.path / "data" / "late.parquet")
+    shop.edit("sources.py", "orders_30d.parquet", "late.parquet")
+    code, plan = plan_of(run, shop, "--sample", "100")
+    (change,) = plan["changes"]
+    assert (code, change["verdict"]) == (3, "inconclusive")
+    assert any(note.startswith("cannot be decided for ") for note in change["notes"])
+    assert not any("just as much" in note for note in change["notes"])
+
+
+def test_entities_that_the_new_table_lacks_are_told(run: Run, shop: Shop) -> None:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shop.path / "data" / "orders_30d.parquet")
+    half = table.filter(pa.compute.less(table.column("customer_id"), 150))
+    pq.write_table(half, shop.path / "data" / "half.parquet")
+    shop.edit("sources.py", "orders_30d.parquet", "half.parquet")
+    code, plan = plan_of(run, shop)
+    (change,) = plan["changes"]
+    assert (code, change["verdict"]) == (0, "warn")
+    assert any(note.startswith("FS204: ") for note in change["notes"])
+
+
 def test_a_shorter_ttl_expires_what_is_served(run: Run, shop: Shop) -> None:
     shop.edit("views.py", "ttl=timedelta(days=2)", "ttl=timedelta(hours=1)")
     code, plan = plan_of(run, shop)
@@ -291,6 +324,20 @@ def test_other_keys_take_everything_away(run: Run, shop: Shop) -> None:
     code, plan = plan_of(run, shop)
     change = next(change for change in plan["changes"] if change["name"] == "spending")
     assert code == 1
+    assert change["verdict"] == "fail"
+
+
+def test_other_keys_of_what_a_stream_writes(run: Run, tmp_path: Path, redis: EmbeddedRedis) -> None:
+    """No registry records when a stream writes, so the definition tells that something is there."""
+    import pandas as pd
+    from feast import FeatureStore
+
+    shop = new_shop(tmp_path / "repo", redis)
+    rows = pd.DataFrame({"customer_id": [1], "event_timestamp": [pd.Timestamp("2026-03-04", tz="UTC")], "visits": [9]})
+    FeatureStore(repo_path=str(shop.path)).push("pushed", rows)
+    shop.edit("entities.py", "value_type=ValueType.INT64", "value_type=ValueType.STRING")
+    _, plan = plan_of(run, shop)
+    change = next(change for change in plan["changes"] if change["name"] == "visiting")
     assert change["verdict"] == "fail"
 
 

@@ -25,13 +25,18 @@ def contents() -> Iterator[Any]:
     before, path = Path.cwd(), list(sys.path)
     os.chdir(REPO)
     sys.path.insert(0, str(REPO))
+    forget()  # a repository that another test has read may have modules by the same names
     try:
         yield parse_repo(REPO)
     finally:
         os.chdir(before)
         sys.path[:] = path
-        for name in MODULES:
-            sys.modules.pop(name, None)
+        forget()
+
+
+def forget() -> None:
+    for name in MODULES:
+        sys.modules.pop(name, None)
 
 
 def test_feast_sees_the_objects_and_not_the_pipeline(contents: Any) -> None:

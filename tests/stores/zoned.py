@@ -43,11 +43,12 @@ def report(directory: Path, connection_string: str) -> dict[str, Any]:
             "seen": conftest.instants(*later, *MOMENTS, zone=zone),
             "x": [float(i) for i in range(2 * len(ids))],
         }
-        source = repo.source(name, table, created="created")
+        source = repo.source(name, table, created="created", path=_inside(repo, name))
         views.append(repo.view(name, source, {"id": "Int64"}, {"seen": "UnixTimestamp", "x": "Float64"}))
     days = pa.array([moment.date() for moment in MOMENTS])
     table = {"id": ids, "event_timestamp": conftest.instants(*MOMENTS), "day": days}
-    views.append(repo.view("days", repo.source("days", table), {"id": "Int64"}, {"day": "UnixTimestamp"}))
+    days_source = repo.source("days", table, path=_inside(repo, "days"))
+    views.append(repo.view("days", days_source, {"id": "Int64"}, {"day": "UnixTimestamp"}))
     repo.apply(*views)
     repo.materialize(end=datetime(2024, 1, 15, tzinfo=timezone.utc))
     found = repo.validate(
@@ -56,6 +57,11 @@ def report(directory: Path, connection_string: str) -> dict[str, Any]:
     for name in ("run_id", "project", "versions"):
         found.pop(name)
     return found
+
+
+def _inside(repo: Any, name: str) -> str:
+    """Where a table is, as every copy of the repository says it: a path of its own would be another source."""
+    return str(repo.path(name).relative_to(repo.directory))
 
 
 def _load_conftest() -> Any:
