@@ -81,6 +81,7 @@ class FeatureSettings(_Strict):
     null_rate: Limit | None = None
     owner: str | None = None
     runbook: str | None = None
+    channel: str | None = None
     ignore: IgnoreSetting | None = None
     definition: Definition | None = None
 
@@ -107,6 +108,9 @@ class RunSettings(_Strict):
     wrong_rows_format: str = "parquet"
     spark_partitions: Whole | None = Field(None, ge=1, lt=2**20)
 
+
+TEXTS = ("owner", "runbook", "channel")
+"""Settings whose tags are taken as they are, not as YAML."""
 
 _NESTED: dict[str, type[BaseModel]] = {
     "tolerance": ToleranceSetting,
@@ -200,7 +204,7 @@ def tag_settings(origin: str, tags: Mapping[str, str]) -> dict[str, Any]:
         if key not in FeatureSettings.model_fields:
             raise unknown_key(f"tag of {origin}", tag, [TAG_PREFIX + name for name in FeatureSettings.model_fields])
         try:
-            values[key] = yaml.safe_load(text) if key not in ("owner", "runbook") else text
+            values[key] = yaml.safe_load(text) if key not in TEXTS else text
         except yaml.YAMLError:
             raise ConfigError(f"tag {tag} of {origin} cannot be read", hint="write it as YAML or JSON") from None
     _check(FeatureSettings, f"tags of {origin}", values)

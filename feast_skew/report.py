@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW
+
+if TYPE_CHECKING:
+    from feast_skew.statistics.profile import Profile
 
 SCHEMA_VERSION = "1"
 
@@ -143,8 +146,29 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Past:
+    """A feature in an earlier run, as the history holds it: its verdict, the share of wrong entities, and the first cause.
+
+    `created_at` is ISO 8601 in UTC; shares are 0..1, None where nothing could be compared.
+    """
+
+    run_id: str
+    created_at: str
+    verdict: Verdict
+    value: float | None
+    low: float | None
+    high: float | None
+    psi: float | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True)
 class FeatureResult:
-    """Everything that a run found about one feature."""
+    """Everything that a run found about one feature.
+
+    `lag` are quantiles of the seconds by which online rows lie behind the latest offline row. Not in the JSON are the `profile`, from
+    which the distributions were computed, and the `past`, oldest first, of the runs before this one.
+    """
 
     view: str
     feature: str
@@ -163,6 +187,10 @@ class FeatureResult:
     confusion: tuple[Mapping[str, Any], ...] = ()
     paths: tuple[Mapping[str, Any], ...] = ()
     known: Known | None = None
+    channel: str = ""
+    lag: Mapping[str, float] = field(default_factory=dict)
+    profile: Profile | None = field(default=None, repr=False, compare=False)
+    past: tuple[Past, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the feature as plain JSON values; `known` only where a baseline had a say."""
@@ -172,6 +200,7 @@ class FeatureResult:
             "dtype": self.dtype,
             "owner": self.owner,
             "runbook": self.runbook,
+            "channel": self.channel,
             "services": list(self.services),
             "verdict": self.verdict.value,
             "reasons": list(self.reasons),
@@ -179,6 +208,7 @@ class FeatureResult:
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "sides": {side: dict(numbers) for side, numbers in self.sides.items()},
             "quantiles": dict(self.quantiles),
+            "lag": dict(self.lag),
             "confusion": [dict(pair) for pair in self.confusion],
             "paths": [dict(path) for path in self.paths],
             "causes": [cause.to_dict() for cause in self.causes],

@@ -235,6 +235,7 @@ def _view(keys: list[str], types: dict[str, DeclaredType], settings: Settings) -
                 Limits.asked(asked),
                 asked.owner or "",
                 asked.runbook or "",
+                asked.channel or "",
                 definition=Definition.asked(asked),
             )
         )

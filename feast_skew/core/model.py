@@ -76,6 +76,7 @@ class FeaturePlan:
     limits: Limits
     owner: str = ""
     runbook: str = ""
+    channel: str = ""
     services: tuple[str, ...] = ()
     definition: Definition | None = None
     feast_type: Any = field(default=None, compare=False, repr=False)

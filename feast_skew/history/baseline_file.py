@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from feast_skew.errors import ConfigError
-from feast_skew.report import SCHEMA_VERSION, SkewReport, Verdict
+from feast_skew.history.stored_report import read_content
+from feast_skew.report import SkewReport, Verdict
 
 
 @dataclass(frozen=True)
@@ -64,26 +65,14 @@ def read_baseline(path: str | Path) -> Baseline:
     ConfigError
         When the file is missing, is no whole report of feast-skew, or is one of another schema version.
     """
-    file = Path(path)
-    hint = "name a file that --output json=PATH wrote"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"baseline {file} cannot be read: {error.strerror or error}", hint=hint) from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"baseline {file} is damaged, or no JSON", hint=hint) from error
-    if not isinstance(content, dict) or "schema_version" not in content:
-        raise ConfigError(f"baseline {file} is no report of feast-skew", hint=hint)
-    found = content["schema_version"]
-    if found != SCHEMA_VERSION:
-        raise ConfigError(
-            f"baseline {file} has schema version {found!r}, this feast-skew reads {SCHEMA_VERSION!r}",
-            hint="make it again with `feast-skew validate --output json=PATH`",
-        )
+    file, content = Path(path), read_content(path, "baseline")
     try:
         return _baseline(file, content)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ConfigError(f"baseline {file} is damaged: it is no whole report of feast-skew", hint=hint) from error
+        raise ConfigError(
+            f"baseline {file} is damaged: it is no whole report of feast-skew",
+            hint="name a file that --output json=PATH wrote",
+        ) from error
 
 
 def baseline_of(report: SkewReport) -> Baseline:

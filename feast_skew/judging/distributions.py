@@ -57,6 +57,7 @@ class Description:
     quantiles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     confusion: tuple[Mapping[str, Any], ...] = ()
     paths: tuple[Mapping[str, Any], ...] = ()
+    profile: Profile | None = None
 
 
 def describe(
@@ -105,7 +106,7 @@ def describe(
     sides = summary(profile) if has_numbers(kind) or has_categories(kind) else {}
     confusion = _confusion(profile) if has_categories(kind) else ()
     paths = paths_of(feature, shown.offline_differing, shown.online_differing)
-    return Description(found, claims, sides, quantiles(profile), confusion, paths)
+    return Description(found, claims, sides, quantiles(profile), confusion, paths, profile)
 
 
 def _metric(outcome: Outcome, bounds: Bounds, asked: float | str | None, extra: dict[str, Any]) -> Metric:

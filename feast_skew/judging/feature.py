@@ -20,6 +20,7 @@ from feast_skew.measuring.drawing import Evidence, Measured, compared_mask, repr
 from feast_skew.measuring.sampling import SampleSize
 from feast_skew.measuring.tally import FeatureTally, Tally
 from feast_skew.report import Cause, Example, FeatureResult, Metric, Verdict, worst
+from feast_skew.statistics.quantiles import weighted_quantiles
 
 _CLASS_ORDER = (
     "match",
@@ -33,6 +34,8 @@ _CLASS_ORDER = (
     "unaligned",
     "corrupt",
 )
+_SECOND = 10**9
+_LAGS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 EMPTY_COUNTS = dict.fromkeys(("entities", *_CLASS_ORDER, "stale", "ahead", "expired"), 0)
 
 
@@ -52,6 +55,7 @@ class Draft:
     reasons: list[str] = field(default_factory=list)
     unaligned: Unaligned | None = None
     apart: Apart | None = None
+    lag: Mapping[str, float] = field(default_factory=dict)
     not_measured: str = ""
     error: str = ""
 
@@ -89,6 +93,7 @@ def draft_feature(measured: Measured, feature: FeaturePlan, sample: SampleSize, 
         ),
         late=late,
         examples=worst_examples(feature.declared.kind, pairs, rows.rows, rows.entities, settings.show_entities),
+        lag=_lag_of(evidence),
     )
     if tally.near > tally.unaligned / 2:
         draft.reasons.append(
@@ -113,6 +118,14 @@ def draft_feature(measured: Measured, feature: FeaturePlan, sample: SampleSize, 
     elif not size:
         draft.not_measured = f"offline knows no entity of view {measured.view.name}"
     return draft
+
+
+def _lag_of(evidence: Evidence) -> dict[str, float]:
+    """Give quantiles of the seconds by which online rows lie behind the latest offline ones; none where no entity has both."""
+    state = evidence.rows.rows
+    both = state.has_offline & state.has_online
+    weights = None if evidence.weights is None else evidence.weights[both]
+    return weighted_quantiles(state.lag[both] / _SECOND, weights, _LAGS)
 
 
 def _shown(measured: Measured, feature: FeaturePlan, evidence: Evidence) -> Shown:
@@ -183,6 +196,7 @@ def _unmeasured(draft: Draft) -> FeatureResult:
         {"mismatch_rate": Metric(None, limit=feature.limits.mismatch_budget, verdict=verdict)},
         reasons=(draft.error or draft.not_measured,),
         services=feature.services,
+        channel=feature.channel,
     )
 
 
@@ -229,6 +243,9 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
         draft.found.sides,
         draft.found.confusion,
         draft.found.paths,
+        channel=feature.channel,
+        lag=draft.lag,
+        profile=draft.found.profile,
     )
 
 

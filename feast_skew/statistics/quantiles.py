@@ -50,3 +50,31 @@ def quantile_table(
     found = np.quantile(finite / scale, np.asarray(probs, dtype=np.float64))
     inside = np.clip(found, np.min(finite) / scale, np.max(finite) / scale) * scale
     return {f"p{round(100 * p, 10):g}": float(v) for p, v in zip(probs, inside, strict=True)}
+
+
+def weighted_quantiles(
+    values: NDArray[Any], weights: NDArray[np.float64] | None, probs: Sequence[float] = REPORTED
+) -> dict[str, float]:
+    """Give the quantiles of values that each stand for several rows, named p1 to p100.
+
+    Parameters
+    ----------
+    values : array of finite numbers
+        One of each drawn row.
+    weights : array of positive numbers, optional
+        How many rows each stands for; one each by default.
+    probs : sequence of float
+        Probabilities between 0 and 1.
+
+    Returns
+    -------
+    dict of str to float
+        The smallest value with at least that share of the weight at or below it (type 1 of Hyndman and Fan 1996): always a
+        value that occurs. Empty without values.
+    """
+    if not len(values):
+        return {}
+    order = np.argsort(values, kind="stable")
+    held = np.cumsum(np.ones(len(values)) if weights is None else weights[order])
+    places = np.minimum(np.searchsorted(held, np.asarray(probs) * held[-1] * (1 - 1e-12)), len(values) - 1)
+    return {f"p{round(100 * p, 10):g}": float(values[order[i]]) for p, i in zip(probs, places, strict=True)}

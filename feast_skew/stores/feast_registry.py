@@ -31,10 +31,14 @@ from feast_skew.core.moments import aware
 from feast_skew.core.types import declared_type, key_type
 from feast_skew.errors import ConfigError, UnknownName
 from feast_skew.stores.feast_meaning import meaning_of
+from feast_skew.stores.feast_owners import responsible
 from feast_skew.stores.feast_serving_plans import not_computable, on_demand_plan, service_plan, source_names
 from feast_skew.stores.table_rows import EVENT_TIMESTAMP
 
 _APPLY_TAKES = timedelta(seconds=2)
+_UsedBy = dict[str, dict[str, Any]]
+"""The feature services that use a feature, by its reference and their name."""
+
 _Uses = dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, None]]
 """The uses of one view: by its name in serving and its mapped join keys, the features in their order."""
 
@@ -123,7 +127,7 @@ def _on_demand_plan(
     name: str,
     uses: _Uses,
     settings: Settings,
-    used_by: dict[str, set[str]],
+    used_by: _UsedBy,
 ) -> OnDemandPlan | Skipped:
     view = views[name]
     reason = not_computable(view, views) or next(
@@ -162,12 +166,10 @@ def _check_named(settings: Settings, views: dict[str, Any]) -> None:
             )
 
 
-def _wanted(
-    selection: Selection, views: dict[str, Any], services: dict[str, Any]
-) -> tuple[dict[str, _Uses], dict[str, set[str]]]:
+def _wanted(selection: Selection, views: dict[str, Any], services: dict[str, Any]) -> tuple[dict[str, _Uses], _UsedBy]:
     """Give the uses of each view that was asked for, and the services of each feature by its reference."""
     wanted: dict[str, _Uses] = {}
-    used_by: dict[str, set[str]] = {}
+    used_by: _UsedBy = {}
 
     def want(view: str, features: Iterable[str], alias: str = "", key_map: dict[str, str] | None = None) -> None:
         use = (alias or view, tuple(sorted((key_map or {}).items())))
@@ -176,7 +178,7 @@ def _wanted(
     for service in services.values():
         for projection in service.feature_view_projections:
             for field in projection.features:
-                used_by.setdefault(f"{projection.name}:{field.name}", set()).add(service.name)
+                used_by.setdefault(f"{projection.name}:{field.name}", {})[service.name] = service
     for service in (*(_named(services, name, "feature service") for name in selection.services), *selection.given):
         for projection in service.feature_view_projections:
             features = [_one_feature(f"{projection.name}:{field.name}", views)[1] for field in projection.features]
@@ -230,8 +232,10 @@ def _not_comparable(view: Any) -> str:  # noqa: PLR0911  one line per reason
     return ""
 
 
-def _feature_plan(view: Any, field: Any, settings: Settings, used_by: dict[str, set[str]]) -> FeaturePlan:
+def _feature_plan(view: Any, field: Any, settings: Settings, used_by: _UsedBy) -> FeaturePlan:
     asked = settings.feature(view.name, field.name, view.tags or {}, field.tags or {})
+    services = used_by.get(f"{view.name}:{field.name}", {})
+    who = responsible(asked, view, services)
     declared = declared_type(str(field.dtype))
     tolerance = (
         Tolerance(asked.tolerance.rtol, asked.tolerance.atol) if asked.tolerance else default_tolerance(declared)
@@ -242,17 +246,16 @@ def _feature_plan(view: Any, field: Any, settings: Settings, used_by: dict[str, 
         declared=declared,
         tolerance=tolerance,
         limits=Limits.asked(asked),
-        owner=asked.owner or view.owner or "",
-        runbook=asked.runbook or "",
-        services=tuple(sorted(used_by.get(f"{view.name}:{field.name}", ()))),
+        owner=who.owner,
+        runbook=who.runbook,
+        channel=who.channel,
+        services=tuple(sorted(services)),
         definition=Definition.asked(asked),
         feast_type=field.dtype,
     )
 
 
-def _view_plan(
-    store: FeatureStore, view: FeatureView, uses: _Uses, settings: Settings, used_by: dict[str, set[str]]
-) -> ViewPlan:
+def _view_plan(store: FeatureStore, view: FeatureView, uses: _Uses, settings: Settings, used_by: _UsedBy) -> ViewPlan:
     fields = {field.name: field for field in view.features}
     keys = tuple(
         JoinKey(column.name, key_type(str(column.dtype)))
