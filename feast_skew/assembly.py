@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from feast_skew.config import RunSettings, Settings, read_config_file
+from feast_skew.config import CONFIG_NAME, RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.meaning import changes, in_registry
@@ -20,10 +19,10 @@ from feast_skew.core.model import Plan, SourceVersion
 from feast_skew.core.moments import parse_moment
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
-from feast_skew.history.memory import History, address
-from feast_skew.history.state_file import DEFAULT_NAME as STATE_NAME
+from feast_skew.history.memory import History, history_of
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import given_sample
+from feast_skew.owners import without_owner
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, RuleRunner, run
 from feast_skew.serving.steps import Serving
@@ -33,10 +32,7 @@ from feast_skew.stores.request_rows import request_key_sets, request_rows
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-CONFIG_NAME = "feast_skew.yaml"
 EXPECTATIONS = "expectations"
-HISTORY_VARIABLE = "FEAST_SKEW_HISTORY"
-"""Names the database of the history, before any setting: an address may hold a password."""
 
 NOT_REMEMBERED = "FS206"
 SHOWN_RUNS = 60
@@ -61,20 +57,6 @@ class Opened:
     def history(self) -> History | None:
         """Where runs and definitions are remembered; None where nowhere."""
         return history_of(self.settings, self.path)
-
-
-def history_of(settings: RunSettings, path: Path) -> History | None:
-    """Give the history of a repository in that directory: by the environment, by the settings, or in a file of the repository.
-
-    Raises
-    ------
-    ConfigError
-        When its address is none of a database.
-    """
-    if settings.history is False:
-        return None
-    before = path / Path(settings.state).expanduser() if settings.state else path / STATE_NAME
-    return History(address(os.environ.get(HISTORY_VARIABLE) or settings.history, path), before)
 
 
 def layered(
@@ -185,7 +167,8 @@ def measure(
                     events=FeastEvents(store, offline),
                 )
             )
-    report = replace(report, fingerprints=_fingerprints(plan))
+    findings = (*report.findings, *without_owner(report.features))
+    report = replace(report, fingerprints=_fingerprints(plan), findings=findings)
     if trouble is not None:
         return _with_finding(report, trouble)
     if history is None:

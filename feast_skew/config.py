@@ -28,6 +28,7 @@ from feast_skew.setting_values import (
     Whole,
 )
 
+CONFIG_NAME = "feast_skew.yaml"
 TAG_PREFIX = "skew."
 
 

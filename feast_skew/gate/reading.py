@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feast_skew.assembly import history_of, layered
+from feast_skew.assembly import layered
 from feast_skew.config import Settings
 from feast_skew.core.meaning import Meaning
 from feast_skew.core.model import SourceVersion
@@ -19,7 +19,7 @@ from feast_skew.gate.memory import as_applied, comparable
 from feast_skew.gate.passing import inside
 from feast_skew.gate.proposal import Applied
 from feast_skew.gate.reach import Reader
-from feast_skew.history.memory import History
+from feast_skew.history.memory import History, history_of
 from feast_skew.measuring.progress import Progress
 
 

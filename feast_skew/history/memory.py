@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from feast_skew.config import RunSettings
 from feast_skew.core.model import SourceVersion
 from feast_skew.history.database import Database
 from feast_skew.history.definitions import Definitions
 from feast_skew.history.runs import Runs
+from feast_skew.history.state_file import DEFAULT_NAME as STATE_NAME
 from feast_skew.report import SkewReport
+
+VARIABLE = "FEAST_SKEW_HISTORY"
+"""Names the database before any setting: an address may hold a password."""
 
 DEFAULT_NAME = Path(".feast_skew") / "history.db"
 
@@ -27,6 +33,20 @@ def address(asked: str | None, folder: Path) -> str | URL:
     elif "://" in text:
         return text
     return URL.create("sqlite", database=str((folder / Path(text).expanduser()).resolve()))
+
+
+def history_of(settings: RunSettings, folder: Path) -> History | None:
+    """Give the history of a repository in that folder: by the environment, by the settings, or in a file of the folder.
+
+    Raises
+    ------
+    ConfigError
+        When its address is none of a database.
+    """
+    if settings.history is False:
+        return None
+    before = folder / Path(settings.state).expanduser() if settings.state else folder / STATE_NAME
+    return History(address(os.environ.get(VARIABLE) or settings.history, folder), before)
 
 
 class History:
