@@ -18,6 +18,7 @@ import shop as kit
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
+FILES, make_shop = kit.FILES, kit.make_shop
 _NUMBERS = count()
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute
 import pytest
 import redis as redis_client
 from rides import Run
-from shop_online import Shop, new_shop, plan_of
+from shop_online import FILES, Shop, make_shop, new_shop, plan_of
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, redis: EmbeddedRedis) -> Iterator[Shop]:
-    yield new_shop(tmp_path_factory.mktemp("own") / "repo", redis)
+def template(tmp_path_factory: pytest.TempPathFactory, redis: EmbeddedRedis) -> Shop:
+    return new_shop(tmp_path_factory.mktemp("own") / "repo", redis)
 
 
 @pytest.fixture
