@@ -250,6 +250,24 @@ def history(**options: Any) -> None:
 
 
 @cli.command()
+@REPO
+@click.option("--send", is_flag=True, help="Send what waits, now.")
+@click.option("--test", metavar="CHANNEL", help="Send a test by this channel.")
+@click.option("--owner", metavar="OWNER", help="To whom the test goes, where the channel's address has {owner}.")
+@CONFIG
+@outputs("Also write the list (json, text); - is stdout; repeatable.")
+@DEBUG
+def alerts(**options: Any) -> None:
+    """List the messages to owners that are not sent yet, send them, or try a channel.
+
+    Exit codes: 0 listed or sent, 2 the settings have no alerts, 3 a channel did not take a message.
+    """
+    from feast_skew.cli.alerts import run_alerts
+
+    sys.exit(run_alerts(options))
+
+
+@cli.command()
 @click.argument("run", default="latest", metavar="[RUN|REPORT.json]")
 @REPO
 @click.option("--owner", metavar="OWNER", help="Only the features of this owner.")
