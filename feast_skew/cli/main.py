@@ -99,7 +99,7 @@ def cli() -> None:
     "outputs",
     multiple=True,
     metavar="FORMAT=PATH",
-    help="Also write the report (json, text, junit, markdown, github); - is stdout; repeatable.",
+    help="Also write the report (json, text, junit, markdown, github, csv, parquet, prometheus); - is stdout; repeatable.",
 )
 @click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(

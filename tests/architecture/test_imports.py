@@ -48,6 +48,7 @@ FOREIGN = {
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
     "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "sqlalchemy", "typeguard"},
+    "render": {"prometheus_client", "pyarrow"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "lint": {"mmh3"},
@@ -65,7 +66,19 @@ FOREIGN = {
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
-HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "pyspark", "redis", "tqdm")
+HEAVY = (
+    "feast",
+    "great_expectations",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "pyspark",
+    "redis",
+    "tqdm",
+    "prometheus_client",
+)
 
 
 @dataclass(frozen=True)
