@@ -16,6 +16,7 @@ from feast_skew.setting_values import (
     MAX_OPS,
     Duration,
     Folder,
+    Gateway,
     Limit,
     Number,
     Ops,
@@ -101,6 +102,7 @@ class RunSettings(_Strict):
     provider: str | None = None
     lint_disable: tuple[str, ...] = ()
     expectations: Folder = None
+    push_metrics: Gateway = None
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"
     spark_staging: str | None = None
@@ -301,4 +303,7 @@ def _check(model: type[BaseModel], origin: str, values: object) -> None:
         if first["type"] in ("model_type", "dict_type"):
             raise ConfigError(f"{where} must hold settings by name", hint=f"got {first.get('input')!r}") from None
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        raise ConfigError(f"{where}: {message}", hint=f"got {first.get('input')!r}") from None
+        got = (
+            "" if place[-1:] == ["push_metrics"] else f"got {first.get('input')!r}"
+        )  # somebody's password may be in it
+        raise ConfigError(f"{where}: {message}", hint=got) from None

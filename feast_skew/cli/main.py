@@ -101,6 +101,7 @@ def cli() -> None:
     metavar="FORMAT=PATH",
     help="Also write the report (json, text, junit, markdown, github, csv, parquet, prometheus); - is stdout; repeatable.",
 )
+@click.option("--push-metrics", metavar="URL", help="Push metrics to this Pushgateway of Prometheus, or off.")
 @click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(
     "--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]"
