@@ -131,7 +131,7 @@ def _step(status: int) -> str:
         return f"set {PUSH_USER} and {PUSH_PASSWORD} to what it lets in"
     if 300 <= status < 400:
         return "give the address that it sends on to"
-    if status == 404:
+    if status in (404, 405):
         return "give the address without /metrics, with the path that the gateway is served under"
     return "its log says why"
 

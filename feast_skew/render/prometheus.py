@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from feast_skew.core.moments import parse_moment
@@ -53,6 +54,7 @@ def registry_of(report: SkewReport) -> CollectorRegistry:
     return registry
 
 
+@lru_cache(maxsize=1024)
 def label(text: str) -> str:
     """Give a label value without control characters, of at most 200 characters; changed ones end with a hash of the text."""
     harmless = clean(text)
@@ -138,9 +140,9 @@ def _add_run(found: _Families, report: SkewReport) -> None:
 def _add_feature(found: _Families, report: SkewReport, feature: FeatureResult) -> None:
     who = (report.project, feature.view, feature.feature)
     found.add("feature_verdict", f"Verdict of a feature: {_CODES}", _FEATURE, who, code_of(feature.verdict))
-    info = ("dtype", "owner", "runbook")
-    about = (feature.dtype, feature.owner, feature.runbook)
-    found.add("feature_info", "Type, owner and runbook of a feature", (*_FEATURE, *info), (*who, *about), 1)
+    info = ("dtype", "owner", "channel", "runbook")
+    about = (feature.dtype, feature.owner, feature.channel, feature.runbook)
+    found.add("feature_info", "Type, owner, channel and runbook of a feature", (*_FEATURE, *info), (*who, *about), 1)
     for name in _CLASSES:
         says = "Entities by class, which together are all that were sampled"
         found.add("feature_entities", says, (*_FEATURE, "class"), (*who, name), feature.counts.get(name))

@@ -62,6 +62,7 @@ def _columns() -> Iterator[Column]:
     yield Column("dtype", "text", lambda _, feature: feature.dtype)
     yield Column("owner", "text", lambda _, feature: feature.owner)
     yield Column("runbook", "text", lambda _, feature: feature.runbook)
+    yield Column("channel", "text", lambda _, feature: feature.channel)
     yield Column("services", "text", lambda _, feature: ", ".join(feature.services))
     yield Column("verdict", "text", lambda _, feature: feature.verdict.value)
     yield Column("known", "text", lambda _, feature: feature.known.state if feature.known is not None else None)

@@ -209,7 +209,9 @@ def test_parquet(harm: str) -> None:
     """Typed, so as it is; only what UTF-8 cannot hold is replaced."""
     row = pq.read_table(io.BytesIO(told(harm, "parquet"))).to_pylist()[0]
     kept = harm.replace("\ud800", "?")
-    assert [row[name] for name in ("project", "view", "feature", "owner", "runbook", "services")] == [kept] * 6
+    assert [row[name] for name in ("project", "view", "feature", "owner", "runbook", "channel", "services")] == [
+        kept
+    ] * 7
     assert row["reasons"] == f"{kept}; first; {kept}"
     assert {name: row[name] for name in NUMBERS} == NUMBERS
 

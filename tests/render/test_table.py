@@ -42,7 +42,7 @@ def test_all_counts_and_metrics_have_columns() -> None:
     assert tuple(EMPTY_COUNTS) == COUNTS
     assert set(metrics()) <= {*JUDGED, *DESCRIPTIVE}
     names = [column.name for column in columns()]
-    assert len(names) == len(set(names)) == 105
+    assert len(names) == len(set(names)) == 106
 
 
 def test_columns_stand_in_the_documents_in_their_order() -> None:
