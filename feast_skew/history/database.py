@@ -143,13 +143,13 @@ def _parsed(url: str | URL) -> URL:
     try:
         found = make_url(url)
         found.get_dialect()
+    except NoSuchModuleError:
+        kind = str(url).partition(":")[0]
+        raise ConfigError(f"history: there is no kind of database {kind!r}", hint="use sqlite or postgresql") from None
     except (ArgumentError, ValueError):
         raise ConfigError(
             "history is no URL of a database", hint="write it like sqlite:///.feast_skew/history.db"
         ) from None
-    except NoSuchModuleError:
-        kind = str(url).partition(":")[0]
-        raise ConfigError(f"history: there is no kind of database {kind!r}", hint="use sqlite or postgresql") from None
     return found
 
 

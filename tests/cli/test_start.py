@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rides import ROOT, environment, run_process
+from rides import ROOT, Run, environment, run_process
 
 HEAVY = ("feast", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "redis", "tqdm", "yaml", "dask")
 
