@@ -179,6 +179,21 @@ def _prepare(
     return Opened(store, plan, settings, path)
 
 
+def run_settings(
+    repo: str | Path = ".", config: str | Path | None = None, settings: dict[str, Any] | None = None
+) -> RunSettings:
+    """Give the settings of a run on a repository, all layers taken together; `settings` is laid over the files.
+
+    Raises
+    ------
+    ConfigError
+        When the repository or its settings cannot be read.
+    """
+    from feast_skew.stores.feast_repository import open_store
+
+    return layered(open_store(Path(repo)), Path(repo), config, settings or {}).run
+
+
 def dry_run(  # noqa: PLR0913  those of `validate`
     repo: str | Path = ".",
     services: Sequence[str] | None = None,

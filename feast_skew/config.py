@@ -18,6 +18,7 @@ from feast_skew.setting_values import (
     MAX_OPS,
     Duration,
     Folder,
+    Gateway,
     History,
     Limit,
     Number,
@@ -109,6 +110,7 @@ class RunSettings(_Strict):
     provider: str | None = None
     lint_disable: tuple[str, ...] = ()
     expectations: Folder = None
+    push_metrics: Gateway = None
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"
     spark_staging: str | None = None
@@ -128,7 +130,7 @@ _NESTED: dict[str, type[BaseModel]] = {
     "silence": SilenceSetting,
     "responses": ResponseSetting,
 }
-_SECRET = ("alerts", "responses")
+_SECRET = ("alerts", "history", "push_metrics", "responses")
 """Settings whose values may hold a password, and are not repeated in an error."""
 _SECTIONS = ("defaults", "views", "features")
 

@@ -83,8 +83,10 @@ def cli() -> None:
 @click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")
 @CONFIG
 @outputs(
-    "Also write the report (json, text, junit, markdown, github); - is stdout; {owner} in PATH writes one for each."
+    "Also write the report (json, text, junit, markdown, github, csv, parquet, prometheus); - is stdout; "
+    "{owner} in PATH writes one for each."
 )
+@click.option("--push-metrics", metavar="URL", help="Push metrics to this Pushgateway of Prometheus, or off.")
 @click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(
     "--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]"

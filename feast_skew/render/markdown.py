@@ -20,8 +20,8 @@ _MARKS = {
     Verdict.INCONCLUSIVE: "❔",
     Verdict.ERROR: "❌",
 }
-# What would end a cell, start markup or a tag, mention a person or refer to an issue. An underscore inside a word does nothing.
-_MARKUP = re.compile(r"[\\`*{}\[\]<>&|~#@$!]|(?<![^\W_])_|_(?![^\W_])")
+# What would end a cell, start markup or a tag, mention a person, refer to an issue or begin a command of a log. An underscore inside a word does nothing.
+_MARKUP = re.compile(r"[\\`*{}\[\]<>&|~#@$!]|:(?=:)|(?<![^\W_])_|_(?![^\W_])")
 _HEAD = ("| verdict | feature | wrong | absent | first cause | owner |", "|---|---|--:|--:|---|---|")
 _Item = TypeVar("_Item")
 

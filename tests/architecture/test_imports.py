@@ -26,7 +26,7 @@ LAYERS = (
     ("config", "report"),
     ("owners",),
     ("stores", "history", "render"),
-    ("measuring", "replay", "lint"),
+    ("measuring", "replay", "lint", "pushing"),
     ("judging", "remembered"),
     ("diagnosis",),
     ("engines", "serving"),
@@ -54,6 +54,8 @@ FOREIGN = {
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
     "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "sqlalchemy", "typeguard"},
+    "render": {"prometheus_client", "pyarrow"},
+    "pushing": {"prometheus_client"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "history": {"alembic", "sqlalchemy"},
@@ -84,6 +86,7 @@ HEAVY = (
     "redis",
     "sqlalchemy",
     "tqdm",
+    "prometheus_client",
 )
 
 
