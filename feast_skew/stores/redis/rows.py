@@ -18,7 +18,7 @@ from feast_skew.stores.base import OnlineRows, check_held
 from feast_skew.stores.redis import layout, resp
 from feast_skew.stores.redis.bulk import BulkHashes
 from feast_skew.stores.redis.columns import Values, column_of
-from feast_skew.stores.redis.question import Unread
+from feast_skew.stores.redis.question import Question, Unread
 from feast_skew.stores.redis.raw import words
 from feast_skew.stores.redis.wire import timestamps
 
@@ -79,6 +79,20 @@ class BulkRows:
         unread = self._hashes.read(keys, fields, rows)
         rows.heavy[[row for row, _ in unread.too_large]] = True
         return Answer(rows.finish(unread), rows.heavy, len(unread.too_large))
+
+
+def decoded_rows(
+    features: Sequence[FeaturePlan], rows: Sequence[Sequence[bytes | None] | None], value: type[Value]
+) -> OnlineRows:
+    """Decode rows that were read already: the bytes of each feature and of the timestamp; None for a key that holds no hash."""
+    taken = _Rows(features, len(rows), value)
+    question = Question(pa.nulls(len(rows), pa.binary()), (), taken, np.ones(len(rows), dtype=bool))
+    for number, values in enumerate(rows):
+        if values is None:
+            question.unread.wrong_type.append(number)
+        else:
+            question.settle_one(number, values)
+    return taken.finish(question.unread)
 
 
 class _Rows:
