@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.meaning import changes, in_registry
 from feast_skew.core.model import Plan, SourceVersion
+from feast_skew.engines.base import Engine
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.state_file import DEFAULT_NAME, StateFile
@@ -90,6 +91,7 @@ def measure(
     progress: Progress,
     scan: bool,
     remembers: bool,
+    start: Callable[..., AbstractContextManager[Engine]] | None = None,
 ) -> SkewReport:
     """Run the steps of a validation over what was opened.
 
@@ -109,6 +111,8 @@ def measure(
         Whether to look through the keys that only the online store holds.
     remembers : bool
         Whether earlier definitions are asked for as causes, and the present ones noted for later runs.
+    start : callable, optional
+        What starts the engine, in place of what `STARTS` has by its name.
 
     Returns
     -------
@@ -140,8 +144,8 @@ def measure(
         remembered, names = opened.state_file, [view.name for view in plan.views]
         earlier, trouble = _remembered(remembered, plan.project, names) if remembers else ({}, None)
         given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
-        start = STARTS[engine]
-        with start(online, offline, to_nanoseconds(until), settings, progress, given_ones) as started:
+        begin = start or STARTS[engine]
+        with begin(online, offline, to_nanoseconds(until), settings, progress, given_ones) as started:
             report = run(
                 Job(
                     plan,

@@ -32,7 +32,7 @@ LAYERS = (
     ("expectations",),
     ("assembly",),
     ("api", "online", "tables"),
-    ("gate", "linting", "listener"),
+    ("gate", "linting", "listener", "repairing"),
     ("provider",),
     ("demo",),
     ("cli",),
@@ -61,6 +61,7 @@ FOREIGN = {
     "api": {"pyarrow"},
     "online": {"pyarrow"},
     "tables": {"numpy", "pandas", "pyarrow"},
+    "repairing": {"numpy", "pyarrow"},
     "provider": {"click", "feast"},
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
@@ -219,7 +220,14 @@ def in_fresh_interpreter(code: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["validate", "--help"], ["materialize", "--help"], ["demo", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["validate", "--help"],
+        ["materialize", "--help"],
+        ["repair", "--help"],
+        ["demo", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_and_version_wait_for_nothing_heavy(arguments: list[str]) -> None:
