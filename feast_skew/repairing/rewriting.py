@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from feast_skew.core.model import ViewPlan
 from feast_skew.core.pairs import PairClass
 from feast_skew.core.plain import plain
 from feast_skew.measuring.progress import Progress, Stage
+from feast_skew.measuring.training import ask, askable, take_over
 from feast_skew.measuring.view import measure_view
 from feast_skew.repairing.result import (
     CHANGED,
@@ -38,8 +39,15 @@ _CHUNK = 1_024
 """Rows that are serialized, looked at and written together."""
 
 _WRITE, _WRITTEN = "to_write", "written"
-Encode = Callable[[ViewPlan, pa.Table, Instants], "list[Stored | None]"]
-"""Serializes rows of a source as Feast does; see `stores.feast_encoding.stored_rows`."""
+
+
+class Encode(Protocol):
+    """Serializes rows of a source as Feast does; see `stores.feast_encoding.stored_rows`."""
+
+    def __call__(
+        self, view: ViewPlan, values: pa.Table, instants: Instants, *, doubles: bool = False
+    ) -> list[Stored | None]:
+        """Give them as they are stored, None for one that Feast cannot write."""
 
 
 @dataclass
@@ -124,9 +132,15 @@ class Rewriting:
         if not len(positions):
             return
         index = KeyIndex(take_rows(self._wrong.entities, positions))
-        tools = self._tools
+        tools, wanted = self._tools, self._wrong.wanted
         parts = measure_view(self._whole, index, tools.online, tools.offline, tools.as_of, tools.progress)
-        self._still_wrong = int(np.count_nonzero(np.logical_or.reduce([self._wrong.wanted.mask(one) for one in parts])))
+        for part in parts:
+            # As in a run, what training gets counts where the source's rows say something else.
+            doubtful = np.intersect1d(np.flatnonzero(wanted.mask(part)), askable(part, tools.offline))
+            answer = ask(part, doubtful, tools.offline)
+            if answer is not None:
+                take_over(part, answer)
+        self._still_wrong = int(np.count_nonzero(np.logical_or.reduce([wanted.mask(one) for one in parts])))
 
     def result(self, *, yes: bool) -> ViewRepair:
         """Give what became of the rows so far."""
@@ -167,37 +181,43 @@ class Rewriting:
 
     def _prepared(self, start: int) -> tuple[Positions, list[Stored]]:
         """Serialize the rows of a chunk; give the positions that can be written, and what is to be written there."""
+        after = self._serialized(start, doubles=False)
+        trained = self._as_trained(after)
+        if not all(trained.values()):
+            # What is written has to be what training gets; where whole numbers are missing that has come through doubles.
+            by_doubles = self._serialized(start, doubles=True)
+            others = {i: by_doubles[i] for i, sound in trained.items() if not sound and i in by_doubles}
+            for i, sound in self._as_trained(others).items():
+                if sound:
+                    after[i] = others[i]
+                else:
+                    self.outcomes[i] = NOT_TRAINED
+                    del after[i]
+        return np.array(list(after), dtype=np.int64), list(after.values())
+
+    def _serialized(self, start: int, *, doubles: bool) -> dict[int, Stored]:
+        """Give what is to be written at which position; why a row cannot be is noted."""
         stop = min(start + _CHUNK, self._wrong.count)
         places, values = self._rows.of(start, stop)
+        encoded = self._tools.encode(self._whole, values, self._targets[places], doubles=doubles)
         stored: dict[int, Stored | None] = {}
         contradicting = set()
-        for place, row in zip(
-            places.tolist(), self._tools.encode(self._whole, values, self._targets[places]), strict=True
-        ):
+        for place, row in zip(places.tolist(), encoded, strict=True):
             if stored.setdefault(place, row) != row:
                 contradicting.add(place)
-        positions = [i for i in range(start, stop) if self.outcomes[i] == _WRITE]
-        after: list[Stored] = []
-        good = []
-        for i in positions:
+        after: dict[int, Stored] = {}
+        for i in (start + np.flatnonzero(self._to_write[start:stop])).tolist():
             row = stored.get(i)
-            if i in contradicting:
-                self.outcomes[i] = CONTRADICTING
-            elif i not in stored:
-                self.outcomes[i] = NO_ROW
-            elif row is None:
-                self.outcomes[i] = UNWRITABLE
+            if row is not None and i not in contradicting:
+                after[i] = row
             else:
-                good.append(i)
-                after.append(row)
-        chosen = np.array(good, dtype=np.int64)
-        trained = self._as_trained(chosen, after)
-        self.outcomes[chosen[~trained]] = NOT_TRAINED
-        return chosen[trained], [row for row, sound in zip(after, trained, strict=True) if sound]
+                self.outcomes[i] = NO_ROW if i not in stored else UNWRITABLE if row is None else CONTRADICTING
+        return after
 
-    def _as_trained(self, positions: Positions, after: Sequence[Stored]) -> Mask:
+    def _as_trained(self, after: Mapping[int, Stored]) -> dict[int, bool]:
         """Tell which rows would have the values that were measured offline, where the measured row is the one to be written."""
-        found = self._tools.writer.decoded(self._whole, after)
+        positions = np.array(list(after), dtype=np.int64)
+        found = self._tools.writer.decoded(self._whole, list(after.values()))
         sound = np.ones(len(positions), dtype=bool)
         take = pa.array(positions)
         for part in self._wrong.parts:
@@ -206,7 +226,7 @@ class Rewriting:
                 offline = part.pairs[feature.name].offline.take(take)
                 equal = equal_or_null(offline, found.columns[feature.name], feature.tolerance, feature.declared.kind)
                 sound &= ~same | (equal & ~found.corrupt[feature.name])
-        return sound
+        return dict(zip(positions.tolist(), sound.tolist(), strict=True))
 
     def _write(self, positions: Positions, after: list[Stored], stage: Stage) -> None:
         writer, entities = self._tools.writer, take_rows(self._wrong.entities, positions)
