@@ -124,14 +124,20 @@ class Shelf:
 
 def make_shelf(repo: Any) -> Shelf:
     """Apply and materialize the views."""
-    address, *options = repo.store.config.online_store.connection_string.split(",")
-    host, port = address.split(":")
-    secrets = dict(option.split("=", 1) for option in options)
-    client = redis.Redis(host=host, port=int(port), password=secrets.get("password"))
     repo.apply(
         repo.view("profile", repo.source("profile", profiles()), {"user": "Int64"}, TYPES),
         repo.view("habit", repo.source("habit", habits()), {"user": "Int64"}, {"visits": "Int64"}),
         repo.view("basket", repo.source("basket", baskets()), {"user": "Int64", "shop": "String"}, {"items": "Int64"}),
     )
     repo.materialize(end=NOW)
-    return Shelf(repo, client)
+    return Shelf(repo, client_of(repo))
+
+
+def client_of(repo: Any) -> Any:
+    """Give a client of the server, or the cluster, that a repository names first."""
+    online = repo.store.config.online_store
+    parts = online.connection_string.split(",")
+    host, port = parts[0].split(":")
+    options = dict(part.split("=", 1) for part in parts if "=" in part)
+    kind: Any = redis.RedisCluster if online.redis_type == "redis_cluster" else redis.Redis
+    return kind(host=host, port=int(port), password=options.get("password"))

@@ -185,7 +185,8 @@ class RedisRowWriter:
         if mends and isinstance(reply, redis.exceptions.AskError):  # MOVED is one too
             self._pace.admit(weight)
             try:
-                return client.client(self._provider, self._config).execute_command(*command)
+                name, *arguments = command
+                return client.client(self._provider, self._config).execute_command(name.decode(), *arguments)
             except redis.exceptions.ResponseError as error:
                 return self._settled(error, command, weight) if not _is_elsewhere(error) else error
         if mends and faults.is_transient(reply):
