@@ -81,16 +81,14 @@ class Rewriting:
         self._still_wrong: int | None = None
 
     def _find_targets(self) -> Instants:
-        """Give the instant of the offline row that is to be written: the latest one, and never one before the present one's.
+        """Give the instant of the offline row that is to be written: the latest one, and never one before that which is online.
 
         A row is left alone that is missing online and would be null in training too, as it is past the ttl.
         """
-        aligned, latest = self._wrong.aligned, self._wrong.parts[0].rows.latest
-        targets = np.maximum(aligned, latest)
-        ttl = self._wrong.view.ttl
+        rows, ttl = self._wrong.parts[0].rows, self._wrong.view.ttl
+        targets = np.maximum(self._wrong.aligned, rows.latest)
         if ttl is not None:
-            past = (targets != aligned) & (targets != NO_INSTANT) & (targets < self._tools.as_of - ttl)
-            self.outcomes[past] = PAST_TTL
+            self.outcomes[~rows.has_online & (targets < self._tools.as_of - ttl)] = PAST_TTL
         self.outcomes[targets == NO_INSTANT] = NO_ROW
         return targets
 

@@ -160,14 +160,12 @@ def run_repair(asked: Asked, *, yes: bool, progress: Progress | None = None, now
             for one in rewritings:
                 one.prepare()
             return replace(made, views=tuple(one.result(yes=False) for one in rewritings))
-        _write(rewritings, made)
-        for one in rewritings:
-            one.verify()
+        _write_and_verify(rewritings, made)
         return replace(made, views=tuple(one.result(yes=True) for one in rewritings))
 
 
-def _write(rewritings: Sequence[Rewriting], made: Repair) -> None:
-    """Write the rows of all views; who ends it, or what does, is told how far it came."""
+def _write_and_verify(rewritings: Sequence[Rewriting], made: Repair) -> None:
+    """Write the rows of all views, and measure them again; who ends it, or what does, is told how far it came."""
 
     def so_far() -> Repair:
         return replace(made, views=tuple(one.result(yes=True) for one in rewritings), interrupted=True)
@@ -175,6 +173,8 @@ def _write(rewritings: Sequence[Rewriting], made: Repair) -> None:
     try:
         for one in rewritings:
             one.write()
+        for one in rewritings:
+            one.verify()
     except KeyboardInterrupt as error:
         raise RepairInterrupted(so_far()) from error
     except StoreUnavailable as error:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from shelf import COUNT, DAY, NOW, TYPES, Shelf, baskets, habits, profiles, stamps
 
+from feast_skew.errors import ConfigError
 from feast_skew.report import Verdict
 
 WRONG = b"\x18\x07"  # an Int64 of 7, where all are others
@@ -243,6 +244,36 @@ def test_rows_past_the_ttl_stay_away(shelf: Shelf) -> None:
     assert shelf.client.hget(shelf.key(user=1), b"_ts:short") is None
     again = shelf.repair(views=["short"])
     assert (again.open, again.exit_code) == (0, 0)
+
+
+def test_a_view_without_entities_has_one_row(shelf: Shelf) -> None:
+    one = pa.table({"event_timestamp": stamps(1), "level": [5]})
+    shelf.repo.apply(shelf.repo.view("whole", shelf.repo.source("whole", one), {}, {"level": "Int64"}))
+    shelf.repo.materialize(["whole"], end=NOW)
+    shelf.repo.write("whole", one.set_column(1, "level", pa.array([6])))
+    done = shelf.repair(yes=True, settings={"show_entities": True})
+    assert (done.written, done.exit_code) == (1, 0)
+    assert dict(done.views[0].entities[0]["key"]) == {}
+
+
+def test_on_demand_views_are_passed_over_with_the_reason(shelf: Shelf) -> None:
+    from feast import Field
+    from feast.on_demand_feature_view import on_demand_feature_view
+    from feast.types import Int64
+
+    habit = shelf.repo.store.get_feature_view("habit")
+
+    @on_demand_feature_view(sources=[habit], schema=[Field(name="twice", dtype=Int64)], mode="python")
+    def doubled(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"twice": [2 * one for one in inputs["visits"]]}
+
+    shelf.repo.apply(doubled)
+    shelf.put("habit", "visits", WRONG, user=3)
+    done = shelf.repair(yes=True)
+    assert (done.written, done.exit_code) == (1, 0)
+    assert {one["view"]: one["reason"] for one in done.skipped}["doubled"].startswith("computed at request")
+    with pytest.raises(ConfigError, match="nothing that was asked for can be repaired"):
+        shelf.repair(views=["doubled"])
 
 
 def test_rows_that_contradict_each_other_are_left_alone(shelf: Shelf) -> None:
