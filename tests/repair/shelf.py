@@ -50,7 +50,7 @@ def profiles(shift: float = 0.0, moment: datetime = DAY) -> pa.Table:
             "name": column(lambda i: f"Zürich {i} {shift}", pa.string()),
             "active": column(lambda i: (i + int(shift)) % 2 == 0, pa.bool_()),
             "seen": column(lambda i: DAY - timedelta(seconds=i + shift), pa.timestamp("us", "UTC")),
-            "raw": column(lambda i: bytes([i, 0, 255, 13, 10, int(shift)]), pa.binary()),
+            "raw": column(lambda i: bytes([i % 256, 0, 255, 13, 10, int(shift)]), pa.binary()),
             "tags": column(lambda i: [f"t{i}", str(shift)], pa.list_(pa.string())),
             "scores": column(lambda i: [i + shift, 0.5], pa.list_(pa.float64())),
             "prefs": column(
