@@ -23,9 +23,10 @@ LAYERS = (
     ("errors",),
     ("core", "statistics", "files", "embedded", "setting_values"),
     ("config", "report"),
+    ("owners",),
     ("stores", "history", "render"),
     ("measuring", "replay", "lint"),
-    ("judging",),
+    ("judging", "remembered"),
     ("diagnosis",),
     ("engines", "serving"),
     ("service",),
@@ -50,6 +51,7 @@ FOREIGN = {
     "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "sqlalchemy", "typeguard"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
+    "history": {"alembic", "sqlalchemy"},
     "lint": {"mmh3"},
     "replay": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},
@@ -66,7 +68,19 @@ FOREIGN = {
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
-HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "pyspark", "redis", "tqdm")
+HEAVY = (
+    "feast",
+    "great_expectations",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "pyspark",
+    "redis",
+    "sqlalchemy",
+    "tqdm",
+)
 
 
 @dataclass(frozen=True)
