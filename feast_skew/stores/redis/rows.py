@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CHUNK = 65_536
 """Entities that are best read in one call."""
 
+_DECODED_BYTES = 8 << 20
+"""Bytes of rows that are decoded together, and one row more."""
+
 _SECOND = 1_000_000_000
 _HEAVY = 1 << 20
 """Bytes of a value beyond which Feast is not asked for the row a second time: it would hold the value several times."""
@@ -87,11 +90,13 @@ def decoded_rows(
     """Decode rows that were read already: the bytes of each feature and of the timestamp; None for a key that holds no hash."""
     taken = _Rows(features, len(rows), value)
     question = Question(pa.nulls(len(rows), pa.binary()), (), taken, np.ones(len(rows), dtype=bool))
-    for number, values in enumerate(rows):
-        if values is None:
-            question.unread.wrong_type.append(number)
-        else:
-            question.settle_one(number, values)
+    question.unread.wrong_type.extend(number for number, values in enumerate(rows) if values is None)
+    known = [(number, values) for number, values in enumerate(rows) if values is not None]
+    sizes = np.cumsum([sum(len(one) for one in values if one is not None) for _, values in known])
+    # Many at a time, but never so many bytes that a buffer could not hold them.
+    for part in np.unique(sizes // _DECODED_BYTES):
+        some = [known[i] for i in np.flatnonzero(sizes // _DECODED_BYTES == part)]
+        question.settle_some(np.array([number for number, _ in some]), [values for _, values in some])
     return taken.finish(question.unread)
 
 
