@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.meaning import changes, in_registry
 from feast_skew.core.model import Plan, SourceVersion
+from feast_skew.engines.base import Engine
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.memory import History, history_of
@@ -87,6 +88,7 @@ def measure(
     progress: Progress,
     scan: bool,
     remembers: bool,
+    start: Callable[..., AbstractContextManager[Engine]] | None = None,
 ) -> SkewReport:
     """Run the steps of a validation over what was opened.
 
@@ -106,6 +108,8 @@ def measure(
         Whether to look through the keys that only the online store holds.
     remembers : bool
         Whether earlier definitions are asked for as causes, and the present ones noted for later runs.
+    start : callable, optional
+        What starts the engine, in place of what `STARTS` has by its name.
 
     Returns
     -------
@@ -138,8 +142,8 @@ def measure(
         history = opened.history if remembers else None
         earlier, trouble = _remembered(history, plan.project, names)
         given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
-        start = STARTS[engine]
-        with start(online, offline, to_nanoseconds(until), settings, progress, given_ones) as started:
+        begin = start or STARTS[engine]
+        with begin(online, offline, to_nanoseconds(until), settings, progress, given_ones) as started:
             report = run(
                 Job(
                     plan,

@@ -144,6 +144,42 @@ def materialize(**options: Any) -> None:
     sys.exit(run_materialize(options))
 
 
+_OF_REPAIR = {
+    "repo", "services", "views", "features", "sample", "entities", "seed", "as_of", "max_ops", "config", "show_entities",
+    "quiet", "no_progress", "debug",
+}  # fmt: skip
+"""What `repair` is told as `validate` is: the same ones choose the same entities."""
+
+
+@cli.command(
+    params=[
+        *(option for option in validate.params if option.name in _OF_REPAIR),
+        click.Option(["--report"], metavar="RUN.json", help="Repair what failed in this JSON report of validate."),
+        click.Option(
+            ["--stale"], is_flag=True, help="Also rows that are right for their own time, and not the latest."
+        ),
+        click.Option(["--unaligned"], is_flag=True, help="Also rows that share no event timestamp with offline."),
+        click.Option(["--yes"], is_flag=True, help="Write the rows; without it they are only listed."),
+        click.Option(
+            ["--output", "outputs"],
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Also write what was done (json, text); - is stdout; repeatable.",
+        ),
+    ]
+)
+def repair(**options: Any) -> None:
+    r"""List the wrong rows of a Redis online store; with --yes, write exactly these again from the offline rows.
+
+    \b
+    Exit codes: 0 nothing to repair, or all is repaired, 1 rows are to be repaired,
+    or still wrong, 2 nothing was measured, 3 could not measure or write, 130 interrupted.
+    """
+    from feast_skew.cli.repair import run_repair
+
+    sys.exit(run_repair(options))
+
+
 def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `plan` and `apply` share."""
     options = (

@@ -35,7 +35,7 @@ LAYERS = (
     ("assembly", "alerts"),
     ("aftermath",),
     ("api", "online", "tables"),
-    ("gate", "linting", "listener"),
+    ("gate", "linting", "listener", "repairing"),
     ("provider",),
     ("demo",),
     ("cli",),
@@ -70,6 +70,7 @@ FOREIGN = {
     "api": {"pyarrow"},
     "online": {"pyarrow"},
     "tables": {"numpy", "pandas", "pyarrow"},
+    "repairing": {"numpy", "pyarrow"},
     "provider": {"click", "feast"},
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
@@ -241,7 +242,14 @@ def in_fresh_interpreter(code: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["validate", "--help"], ["materialize", "--help"], ["demo", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["validate", "--help"],
+        ["materialize", "--help"],
+        ["repair", "--help"],
+        ["demo", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_and_version_wait_for_nothing_heavy(arguments: list[str]) -> None:
