@@ -7,6 +7,7 @@ data sources are validated, before anything is written.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,6 @@ from feast_skew.gate.passing import is_inside
 if TYPE_CHECKING:
     from feast import RepoConfig
     from typing_extensions import Self
-
-NAME = "feast_skew.SkewProvider"
 
 
 class Refused(click.ClickException):
@@ -47,14 +46,20 @@ class SkewProvider(Provider):
     Raises
     ------
     ConfigError
-        When the provider to wrap is not known, or is this one again.
+        When the provider to wrap is not known, or is this one again; `Refused` in Feast's own command line, which shows it as one line.
     """
 
     _judged: bool
 
     def __new__(cls, config: RepoConfig) -> Self:
         """Make an object of this class and of the wrapped provider's; see the class."""
-        both: type[Self] = type(cls.__name__, (cls, _wrapped(config)), {"__module__": cls.__module__})
+        try:
+            wrapped = _wrapped(config)
+        except ConfigError as error:
+            if _is_feast(click.get_current_context(silent=True)):
+                raise Refused(error.one_line(), error.exit_code) from error
+            raise
+        both: type[Self] = type(cls.__name__, (cls, wrapped), {"__module__": cls.__module__})
         found = object.__new__(both)
         found._judged = False
         return found
@@ -114,6 +119,10 @@ def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
         proposal = propose(Asked(repo, skip_source_validation=True, skip_view_validation=views, imported=True))
     except SkewError as error:
         raise Refused(error.one_line(), error.exit_code) from error
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        step = f"run `feast-skew plan --repo {shlex.quote(str(repo))} --debug` to see where"
+        raise Refused(f"unexpected {type(error).__name__}: {text}; {step}", EXIT_NOT_MEASURED) from error
     if proposal.changes:
         click.echo(render_text(proposal), err=True, nl=False)
     if only_told:
@@ -126,16 +135,33 @@ def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
     remember(proposal)
 
 
+def _is_feast(command: click.Context | None) -> bool:
+    """Tell whether this is Feast's own command line, which shows a traceback of every error that is none of click's."""
+    callback = command.find_root().command.callback if command is not None else None
+    return getattr(callback, "__module__", "").partition(".")[0] == "feast"
+
+
 def _wrapped(config: RepoConfig) -> type[Any]:
     """Give the class of the provider that a repository's settings name."""
     block = getattr(config, "feast_skew", None)
     name = str((block or {}).get("provider") or "local") if isinstance(block or {}, dict) else "local"
     path = PROVIDERS_CLASS_FOR_TYPE.get(name, name)
     module, _, last = path.rpartition(".")
-    if not module or path == NAME:
-        known = ", ".join(PROVIDERS_CLASS_FOR_TYPE)
-        raise ConfigError(
-            f"feast_skew: provider {name!r} is none that can be wrapped", hint=f"name one of {known}, or module.Class"
-        )
-    found: type[Any] = import_class(module, last, "Provider")
+    if not module or not last:
+        raise _unwrappable(name, "")
+    try:
+        found: type[Any] = import_class(module, last, "Provider")
+    except Exception as error:
+        why = error.__cause__ or error  # Feast says that it could not import a module, and the cause says why
+        raise _unwrappable(name, f" ({type(why).__name__}: {' '.join(str(why).split())[:200]})") from error
+    if issubclass(found, SkewProvider):
+        raise _unwrappable(name, " (it is this one again)")
     return found
+
+
+def _unwrappable(name: str, why: str) -> ConfigError:
+    known = ", ".join(PROVIDERS_CLASS_FOR_TYPE)
+    return ConfigError(
+        f"feast_skew: provider {name!r} is none that can be wrapped{why}",
+        hint=f"name one of {known}, or module.Class",
+    )
