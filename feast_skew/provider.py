@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from feast import RepoConfig
     from typing_extensions import Self
 
+    from feast_skew.gate.proposal import Proposal
+
 
 class Refused(click.ClickException):
     """The gate does not let the definitions through; Feast's command line shows the one line and exits with the code."""
@@ -50,6 +52,7 @@ class SkewProvider(Provider):
     """
 
     _judged: bool
+    _let_through: Proposal | None
 
     def __new__(cls, config: RepoConfig) -> Self:
         """Make an object of this class and of the wrapped provider's; see the class."""
@@ -61,7 +64,7 @@ class SkewProvider(Provider):
             raise
         both: type[Self] = type(cls.__name__, (cls, wrapped), {"__module__": cls.__module__})
         found = object.__new__(both)
-        found._judged = False
+        found._judged, found._let_through = False, None
         return found
 
     def validate_data_source(self, config: RepoConfig, data_source: Any) -> None:
@@ -97,6 +100,10 @@ class SkewProvider(Provider):
         super().update_infra(  # type: ignore[safe-super]  # the wrapped provider's
             project, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial
         )
+        if self._let_through is not None:
+            from feast_skew.gate.applying import remember
+
+            remember(self._let_through, Path(str(self.repo_config.repo_path)))
 
     def _pass(self, config: RepoConfig) -> None:
         command = click.get_current_context(silent=True)
@@ -104,15 +111,16 @@ class SkewProvider(Provider):
         if self._judged or is_inside() or config.repo_path is None or name not in ("apply", "plan"):
             return
         self._judged = True
-        _judge(Path(config.repo_path), command.params if command is not None else {}, only_told=name == "plan")
+        params = command.params if command is not None else {}
+        self._let_through = _judge(Path(config.repo_path), params, only_told=name == "plan")
 
 
-def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
-    """Judge a repository, and say what its definitions would change where that is anything."""
-    from feast_skew.gate.applying import remember
+def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> Proposal | None:
+    """Judge a repository, say what its definitions would change where that is anything, and give what is to be applied."""
     from feast_skew.gate.reading import Asked
     from feast_skew.gate.run import propose
-    from feast_skew.gate.texts import render_text
+    from feast_skew.gate.texts import next_step, refused_names, render_text
+    from feast_skew.render.wording import one_line
 
     views = bool(params.get("skip_feature_view_validation"))
     try:
@@ -126,13 +134,17 @@ def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
     if proposal.changes:
         click.echo(render_text(proposal), err=True, nl=False)
     if only_told:
-        return
+        return None
     if proposal.exit_code:
-        names = ", ".join(judged.change.name for judged in proposal.changes if judged.refused)
         why = "could not be measured" if proposal.exit_code == EXIT_NOT_MEASURED else "makes skew"
-        step = "correct it, or approve it by `feast-skew plan --approve VIEW --reason TEXT` and apply again"
-        raise Refused(f"nothing was applied: the change of {names} {why}; {step}", proposal.exit_code)
-    remember(proposal)
+        says, command = next_step(proposal, "plan")
+        raise Refused(
+            one_line(
+                f"nothing was applied: the change of {refused_names(proposal)} {why}; {says} `{command}` and apply again"
+            ),
+            proposal.exit_code,
+        )
+    return proposal
 
 
 def _is_feast(command: click.Context | None) -> bool:
