@@ -199,11 +199,14 @@ def remember(opened: Opened, report: SkewReport) -> SkewReport:
 Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]
 
 
-def choose(plan: Plan, entities: str | Path | pa.Table | None) -> Chosen:
-    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests."""
+def choose(plan: Plan, entities: str | Path | pa.Table | None, *, may_be_empty: bool = False) -> Chosen:
+    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests.
+
+    With `may_be_empty` nothing may be left of the plan.
+    """
     wanted, origin = plan.key_columns(), origin_of(entities)
     given = None if entities is None else read_entities(entities, {**request_key_sets(plan), **wanted})
-    plan, requests = request_rows(plan, given, origin)
+    plan, requests = request_rows(plan, given, origin, may_be_empty=may_be_empty)
     return plan, None if given is None else match_key_sets(given, wanted, origin), given, requests
 
 

@@ -148,6 +148,9 @@ def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
         REPO,
         SAMPLE,
         SEED,
+        click.option(
+            "--entities", metavar="FILE", help="Compare these (join keys, and request data of on-demand views)."
+        ),
         ENGINE,
         CONFIG,
         outputs("Also write the plan (json, markdown, text); - is stdout; repeatable."),

@@ -17,6 +17,7 @@ from feast_skew.core.code_uses import uses_of
 from feast_skew.core.meaning import Meaning
 from feast_skew.errors import ConfigError
 
+_BROKERS = "kafkaBootstrapServers"
 _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "dataSourceClassType", "batchSource")
 _DEFINITION = "skew.definition"
 _RUN_FROM_TEXT = "feast_udf_rehydrate"
@@ -69,7 +70,13 @@ def _source(view: Any) -> dict[str, Any] | None:
 
 def _stream(view: Any) -> dict[str, Any] | None:
     source = getattr(view, "stream_source", None)
-    return None if source is None else source_reads(source)
+    if source is None:
+        return None
+    reads = source_reads(source)
+    if isinstance(reads.get("kafkaOptions"), dict):
+        # Through which brokers a topic is read is no part of what it says.
+        reads["kafkaOptions"] = {name: one for name, one in reads["kafkaOptions"].items() if name != _BROKERS}
+    return reads
 
 
 def _transformation(view: Any) -> dict[str, str] | None:
