@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.assembly import Opened, choose, layered, measure, remember, suite_folder
+from feast_skew.aftermath import follow_up
+from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
 from feast_skew.config import RunSettings
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
@@ -136,7 +137,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         remembers=state,
     )
     report = report if before is None else hold_against(report, before)
-    return remember(opened, report) if state else report
+    return follow_up(opened, report) if state else report
 
 
 def _flags(

@@ -27,7 +27,7 @@ from feast_skew.measuring.progress import Progress
 class Asked:
     """What was asked of a plan: the repository, settings laid over its own, and what Feast is not to check.
 
-    `imported` tells that this process has imported the definitions already and goes on with them.
+    `entities` is a file of those to compare instead of a sample, with the request data of on-demand views. `imported` tells that this process has imported the definitions already and goes on with them.
     """
 
     repo: Path
@@ -37,6 +37,7 @@ class Asked:
     skip_source_validation: bool = False
     skip_view_validation: bool = False
     imported: bool = False
+    entities: str | Path | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,12 @@ import pyarrow as pa
 import pyarrow.compute
 import pytest
 import redis as redis_client
-
-sys.path.append(str(Path(__file__).parents[1] / "gate"))
-
 from rides import Run
-from shop import FILES, Shop, make_shop
+from shop_online import FILES, Shop, make_shop, new_shop, plan_of
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
 WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
-_NUMBERS = count()
-
-
-def new_shop(path: Path, redis: EmbeddedRedis, registry: str = "data/registry.db") -> Shop:
-    """Make a shop, apply it with Feast alone, and write its plain view online."""
-    shop = make_shop(
-        path, registry, redis.connection_string, customers=300, project=f"shop_{path.parent.name}_{next(_NUMBERS)}"
-    )
-    done = shop.feast("apply")
-    assert done.returncode == 0, done.stderr
-    shop.materialize("spending")
-    return shop
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +44,6 @@ def online(redis: EmbeddedRedis) -> dict[bytes, Any]:
     """Give everything that the server holds."""
     client = redis_client.Redis.from_url(f"redis://{redis.connection_string}")
     return {key: client.dump(key) for key in sorted(client.keys())}
-
-
-def plan_of(run: Run, shop: Shop, *options: str) -> tuple[int, dict[str, Any]]:
-    done = run("plan", "--repo", shop.path, "--output", "json=-", "--no-progress", *options)
-    return done.code, json.loads(done.out)
 
 
 def test_nothing_changes(run: Run, shop: Shop) -> None:
@@ -133,6 +112,29 @@ def test_an_approval_is_of_one_meaning_only(run: Run, shop: Shop) -> None:
     assert run("plan", "--repo", shop.path, "--quiet").code == 0
     shop.edit("views.py", "ttl=timedelta(days=2)", "ttl=timedelta(days=3)")
     assert run("plan", "--repo", shop.path, "--quiet").code == 1
+
+
+def test_a_change_that_was_applied_is_to_be_approved_again(run: Run, shop: Shop) -> None:
+    """Approved and applied, taken back, and made again: nobody approved that."""
+    approved = ("--approve", "spending", "--reason", "meant", "--quiet")
+    shop.edit(*WEEK)
+    assert run("apply", "--repo", shop.path, *approved).code == 0
+    (noted,) = json.loads((shop.path / ".feast_skew" / "approvals.json").read_text())["approvals"]
+    assert noted["applied"]
+    shop.edit(WEEK[0], WEEK[2], WEEK[1])
+    assert run("apply", "--repo", shop.path, *approved).code == 0
+    shop.edit(*WEEK)
+    assert run("apply", "--repo", shop.path, "--quiet").code == 1
+
+
+def test_a_quiet_refusal_is_one_line(run: Run, shop: Shop) -> None:
+    shop.edit(*WEEK)
+    for command in ("plan", "apply"):
+        done = run(command, "--repo", shop.path, "--quiet")
+        assert (done.code, done.out) == (1, "")
+        (line,) = done.err.splitlines()
+        assert line.startswith("feast-skew: refused: spending; correct the definition")
+        assert "--approve spending" in line
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,8 @@ def test_a_view_that_is_gone_names_whom_it_reaches(run: Run, shop: Shop) -> None
     assert changes["spending"]["services"] == []  # the service reads the new one now
     assert changes["spending_v2"]["change"] == "new"
     assert changes["basket_model"]["verdict"] == "warn"
-    assert code == 0
+    # What is computed from the view finds nothing under its new name, and cannot be measured without requests.
+    assert (code, changes["expecting"]["verdict"]) == (3, "inconclusive")
 
 
 def test_a_view_deleted_and_made_again(run: Run, tmp_path: Path, redis: EmbeddedRedis) -> None:
@@ -263,7 +266,9 @@ def test_a_shorter_ttl_expires_what_is_served(run: Run, shop: Shop) -> None:
     code, plan = plan_of(run, shop)
     (change,) = plan["changes"]
     assert (code, change["verdict"]) == (0, "warn")
-    assert change["moves"][0].startswith("this change expires spending:avg_amount: ")
+    (move,) = change["moves"]
+    assert move.startswith("this change expires spending:")
+    assert {"avg_amount", "orders", "segment"} <= set(re.findall(r"\w+", move.partition(": ")[0]))
 
 
 def test_what_differs_already_is_no_work_of_the_change(run: Run, shop: Shop) -> None:
@@ -350,8 +355,8 @@ def test_a_feature_that_is_added(run: Run, shop: Shop) -> None:
     shop.edit("views.py", "import Float32, Float64", "import UnixTimestamp, Float32, Float64")
     code, plan = plan_of(run, shop)
     change = next(change for change in plan["changes"] if change["name"] == "spending")
-    assert code == 0
-    assert any(note.startswith("adds happened: online has nothing of it until") for note in change["notes"])
+    assert (code, change["verdict"]) == (0, "warn")
+    assert any(note.startswith("adds happened: null online until") for note in change["notes"])
 
 
 def test_an_on_demand_view_is_computed_by_both_codes(run: Run, shop: Shop) -> None:
@@ -547,5 +552,5 @@ def test_markdown(run: Run, shop: Shop, tmp_path: Path) -> None:
     assert run("plan", "--repo", shop.path, "--quiet", "--output", f"markdown={file}").code == 1
     text = file.read_text()
     assert text.startswith("### feast-skew plan: ")
-    assert "| view | `spending` | changes meaning | refused | basket\\_model |" in text
+    assert "| view | <code>spending</code> | changes meaning | refused | basket_model | crm&#64;example.com" in text
     assert set(FILES) <= {path.name for path in shop.path.iterdir()}
