@@ -1,0 +1,177 @@
+"""The data of the charts: few digits, few points, nothing that a chart does not draw."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from feast_skew.render.html_report.text import NAME, visible
+from feast_skew.report import FeatureResult, Metric, Past, SkewReport, rank
+
+if TYPE_CHECKING:
+    from feast_skew.statistics.states.number_sample import NumberSample
+
+POINTS = 200
+"""Pairs of a scatter; at most half of them are added because they differ."""
+RUNS = 60
+"""Past runs of a trend, the latest ones."""
+_PROBABILITIES = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
+_LABEL = 40
+
+
+def chart_data(report: SkewReport, features: Sequence[FeatureResult]) -> str:
+    """Give the data of all charts as JSON that can stand inside a script element."""
+    moments = sorted({past.created_at for feature in features for past in feature.past[-RUNS:]} | {report.created_at})
+    place = {created: i for i, created in enumerate(moments)}
+    data = {
+        "runs": [visible(created, NAME) for created in moments],
+        "features": [_of_feature(feature, place, place[report.created_at]) for feature in features],
+    }
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def is_moment(feature: FeatureResult) -> bool:
+    """Tell whether the numbers of a feature are moments, in seconds since 1970."""
+    return feature.dtype == "UnixTimestamp"
+
+
+def _of_feature(feature: FeatureResult, place: Mapping[str, int], now: int) -> dict[str, Any]:
+    sample = _numbers(feature)
+    parts = {
+        "bins": _bins(feature),
+        "limits": _limits(feature),
+        "quantiles": _quantiles(feature, sample),
+        "pairs": _pairs(sample, is_moment(feature)),
+        "lag": _lag(feature),
+        "trend": _trend(feature, place, now),
+        "moments": 1 if is_moment(feature) else None,
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def _numbers(feature: FeatureResult) -> NumberSample | None:
+    if feature.profile is None:
+        return None
+    found: Any = feature.profile.states.get("number_sample")
+    return found
+
+
+def _bins(feature: FeatureResult) -> list[Any] | None:
+    """Give labels and both shares of the shared bins."""
+    psi = feature.metrics.get("psi")
+    if psi is None or not psi.extra.get("labels"):
+        return None
+    labels = [visible(label, _LABEL) for label in psi.extra["labels"]]
+    return [labels, _rounded(psi.extra["offline"], 3), _rounded(psi.extra["online"], 3)]
+
+
+def _quantiles(feature: FeatureResult, sample: NumberSample | None) -> list[Any] | None:
+    """Give percentiles of both sides: 21 of them where the sample is at hand, else those of the report."""
+    offline, online = feature.quantiles.get("offline"), feature.quantiles.get("online")
+    if sample is not None:
+        from feast_skew.statistics.quantiles import quantile_table
+
+        offline = quantile_table(sample.offline, _PROBABILITIES) or offline
+        online = quantile_table(sample.online, _PROBABILITIES) or online
+    if not offline or not online:
+        return None
+    names = [name for name in offline if name in online]
+    digits = _digits(is_moment(feature))
+    left, right = (_rounded((side[name] for name in names), digits) for side in (offline, online))
+    if len(names) < 2 or None in (*left, *right):
+        return None
+    return [[float(name[1:]) for name in names], left, right]
+
+
+def _pairs(sample: NumberSample | None, moments: bool) -> list[Any] | None:
+    """Give random pairs, then further ones that differ, and how many are of the first kind."""
+    if sample is None:
+        return None
+    rows = zip(sample.offline.tolist(), sample.online.tolist(), sample.difference.tolist(), strict=True)
+    finite = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]
+    # The sample stands in the order of hashes, so that its first rows are random ones.
+    differing = [row for row in finite[POINTS // 2 :] if row[2] != 0][: POINTS // 2]
+    drawn = finite[: POINTS - len(differing)]
+    differing = [row for row in finite[len(drawn) :] if row[2] != 0][: POINTS - len(drawn)]
+    chosen = [*drawn, *differing]
+    if not chosen:
+        return None
+    digits = _digits(moments)
+    return [_rounded((row[0] for row in chosen), digits), _rounded((row[1] for row in chosen), digits), len(drawn)]
+
+
+def _lag(feature: FeatureResult) -> list[Any] | None:
+    finite = [(float(name[1:]), seconds) for name, seconds in feature.lag.items() if math.isfinite(seconds)]
+    return [[name for name, _ in finite], _rounded((seconds for _, seconds in finite), 4)] if finite else None
+
+
+def _trend(feature: FeatureResult, place: Mapping[str, int], now: int) -> list[Any] | None:
+    """Give run, verdict, share of wrong entities and its bounds, the present run last; none without a past."""
+    if not feature.past:
+        return None
+    metric = feature.metrics.get("mismatch_rate")
+    rows = [_past(past, place[past.created_at]) for past in feature.past[-RUNS:]]
+    value, low, high = (None, None, None) if metric is None else (metric.value, metric.low, metric.high)
+    rows.append([now, rank(feature.verdict), *_rounded((value, low, high), 3)])
+    limit = None if metric is None or not isinstance(metric.limit, (int, float)) else metric.limit
+    return [rows, limit]
+
+
+def _past(past: Past, run: int) -> list[Any]:
+    return [run, rank(past.verdict), *_rounded((past.value, past.low, past.high), 3)]
+
+
+def _limits(feature: FeatureResult) -> list[Any]:
+    """Give each judged number and its bounds in units of its limit."""
+    rows = []
+    for name, metric in feature.metrics.items():
+        if metric.value is None or not isinstance(metric.limit, (int, float)) or metric.limit <= 0:
+            continue
+        scaled = [_in_limits(name, part, metric, feature) for part in (metric.low, metric.value, metric.high)]
+        if scaled[1] is None:
+            continue
+        low, high = scaled[0], scaled[2]
+        if metric.low is not None and metric.high is not None and _through_none(name, metric.low, metric.high):
+            low, high = 0.0, max(low or 0.0, high or 0.0)
+        elif low is not None and high is not None and low > high:
+            low, high = high, low
+        rows.append([name, *_rounded((low, scaled[1], high), 4), rank(metric.verdict)])
+    return rows
+
+
+def _through_none(name: str, low: float, high: float) -> bool:
+    """Tell whether bounds lie on both sides of no difference."""
+    none = 1.0 if name == "variance_ratio" else 0.0
+    return low < none < high
+
+
+def _in_limits(name: str, value: float | None, metric: Metric, feature: FeatureResult) -> float | None:
+    """Give the size of a difference in units of its limit, as the limit is meant."""
+    limit: Any = metric.limit
+    if value is None or not math.isfinite(value):
+        return None
+    if name == "mean_difference":
+        deviation = feature.sides.get("offline", {}).get("sd")
+        return abs(value) / (limit * deviation) if deviation else None
+    if name == "variance_ratio":
+        return abs(math.log(value)) / math.log(limit) if value > 0 and limit > 1 else None
+    return abs(value) / float(limit)
+
+
+def _digits(moments: bool) -> int:
+    # Of seconds since 1970 four digits are years.
+    return 10 if moments else 4
+
+
+def _rounded(values: Iterable[float | None], digits: int) -> list[float | None]:
+    return [_round(value, digits) for value in values]
+
+
+def _round(value: float | None, digits: int) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
