@@ -31,7 +31,7 @@ _JUDGED = (
     ),
     Definition(
         "late_rate",
-        "Share of the entities in both stores whose online row lies further behind the latest offline row than `max_lag`.",
+        "Share of the entities in both stores whose online row lies further behind the latest offline row than max_lag.",
         "share",
         "docs/judging.md",
     ),
@@ -52,8 +52,14 @@ def definitions() -> dict[str, Definition]:
     from feast_skew.statistics.metrics.base import metrics
 
     found = {one.key: one for one in _JUDGED}
-    found.update({key: Definition(key, one.summary, one.unit, "docs/metrics.md") for key, one in metrics().items()})
+    found.update({key: Definition(key, _plain(one.summary), one.unit, "docs/metrics.md") for key, one in metrics().items()})
     return found
+
+
+def _plain(summary: str) -> str:
+    """Turn what a function is told to give into what a number is."""
+    told = summary.removeprefix("Give ")
+    return told[:1].upper() + told[1:].replace("`", "")
 
 
 def used(keys: Iterable[str]) -> list[Definition]:

@@ -13,7 +13,7 @@ from feast_skew.render.html_report import text
 from feast_skew.render.html_report.charts import chart_data
 from feast_skew.render.html_report.glossary import used
 from feast_skew.render.html_report.rows import FeatureRow, Filters, feature_row, worst_first
-from feast_skew.render.wording import WORDS, against_baseline, reach, tally
+from feast_skew.render.wording import WORDS, against_baseline, reach
 from feast_skew.report import SkewReport, Verdict, rank
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def page(report: SkewReport) -> str:
         script=script,
         data=chart_data(report, features),
         sentence=f"{WORDS[report.verdict][0].upper()}{WORDS[report.verdict][1:]}",
-        tally=tally(report),
+        tally=_tally(report),
         reach=reach(report),
         baseline=against_baseline(report),
         verdicts=_verdicts(report),
@@ -55,6 +55,13 @@ def page(report: SkewReport) -> str:
         causes=filters.causes.listed(),
         definitions=used(_shown_metrics(rows)),
     )
+
+
+def _tally(report: SkewReport) -> str:
+    """Finish the sentence of the verdict: how many features have which."""
+    counts = [f"{count:,} {verdict}" for verdict, count in _verdicts(report)]
+    of = f"of {len(report.features):,} feature{'' if len(report.features) == 1 else 's'}"
+    return f"{of}, {', '.join(counts)}" if counts else "no feature was compared"
 
 
 def _shown_metrics(rows: list[FeatureRow]) -> set[str]:
@@ -90,11 +97,11 @@ def _environment() -> Environment:
 
 
 def _policy(scripts: list[str], style: str) -> str:
-    """Allow these scripts and this style, and nothing else; texts may not be turned into markup either."""
+    """Allow these scripts and this style, and nothing else; only what the template wrote is ever turned into markup."""
     allowed = " ".join(_hash(script) for script in scripts)
     return (
         f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types own"
     )
 
 

@@ -126,7 +126,7 @@ def feature_row(feature: FeatureResult, filters: Filters) -> FeatureRow:
         state="" if feature.known is None else _STATES.get(feature.known.state, feature.known.state),
         wrong=_share(feature.metrics.get("mismatch_rate")),
         absent=_share(feature.metrics.get("presence_rate")),
-        psi=text.number(psi.value, 3) if psi is not None else text.MISSING,
+        psi=text.index(psi.value) if psi is not None else text.MISSING,
         runbook=text.web_address(feature.runbook),
         pieces=_pieces(feature.counts),
         overlays=[(label, feature.counts[key]) for key, label in OVERLAYS.items() if feature.counts.get(key)],

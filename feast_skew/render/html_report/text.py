@@ -36,13 +36,9 @@ def share(value: float | None) -> str:
     """Give a share as a percentage, with the digits that small ones need."""
     if value is None or not math.isfinite(value):
         return MISSING
-    if value == 0:
-        return "0 %"
     size = abs(value)
-    if size >= 0.9995:
-        return f"{value:.1%}".replace("%", " %") if value != int(value) else f"{value:.0%}".replace("%", " %")
-    digits = 1 if size >= 0.1 else 2 if size >= 0.001 else 4
-    return f"{value:.{digits}%}".replace("%", " %")
+    digits = 0 if size in (0.0, 1.0) else 1 if size >= 0.1 else 2 if size >= 0.0005 else 4
+    return _signed(f"{100 * value:.{digits}f} %")
 
 
 def number(value: Any, digits: int = 5) -> str:
@@ -50,10 +46,20 @@ def number(value: Any, digits: int = 5) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return MISSING
     if isinstance(value, float) and math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if isinstance(value, int) or (abs(value) < 1e15 and value == int(value)):
-        return f"{value:,.0f}".replace("-", "−") if abs(value) < 1e9 else f"{value:.{digits}g}".replace("-", "−")
-    return f"{value:.{digits}g}".replace("-", "−")
+        return _signed("∞" if value > 0 else "-∞")
+    size = abs(value)
+    whole = size < 1e9 and (value == int(value) or size >= 10**digits)
+    return _signed(f"{value:,.0f}" if whole else f"{value:,.{digits}g}")
+
+
+def index(value: float | None) -> str:
+    """Give an index of stability with three decimals."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:,.3f}"
+
+
+def _signed(digits: str) -> str:
+    """Write a minus as wide as a digit."""
+    return digits.replace("-", "\N{MINUS SIGN}")
 
 
 def moment(seconds: float | None) -> str:

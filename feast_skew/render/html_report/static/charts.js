@@ -5,13 +5,13 @@ const charts = (() => {
   const SHAPES = [d3.symbolSquare, d3.symbolCross, d3.symbolDiamond, d3.symbolTriangle, d3.symbolCircle];
   const ROW = 34;
 
-  const share = (v) => (v === null ? "–" : v === 0 ? "0 %" : `${d3.format(v >= 0.1 ? ".1f" : v >= 0.001 ? ".2f" : ".2~r")(100 * v)} %`);
+  const share = (v) => (v === null ? "–" : v === 0 ? "0 %" : `${d3.format(v >= 0.1 ? ".3~r" : ".2~r")(100 * v)} %`);
   const moment = (v) => new Date(1000 * v).toISOString().slice(0, 16).replace("T", " ");
   const plain = (v) => {
     if (v === null) return "–";
     const size = Math.abs(v);
     if (size >= 1e5) return d3.format(".3~s")(v).replace("G", " bn");
-    return d3.format(size && size < 1e-3 ? ".2~e" : ".4~r")(v);
+    return d3.format(size && size < 1e-3 ? ".2~e" : ",.4~r")(v);
   };
   const duration = (v) => {
     for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) if (Math.abs(v) >= size) return `${plain(+(v / size).toPrecision(3))} ${unit}`;
@@ -164,10 +164,16 @@ const charts = (() => {
     const caption = `How far online rows lie behind the latest offline row: ${percents.map((p, i) => `${p} % at most ${duration(seconds[i])}`).join(", ")}.`;
     const { svg, box } = figure(parent, "Lag", caption, 220);
     const x = scale([0, ...seconds], [box.left, box.right], false), y = d3.scaleLinear([0, 1], [box.bottom, box.top]);
+    if (!x.bent) {
+      // Ticks at whole units, which the largest lag has at least one of.
+      const most = d3.max(seconds.map(Math.abs)), unit = [86400, 3600, 60, 1].find((size) => most >= size) ?? 1;
+      const [low, high] = x.axis.domain();
+      x.ticks = d3.ticks(low / unit, high / unit, 4).map((v) => v * unit);
+    }
     x.write = duration;
     axes(svg, x, { axis: y, ticks: [0, 0.25, 0.5, 0.75, 1], write: share }, box, ["lag", "entities with at most this lag"]);
     const points = percents.map((p, i) => [seconds[i], p / 100]);
-    svg.append("path").attr("class", "curve").attr("d", d3.line(points.length ? (d) => x(d[0]) : null, (d) => y(d[1])).curve(d3.curveStepAfter)(points));
+    svg.append("path").attr("class", "curve").attr("d", d3.line((d) => x(d[0]), (d) => y(d[1])).curve(d3.curveStepAfter)(points));
     svg.selectAll("circle").data(points).join("circle").attr("class", "dot").attr("cx", (d) => x(d[0])).attr("cy", (d) => y(d[1])).attr("r", 3);
   }
 

@@ -3,6 +3,8 @@
   const features = [...document.querySelectorAll(".feature")];
   const form = document.getElementById("filters"), shown = document.getElementById("shown"), none = document.getElementById("none");
   const fields = form.elements;
+  const markup = { createHTML: (text) => text };
+  const own = window.trustedTypes ? trustedTypes.createPolicy("own", markup) : markup;
   let data = null;
   const words = new Map();
 
@@ -32,12 +34,21 @@
     none.hidden = count > 0 || !features.length;
   }
 
+  // What stands inside a feature is a noscript element to a browser with scripts, and so a text, until it is opened: a page of
+  // 1,000 features is there at once. The text is the template's own markup, with every name in it escaped.
+  function unfold(feature) {
+    const held = feature.querySelector("noscript");
+    if (!held) return;
+    held.replaceWith(...new DOMParser().parseFromString(own.createHTML(held.textContent), "text/html").body.childNodes);
+    define(feature);
+  }
+
   function draw(feature) {
+    unfold(feature);
     const place = feature.querySelector(".charts");
-    if (!place || place.childElementCount) return;
+    if (place.childElementCount) return;
     data ??= JSON.parse(document.getElementById("data").textContent);
     charts.draw(place, data.features[+feature.id.slice("feature-".length)], data.runs);
-    define(feature);
   }
 
   // Each number of the table gets its definition from the end of the page.
@@ -58,7 +69,9 @@
   }, { rootMargin: "400px" });
 
   function opened(feature) {
-    if (feature.open) near.observe(feature.querySelector(".body"));
+    if (!feature.open) return;
+    unfold(feature);
+    near.observe(feature.querySelector(".charts"));
   }
 
   function goTo() {
