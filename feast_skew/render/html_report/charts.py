@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from feast_skew.render.html_report.text import NAME, visible
+from feast_skew.render.html_report.text import visible
 from feast_skew.report import FeatureResult, Metric, Past, SkewReport, rank
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 POINTS = 200
 """Pairs of a scatter; at most half of them are added because they differ."""
+FEW = 25
+"""With fewer random pairs that differ, further ones are added."""
 RUNS = 60
 """Past runs of a trend, the latest ones."""
 _PROBABILITIES = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
@@ -23,12 +27,10 @@ _LABEL = 40
 
 def chart_data(report: SkewReport, features: Sequence[FeatureResult]) -> str:
     """Give the data of all charts as JSON that can stand inside a script element."""
-    moments = sorted({past.created_at for feature in features for past in feature.past[-RUNS:]} | {report.created_at})
-    place = {created: i for i, created in enumerate(moments)}
-    data = {
-        "runs": [visible(created, NAME) for created in moments],
-        "features": [_of_feature(feature, place, place[report.created_at]) for feature in features],
-    }
+    created = {past.created_at for feature in features for past in feature.past[-RUNS:]} | {report.created_at}
+    moments = sorted(moment for moment in created if _is_iso(moment))
+    place = {moment: i for i, moment in enumerate(moments)}
+    data = {"runs": moments, "features": [_of_feature(feature, place, place.get(report.created_at)) for feature in features]}
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -38,7 +40,7 @@ def is_moment(feature: FeatureResult) -> bool:
     return feature.dtype == "UnixTimestamp"
 
 
-def _of_feature(feature: FeatureResult, place: Mapping[str, int], now: int) -> dict[str, Any]:
+def _of_feature(feature: FeatureResult, place: Mapping[str, int], now: int | None) -> dict[str, Any]:
     sample = _numbers(feature)
     parts = {
         "bins": _bins(feature),
@@ -87,19 +89,20 @@ def _quantiles(feature: FeatureResult, sample: NumberSample | None) -> list[Any]
 
 
 def _pairs(sample: NumberSample | None, moments: bool) -> list[Any] | None:
-    """Give random pairs, then further ones that differ, and how many are of the first kind."""
+    """Give random pairs; where few of them differ, fewer of them and further ones that do; and how many are random."""
     if sample is None:
         return None
-    rows = zip(sample.offline.tolist(), sample.online.tolist(), sample.difference.tolist(), strict=True)
-    finite = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]
+    columns = (sample.offline.tolist(), sample.online.tolist(), sample.difference.tolist())
     # The sample stands in the order of hashes, so that its first rows are random ones.
-    differing = [row for row in finite[POINTS // 2 :] if row[2] != 0][: POINTS // 2]
-    drawn = finite[: POINTS - len(differing)]
-    differing = [row for row in finite[len(drawn) :] if row[2] != 0][: POINTS - len(drawn)]
-    chosen = [*drawn, *differing]
-    if not chosen:
+    rows = (row for row in zip(*columns, strict=True) if math.isfinite(row[0]) and math.isfinite(row[1]))
+    drawn = list(islice(rows, POINTS))
+    if not drawn:
         return None
-    digits = _digits(moments)
+    further: list[tuple[float, ...]] = []
+    if sum(row[2] != 0 for row in drawn) < FEW:
+        further = list(islice((row for row in rows if row[2] != 0), POINTS // 2))
+        drawn = drawn[: POINTS - len(further)]
+    chosen, digits = [*drawn, *further], _digits(moments)
     return [_rounded((row[0] for row in chosen), digits), _rounded((row[1] for row in chosen), digits), len(drawn)]
 
 
@@ -108,12 +111,21 @@ def _lag(feature: FeatureResult) -> list[Any] | None:
     return [[name for name, _ in finite], _rounded((seconds for _, seconds in finite), 4)] if finite else None
 
 
-def _trend(feature: FeatureResult, place: Mapping[str, int], now: int) -> list[Any] | None:
+def _is_iso(moment: str) -> bool:
+    """Tell whether a text is a moment; what was stored by others may be anything."""
+    try:
+        datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    except ValueError:
+        return False
+    return True
+
+
+def _trend(feature: FeatureResult, place: Mapping[str, int], now: int | None) -> list[Any] | None:
     """Give run, verdict, share of wrong entities and its bounds, the present run last; none without a past."""
-    if not feature.past:
-        return None
     metric = feature.metrics.get("mismatch_rate")
-    rows = [_past(past, place[past.created_at]) for past in feature.past[-RUNS:]]
+    rows = [_past(past, place[past.created_at]) for past in feature.past[-RUNS:] if past.created_at in place]
+    if not rows or now is None:
+        return None
     value, low, high = (None, None, None) if metric is None else (metric.value, metric.low, metric.high)
     rows.append([now, rank(feature.verdict), *_rounded((value, low, high), 3)])
     limit = None if metric is None or not isinstance(metric.limit, (int, float)) else metric.limit
