@@ -48,6 +48,7 @@ FOREIGN = {
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
     "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "sqlalchemy", "typeguard"},
+    "render": {"jinja2"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "lint": {"mmh3"},
@@ -65,7 +66,19 @@ FOREIGN = {
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
 }
-HEAVY = ("feast", "great_expectations", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "pyspark", "redis", "tqdm")
+HEAVY = (
+    "jinja2",
+    "feast",
+    "great_expectations",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "pyspark",
+    "redis",
+    "tqdm",
+)
 
 
 @dataclass(frozen=True)

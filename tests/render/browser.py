@@ -17,9 +17,11 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MISSING = "no Chromium on PATH (Debian: apt-get install chromium), so the HTML report is not looked at"
-WAIT = 60.0
+WAIT = 30.0
 # Chromium reads commands from descriptor 3 and writes to 4.
-_START = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execvp(sys.argv[3], sys.argv[3:])"
+_START = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execvp(sys.argv[3], sys.argv[3:])"
+)
 _FLAGS = (
     "--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-default-browser-check",
@@ -118,7 +120,7 @@ class Page:
     """A page that tells what it asked for and what went wrong on it."""
 
     def __init__(self, browser: Browser, session: str) -> None:
-        self._browser, self._session = browser, session
+        self._browser, self._session, self._scripts = browser, session, True
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
@@ -143,7 +145,9 @@ class Page:
             time.sleep(0.02)
 
     def settle(self) -> None:
-        """Wait until two frames are drawn, and with them all that was observed."""
+        """Wait until two frames are drawn, and with them all that was observed; without scripts nothing is."""
+        if not self._scripts:
+            return
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
     def run(self, script: str) -> Any:
@@ -158,7 +162,9 @@ class Page:
         codes = {"Enter": 13, "Tab": 9, " ": 32, "ArrowDown": 40, "Escape": 27}
         code = codes.get(key, ord(key[0].upper()))
         about = {"key": key, "code": {" ": "Space"}.get(key, key), "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown", text=text or {"Enter": "\r", " ": " "}.get(key, ""), **about)
+        self.call(
+            "Input.dispatchKeyEvent", type="keyDown", text=text or {"Enter": "\r", " ": " "}.get(key, ""), **about
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def type(self, text: str) -> None:
@@ -176,6 +182,7 @@ class Page:
 
     def scripts(self, *, off: bool) -> None:
         """Switch scripts off or on."""
+        self._scripts = not off
         self.call("Emulation.setScriptExecutionDisabled", value=off)
 
     def picture(self, path: Path, *, whole: bool = False) -> None:

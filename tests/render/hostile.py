@@ -18,7 +18,7 @@ PAYLOADS = (
     "&lt;img src=x onerror=window.hacked=1&gt;",
     "<!--<script>",
     "javascript:window.hacked=1",
-    "\" autofocus onfocus=window.hacked=1 x=\"",
+    '" autofocus onfocus=window.hacked=1 x="',
     "<svg onload=window.hacked=1>",
     "<iframe srcdoc='<script>parent.hacked=1</script>'>",
     "{{ 7 * 7 }}{% raw %}",
@@ -39,7 +39,7 @@ RUNBOOKS = (
     "https:example",
     "vbscript:x",
     "file:///etc/passwd",
-    "https://example.com/\"onmouseover=\"window.hacked=1",
+    'https://example.com/"onmouseover="window.hacked=1',
 )
 
 

@@ -47,7 +47,7 @@ def _nulls(random: np.random.Generator, values: Any, share: float) -> Any:
 
 
 def _categories(random: np.random.Generator, change: float) -> tuple[Any, Any]:
-    names = np.array(["gold", "silver", "bronze", "trial", "staff", "closed – by customer"])
+    names = np.array(["gold", "silver", "bronze", "trial", "staff", "closed by customer"])
     offline = random.choice(names, ROWS, p=[0.1, 0.3, 0.35, 0.15, 0.05, 0.05])
     return offline, _some(random, offline, change, np.char.upper(offline))
 
@@ -62,7 +62,7 @@ COLUMNS: dict[str, _Column] = {
     "tier": lambda r: _categories(r, 0.2),
     "country": lambda r: _categories(r, 0.0),
     "last_login": _numbers(lambda _, x: x + 3_600_000_000, lambda r: 1_760_000_000_000_000 + r.integers(0, 10**12, ROWS) * 10),
-    "temperature": _numbers(lambda r, x: x, _normal),
+    "temperature": _numbers(lambda _, x: x.copy(), _normal),
     "discount": _numbers(lambda r, x: _nulls(r, x, 0.05), lambda r: np.round(r.beta(1.0, 9.0, ROWS), 2)),
     "heavy_tail": _numbers(lambda r, x: _some(r, x, 0.05, -x), lambda r: r.standard_cauchy(ROWS) * 1_000.0),
 }  # fmt: skip
@@ -93,7 +93,9 @@ def synthetic(count: int, seed: int = 0) -> SkewReport:
     features = [_dressed(base.features[i % len(base.features)], i, random) for i in range(count)]
     features.sort(key=lambda feature: rank(feature.verdict))
     findings = (
-        Finding("FS204", "warn", "customer_stats_0", "12 of 5,000 scanned keys are unknown offline", "delete these keys"),
+        Finding(
+            "FS204", "warn", "customer_stats_0", "12 of 5,000 scanned keys are unknown offline", "delete these keys"
+        ),
         Finding("FS206", "info", "", "the state file cannot be read: definitions are not remembered", "move it away"),
     )
     sample = {"requested": 10_000, "entities": ROWS, "population": 40 * ROWS, "key_sets": [

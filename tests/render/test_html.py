@@ -29,6 +29,7 @@ from feast_skew.report import FeatureResult, Metric, SkewReport, Verdict
 from feast_skew.statistics.metrics.base import metrics
 
 MEGABYTE = 1_000_000
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 VENDOR = Path(html_report.__file__).parent / "vendor"
 
 
@@ -49,10 +50,11 @@ class Tags(HTMLParser):
         self._within = tag
 
     def handle_endtag(self, tag: str) -> None:
+        del tag
         self._within = ""
 
     def handle_data(self, data: str) -> None:
-        (self.raw[self._within] if self._within in self.raw else self.texts).append(data)
+        self.raw.get(self._within, self.texts).append(data)
 
 
 @cache
@@ -167,11 +169,11 @@ def test_only_web_addresses_are_links(address: str, link: bool) -> None:
     ("write", "value", "said"),
     [
         (text.share, 0.0, "0 %"), (text.share, 1.0, "100 %"), (text.share, 0.78671, "78.7 %"), (text.share, 0.0123, "1.23 %"),
-        (text.share, 0.00012, "0.0120 %"), (text.share, -0.5, "−50.0 %"), (text.share, None, "–"),
-        (text.number, 1234567, "1,234,567"), (text.number, 0.000012345678, "1.2346e−05"), (text.number, float("nan"), "–"),
-        (text.number, float("-inf"), "−∞"), (text.number, 3.0, "3"), (text.number, 1e300, "1e+300"), (text.number, 6319.24, "6,319.2"),
+        (text.share, 0.00012, "0.0120 %"), (text.share, -0.5, f"{MINUS}50.0 %"), (text.share, None, DASH),
+        (text.number, 1234567, "1,234,567"), (text.number, 0.000012345678, f"1.2346e{MINUS}05"), (text.number, float("nan"), DASH),
+        (text.number, float("-inf"), f"{MINUS}∞"), (text.number, 3.0, "3"), (text.number, 1e300, "1e+300"), (text.number, 6319.24, "6,319.2"),
         (text.duration, 59.0, "59 s"), (text.duration, 90.0, "1.5 min"), (text.duration, 7200.0, "2 h"), (text.duration, 172800.0, "2 d"),
-        (text.duration, -7200.0, "−2 h"), (text.moment, 0.0, "1970-01-01 00:00:00"), (text.moment, 1e30, "1e+30"),
+        (text.duration, -7200.0, f"{MINUS}2 h"), (text.moment, 0.0, "1970-01-01 00:00:00"), (text.moment, 1e30, "1e+30"),
         (text.visible, "a\x1b[31m\n b\u202e", "a\\x1b[31m b\\u202e"), (text.visible, "\ud800", "\\ud800"),
         (text.value, None, "null"), (text.value, "", "(empty)"), (text.value, True, "True"),
     ],
@@ -183,7 +185,9 @@ def test_numbers_and_texts(write: Any, value: Any, said: str) -> None:
 def test_every_number_is_defined() -> None:
     """Those of the registry, and those that judging adds, as its source names them."""
     judging = Path(html_report.__file__).parents[2] / "judging"
-    named = set(re.findall(r'"(\w+_(?:rate|similarity|difference))"', "".join(p.read_text() for p in judging.glob("*.py"))))
+    named = set(
+        re.findall(r'"(\w+_(?:rate|similarity|difference))"', "".join(p.read_text() for p in judging.glob("*.py")))
+    )
     assert {"mismatch_rate", "presence_rate", "late_rate", "unaligned_difference", "cosine_similarity"} <= named
     assert named | set(metrics()) <= set(definitions())
 

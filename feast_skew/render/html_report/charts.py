@@ -30,7 +30,10 @@ def chart_data(report: SkewReport, features: Sequence[FeatureResult]) -> str:
     created = {past.created_at for feature in features for past in feature.past[-RUNS:]} | {report.created_at}
     moments = sorted(moment for moment in created if _is_iso(moment))
     place = {moment: i for i, moment in enumerate(moments)}
-    data = {"runs": moments, "features": [_of_feature(feature, place, place.get(report.created_at)) for feature in features]}
+    data = {
+        "runs": moments,
+        "features": [_of_feature(feature, place, place.get(report.created_at)) for feature in features],
+    }
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SHARES = frozenset({"mismatch_rate", "presence_rate", "late_rate", "null_rate_difference", "kolmogorov_smirnov", "l_infinity"})
+SHARES = frozenset(
+    {"mismatch_rate", "presence_rate", "late_rate", "null_rate_difference", "kolmogorov_smirnov", "l_infinity"}
+)
 """Numbers that are read as percentages."""
 
 
@@ -42,7 +44,10 @@ _JUDGED = (
         "docs/judging.md",
     ),
     Definition(
-        "cosine_similarity", "Mean cosine of the pairs of vectors, 1 where they point the same way.", "none", "docs/metrics.md"
+        "cosine_similarity",
+        "Mean cosine of the pairs of vectors, 1 where they point the same way.",
+        "none",
+        "docs/metrics.md",
     ),
 )
 
@@ -52,7 +57,9 @@ def definitions() -> dict[str, Definition]:
     from feast_skew.statistics.metrics.base import metrics
 
     found = {one.key: one for one in _JUDGED}
-    found.update({key: Definition(key, _plain(one.summary), one.unit, "docs/metrics.md") for key, one in metrics().items()})
+    found.update(
+        {key: Definition(key, _plain(one.summary), one.unit, "docs/metrics.md") for key, one in metrics().items()}
+    )
     return found
 
 

@@ -36,24 +36,28 @@ def page(report: SkewReport) -> str:
     filters = Filters()
     rows = [feature_row(feature, filters) for feature in features]
     style, library, script = _style(), _library(), _script()
-    return _environment().get_template("page.html.jinja").render(
-        report=report,
-        policy=_policy([library, script], style),
-        style=style,
-        library=library,
-        script=script,
-        data=chart_data(report, features),
-        sentence=f"{WORDS[report.verdict][0].upper()}{WORDS[report.verdict][1:]}",
-        tally=_tally(report),
-        reach=reach(report),
-        baseline=against_baseline(report),
-        verdicts=_verdicts(report),
-        findings=sorted(report.findings, key=lambda finding: _SEVERITIES.get(finding.severity, len(_SEVERITIES))),
-        rows=rows,
-        owners=filters.owners.listed(),
-        services=filters.services.listed(),
-        causes=filters.causes.listed(),
-        definitions=used(_shown_metrics(rows)),
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            policy=_policy([library, script], style),
+            style=style,
+            library=library,
+            script=script,
+            data=chart_data(report, features),
+            sentence=f"{WORDS[report.verdict][0].upper()}{WORDS[report.verdict][1:]}",
+            tally=_tally(report),
+            reach=reach(report),
+            baseline=against_baseline(report),
+            verdicts=_verdicts(report),
+            findings=sorted(report.findings, key=lambda finding: _SEVERITIES.get(finding.severity, len(_SEVERITIES))),
+            rows=rows,
+            owners=filters.owners.listed(),
+            services=filters.services.listed(),
+            causes=filters.causes.listed(),
+            definitions=used(_shown_metrics(rows)),
+        )
     )
 
 
@@ -129,4 +133,4 @@ def _library() -> str:
 
 
 def _read(folder: str, name: str) -> str:
-    return _HERE.joinpath(folder, name).read_text(encoding="utf-8")
+    return (_HERE / folder / name).read_text(encoding="utf-8")

@@ -165,7 +165,9 @@ def _pieces(counts: Mapping[str, int]) -> list[Piece]:
 def _metric(key: str, metric: Metric) -> MetricRow:
     write = text.share if key in SHARES else text.number
     limit = metric.limit
-    asked = text.MISSING if limit is None else write(limit) if isinstance(limit, (int, float)) else text.visible(limit, 40)
+    asked = (
+        text.MISSING if limit is None else write(limit) if isinstance(limit, (int, float)) else text.visible(limit, 40)
+    )
     if key == "mean_difference" and isinstance(limit, (int, float)):
         asked = f"{text.number(limit)} sd"
     return MetricRow(

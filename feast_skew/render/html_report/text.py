@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 NAME, TEXT, VALUE = 200, 2_000, 120
 """The longest name, text and value, in characters; the JSON report has them whole."""
-MISSING = "–"
+MISSING = "\N{EN DASH}"
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
