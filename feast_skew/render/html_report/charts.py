@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from feast_skew.render.html_report.text import visible
+from feast_skew.render.html_report.text import moment, visible
 from feast_skew.report import FeatureResult, Metric, Past, SkewReport, rank
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ RUNS = 60
 """Past runs of a trend, the latest ones."""
 _PROBABILITIES = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
 _LABEL = 40
+_MOST_DIGITS = 12
 
 
 def chart_data(report: SkewReport, features: Sequence[FeatureResult]) -> str:
     """Give the data of all charts as JSON that can stand inside a script element."""
     created = {past.created_at for feature in features for past in feature.past[-RUNS:]} | {report.created_at}
-    moments = sorted(moment for moment in created if _is_iso(moment))
-    place = {moment: i for i, moment in enumerate(moments)}
+    moments = sorted(one for one in created if _is_iso(one))
+    place = {one: i for i, one in enumerate(moments)}
     data = {
         "runs": moments,
         "features": [_of_feature(feature, place, place.get(report.created_at)) for feature in features],
@@ -49,7 +50,7 @@ def _of_feature(feature: FeatureResult, place: Mapping[str, int], now: int | Non
         "bins": _bins(feature),
         "limits": _limits(feature),
         "quantiles": _quantiles(feature, sample),
-        "pairs": _pairs(sample, is_moment(feature)),
+        "pairs": _pairs(sample),
         "lag": _lag(feature),
         "trend": _trend(feature, place, now),
         "moments": 1 if is_moment(feature) else None,
@@ -69,8 +70,18 @@ def _bins(feature: FeatureResult) -> list[Any] | None:
     psi = feature.metrics.get("psi")
     if psi is None or not psi.extra.get("labels"):
         return None
-    labels = [visible(label, _LABEL) for label in psi.extra["labels"]]
+    labels = [visible(label, _LABEL) for label in _labels(feature, psi.extra["labels"])]
     return [labels, _rounded(psi.extra["offline"], 3), _rounded(psi.extra["online"], 3)]
+
+
+def _labels(feature: FeatureResult, labels: Sequence[str]) -> list[str]:
+    """Give the labels of bins; those of moments as moments, which six digits of their seconds are not."""
+    edges = getattr(feature.profile.bins, "edges", ()) if feature.profile is not None else ()
+    if not is_moment(feature) or feature.profile is None or not edges:
+        return list(labels)
+    told = [*(f"to {moment(edge)}" for edge in edges), f"after {moment(edges[-1])}"]
+    names = dict(zip(feature.profile.bins.labels, told, strict=False))
+    return [names.get(label, label) for label in labels]
 
 
 def _quantiles(feature: FeatureResult, sample: NumberSample | None) -> list[Any] | None:
@@ -84,15 +95,16 @@ def _quantiles(feature: FeatureResult, sample: NumberSample | None) -> list[Any]
     if not offline or not online:
         return None
     names = [name for name in offline if name in online]
-    digits = _digits(is_moment(feature))
-    left, right = (_rounded((side[name] for name in names), digits) for side in (offline, online))
+    columns = [[side[name] for name in names] for side in (offline, online)]
+    digits = 4 + _extra_digits(columns[0] + columns[1])
+    left, right = (_rounded(column, digits) for column in columns)
     if len(names) < 2 or None in (*left, *right):
         return None
     return [[float(name[1:]) for name in names], left, right]
 
 
-def _pairs(sample: NumberSample | None, moments: bool) -> list[Any] | None:
-    """Give random pairs; where few of them differ, fewer of them and further ones that do; and how many are random."""
+def _pairs(sample: NumberSample | None) -> list[Any] | None:
+    """Give random pairs; where few of them differ, fewer of them and further ones that do; how many are random, and of those equal."""
     if sample is None:
         return None
     columns = (sample.offline.tolist(), sample.online.tolist(), sample.difference.tolist())
@@ -105,8 +117,10 @@ def _pairs(sample: NumberSample | None, moments: bool) -> list[Any] | None:
     if sum(row[2] != 0 for row in drawn) < FEW:
         further = list(islice((row for row in rows if row[2] != 0), POINTS // 2))
         drawn = drawn[: POINTS - len(further)]
-    chosen, digits = [*drawn, *further], _digits(moments)
-    return [_rounded((row[0] for row in chosen), digits), _rounded((row[1] for row in chosen), digits), len(drawn)]
+    chosen = [*drawn, *further]
+    digits = 3 + _extra_digits([value for row in chosen for value in row[:2]])
+    offline, online = (_rounded((row[side] for row in chosen), digits) for side in (0, 1))
+    return [offline, online, len(drawn), sum(row[2] == 0 for row in drawn)]
 
 
 def _lag(feature: FeatureResult) -> list[Any] | None:
@@ -114,10 +128,10 @@ def _lag(feature: FeatureResult) -> list[Any] | None:
     return [[name for name, _ in finite], _rounded((seconds for _, seconds in finite), 4)] if finite else None
 
 
-def _is_iso(moment: str) -> bool:
+def _is_iso(text: str) -> bool:
     """Tell whether a text is a moment; what was stored by others may be anything."""
     try:
-        datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return False
     return True
@@ -176,9 +190,15 @@ def _in_limits(name: str, value: float | None, metric: Metric, feature: FeatureR
     return abs(value) / float(limit)
 
 
-def _digits(moments: bool) -> int:
-    # Of seconds since 1970 four digits are years.
-    return 10 if moments else 4
+def _extra_digits(values: Sequence[float]) -> int:
+    """Give the leading digits that all values have in common, as moments of one year do: they take none from the chart."""
+    finite = [value for value in values if math.isfinite(value)]
+    # Quartered, as the difference of two huge numbers of both signs overflows.
+    spread = max(finite, default=0.0) / 4 - min(finite, default=0.0) / 4
+    if spread <= 0:
+        return _MOST_DIGITS
+    size = max(abs(value) for value in finite) / 4
+    return min(_MOST_DIGITS, max(0, math.ceil(math.log10(size) - math.log10(spread) - 0.1)))
 
 
 def _rounded(values: Iterable[float | None], digits: int) -> list[float | None]:

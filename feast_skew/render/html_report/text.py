@@ -17,8 +17,12 @@ def visible(text: object, most: int = TEXT) -> str:
     """Give a text on one line, with an escape for each character that does not print, such as controls and turns of direction."""
     line = " ".join(str(text).split())
     cut = line[:most]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    shown = cut if cut.isprintable() else "".join(map(_visible, cut))
     return shown if len(line) <= most else f"{shown}…"
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def web_address(text: str) -> str | None:
@@ -38,7 +42,7 @@ def share(value: float | None) -> str:
         return MISSING
     size = abs(value)
     digits = 0 if size in (0.0, 1.0) else 1 if size >= 0.1 else 2 if size >= 0.0005 else 4
-    return _signed(f"{100 * value:.{digits}f} %")
+    return _signed(f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%")
 
 
 def number(value: Any, digits: int = 5) -> str:

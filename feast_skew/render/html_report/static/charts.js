@@ -5,7 +5,7 @@ const charts = (() => {
   const SHAPES = [d3.symbolSquare, d3.symbolCross, d3.symbolDiamond, d3.symbolTriangle, d3.symbolCircle];
   const ROW = 34;
 
-  const share = (v) => (v === null ? "–" : v === 0 ? "0 %" : `${d3.format(v >= 0.1 ? ".3~r" : ".2~r")(100 * v)} %`);
+  const share = (v) => (v === null ? "–" : v === 0 ? "0\u00a0%" : `${d3.format(v >= 0.1 ? ".3~r" : ".2~r")(100 * v)}\u00a0%`);
   const moment = (v) => new Date(1000 * v).toISOString().slice(0, 16).replace("T", " ");
   const plain = (v) => {
     if (v === null) return "–";
@@ -131,7 +131,8 @@ const charts = (() => {
 
   // Offline across, online up, and the line on which both are equal.
   function square(parent, title, caption, xs, ys, moments) {
-    const drawn = figure(parent, title, caption, 280), { svg, box } = drawn, all = [...xs, ...ys];
+    const all = [...xs, ...ys], bent = scale(all, [0, 1], moments).bent ? " Scales are logarithmic away from zero." : "";
+    const drawn = figure(parent, title, caption + bent, 280), { svg, box } = drawn;
     const x = scale(all, [box.left, box.right], moments), y = scale(all, [box.bottom, box.top], moments);
     const ends = d3.extent(all);
     axes(svg, x, y, box, ["offline", "online"]);
@@ -151,10 +152,10 @@ const charts = (() => {
     numbers(made, ["quantile", "offline", "online"], points.map((d) => [`p${d[0]}`, write(d[1]), write(d[2])]));
   }
 
-  function pairs(parent, [offline, online, random], moments) {
-    const more = offline.length - random, equal = d3.sum(d3.range(random), (i) => offline[i] === online[i]);
+  function pairs(parent, [offline, online, random, equal], moments) {
+    const more = offline.length - random;
     const further = more ? ` Rings are ${more} more of those that differ.` : "";
-    const caption = `${random} random entities, offline across and online up; ${equal} of them lie on the dotted line, where both are equal to the digits drawn.${further}`;
+    const caption = `${random} random entities, offline across and online up; ${equal} of them are equal and lie on the dotted line.${further}`;
     const { svg, x, y } = square(parent, "Pairs", caption, offline, online, moments), write = moments ? moment : plain;
     svg.selectAll("circle").data(d3.range(offline.length)).join("circle").attr("class", (i) => (i < random ? "dot" : "dot more")).attr("cx", (i) => x(offline[i])).attr("cy", (i) => y(online[i])).attr("r", 3)
       .append("title").text((i) => `${write(offline[i])} offline, ${write(online[i])} online`);
