@@ -96,7 +96,8 @@ def _quantiles(feature: FeatureResult, sample: NumberSample | None) -> list[Any]
         return None
     names = [name for name in offline if name in online]
     columns = [[side[name] for name in names] for side in (offline, online)]
-    digits = 4 + _extra_digits(columns[0] + columns[1])
+    # They are told in words too.
+    digits = 6 + _extra_digits(columns[0] + columns[1])
     left, right = (_rounded(column, digits) for column in columns)
     if len(names) < 2 or None in (*left, *right):
         return None

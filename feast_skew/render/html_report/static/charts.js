@@ -114,7 +114,7 @@ const charts = (() => {
     const line = 24, { made, svg, width, box } = figure(parent, "Distributions", caption, 34 + line * labels.length);
     const key = made.insert("div", "svg").attr("class", "quiet");
     for (const side of ["offline", "online"]) { key.append("span").attr("class", `key ${side}`); key.append("span").text(side); }
-    const short = (text) => (text.length > 20 ? `${text.slice(0, 19)}…` : text);
+    const short = (text) => (text.length > 25 ? `${text.slice(0, 24)}…` : text);
     box.left = Math.min(0.42 * width, 14 + 6.6 * d3.max(labels, (d) => short(d).length));
     const x = d3.scaleLinear([0, d3.max([...offline, ...online]) || 1], [box.left, box.right]).nice(4);
     const bottom = line * labels.length + 6;
