@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
+from feast_skew.assembly import Opened, choose, layered, measure, remember, suite_folder
 from feast_skew.config import RunSettings
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
@@ -87,7 +87,7 @@ def validate(  # noqa: PLR0913  the options of the contract
     settings : dict, optional
         Settings laid over all others, in the form of that file.
     state : bool
-        Whether to remember the definitions of the views for later runs.
+        Whether to keep the run and the definitions of the views in the history.
     scan : bool
         Whether to look through the keys that the online store holds for entities that offline does not know.
     wrong_rows : path or name of a table, optional
@@ -135,7 +135,8 @@ def validate(  # noqa: PLR0913  the options of the contract
         scan=scan,
         remembers=state,
     )
-    return report if before is None else hold_against(report, before)
+    report = report if before is None else hold_against(report, before)
+    return remember(opened, report) if state else report
 
 
 def _flags(

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from feast_skew.config import RunSettings, Settings, read_config_file
+from feast_skew.config import CONFIG_NAME, RunSettings, Settings, read_config_file
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.meaning import changes, in_registry
 from feast_skew.core.model import Plan, SourceVersion
+from feast_skew.core.moments import parse_moment
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
-from feast_skew.history.state_file import DEFAULT_NAME, StateFile
+from feast_skew.history.memory import History, history_of
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import given_sample
+from feast_skew.owners import without_owner
 from feast_skew.report import Finding, SkewReport, iso
 from feast_skew.service import Job, RuleRunner, run
 from feast_skew.serving.steps import Serving
@@ -30,8 +32,11 @@ from feast_skew.stores.request_rows import request_key_sets, request_rows
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-CONFIG_NAME = "feast_skew.yaml"
 EXPECTATIONS = "expectations"
+
+NOT_REMEMBERED = "FS206"
+SHOWN_RUNS = 60
+"""Most earlier runs that a report shows."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,9 @@ class Opened:
     served: FeatureStore | None = None
 
     @property
-    def state_file(self) -> StateFile:
-        """Where the definitions that were seen are remembered."""
-        return state_file(self.settings, self.path)
-
-
-def state_file(settings: RunSettings, path: Path) -> StateFile:
-    """Give the state file of a repository in that directory."""
-    return StateFile(path / Path(settings.state).expanduser() if settings.state else path / DEFAULT_NAME)
+    def history(self) -> History | None:
+        """Where runs and definitions are remembered; None where nowhere."""
+        return history_of(self.settings, self.path)
 
 
 def layered(
@@ -137,8 +137,9 @@ def measure(
     online = fastest_reader(generic, ReadSettings(settings.max_ops, settings.read_from == "replica"))
     with closing(online):
         online.check()
-        remembered, names = opened.state_file, [view.name for view in plan.views]
-        earlier, trouble = _remembered(remembered, plan.project, names) if remembers else ({}, None)
+        names = [view.name for view in plan.views]
+        history = opened.history if remembers else None
+        earlier, trouble = _remembered(history, plan.project, names)
         given_ones = {keys: given_sample(table) for keys, table in (chosen or {}).items()}
         start = STARTS[engine]
         with start(online, offline, to_nanoseconds(until), settings, progress, given_ones) as started:
@@ -166,25 +167,46 @@ def measure(
                     events=FeastEvents(store, offline),
                 )
             )
-    report = replace(report, fingerprints=_fingerprints(plan))
-    if remembers and trouble is None:
-        report = replace(report, findings=(*report.findings, *_past_the_gate(remembered, plan)))
-        seen = [(view.name, view.version) for view in plan.views if view.version is not None]
-        try:
-            remembered.record(plan.project, seen, iso(now))
-        except ConfigError as error:
-            trouble = error
-    return report if trouble is None else _with_finding(report, trouble)
+    findings = (*report.findings, *without_owner(report.features))
+    report = replace(report, fingerprints=_fingerprints(plan), findings=findings)
+    if trouble is not None:
+        return _with_finding(report, trouble)
+    if history is None:
+        return report
+    return replace(report, findings=(*report.findings, *_past_the_gate(history, plan)))
+
+
+def remember(opened: Opened, report: SkewReport) -> SkewReport:
+    """Keep a run and the definitions that it saw, forget runs that are older than is asked, and give the report with its past.
+
+    What cannot be kept is a finding, and changes no verdict.
+    """
+    history = opened.history
+    if history is None or any(finding.code == NOT_REMEMBERED for finding in report.findings):
+        return report
+    plan = opened.plan
+    seen = [(view.name, view.version) for view in plan.views if view.version is not None]
+    oldest = parse_moment(report.created_at, "created_at") - timedelta(
+        microseconds=opened.settings.history_keep // 1000
+    )
+    try:
+        history.record(report, seen, iso(oldest))
+        return history.runs(plan.project).past(report, SHOWN_RUNS)
+    except ConfigError as error:
+        return _with_finding(report, error)
 
 
 Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]
 
 
-def choose(plan: Plan, entities: str | Path | pa.Table | None) -> Chosen:
-    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests."""
+def choose(plan: Plan, entities: str | Path | pa.Table | None, *, may_be_empty: bool = False) -> Chosen:
+    """Give the plan without the views that cannot be asked, the given entities by key set, as given, and as requests.
+
+    With `may_be_empty` nothing may be left of the plan.
+    """
     wanted, origin = plan.key_columns(), origin_of(entities)
     given = None if entities is None else read_entities(entities, {**request_key_sets(plan), **wanted})
-    plan, requests = request_rows(plan, given, origin)
+    plan, requests = request_rows(plan, given, origin, may_be_empty=may_be_empty)
     return plan, None if given is None else match_key_sets(given, wanted, origin), given, requests
 
 
@@ -223,11 +245,11 @@ def _fingerprints(plan: Plan) -> dict[str, str]:
     return {view.name: meaning_of(view.handle).fingerprint for view in views if view.handle is not None}
 
 
-def _past_the_gate(file: StateFile, plan: Plan) -> tuple[Finding, ...]:
+def _past_the_gate(history: History, plan: Plan) -> tuple[Finding, ...]:
     """Tell of views that mean another thing than when they were last applied through the gate: somebody went around it."""
     from feast_skew.stores.feast_meaning import meaning_of
 
-    applied = file.meanings(plan.project)
+    applied = history.definitions.meanings(plan.project)
     found = []
     for view in plan.views:
         before = applied.get(view.name)
@@ -249,14 +271,18 @@ def _past_the_gate(file: StateFile, plan: Plan) -> tuple[Finding, ...]:
 
 
 def _remembered(
-    file: StateFile, project: str, views: Sequence[str]
+    history: History | None, project: str, views: Sequence[str]
 ) -> tuple[dict[str, tuple[SourceVersion, ...]], SkewError | None]:
+    if history is None:
+        return {}, None
     try:
-        return {view: file.versions(project, view) for view in views}, None
+        return {view: history.definitions.versions(project, view) for view in views}, None
     except ConfigError as error:
         return {}, error
 
 
 def _with_finding(report: SkewReport, error: SkewError) -> SkewReport:
-    finding = Finding("FS206", "info", "", f"{error.message}: definitions are not remembered", error.hint)
+    finding = Finding(
+        NOT_REMEMBERED, "info", "", f"{error.message}: the run and its definitions are not remembered", error.hint
+    )
     return replace(report, findings=(*report.findings, finding))

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from feast_skew.errors import ConfigError
 from feast_skew.setting_values import (
+    DAY,
     MAX_OPS,
     Duration,
     Folder,
+    History,
     Limit,
     Number,
     Ops,
@@ -26,6 +28,7 @@ from feast_skew.setting_values import (
     Whole,
 )
 
+CONFIG_NAME = "feast_skew.yaml"
 TAG_PREFIX = "skew."
 
 
@@ -97,6 +100,8 @@ class RunSettings(_Strict):
     fail_on: Literal["warn", "fail"] = "fail"
     allow_inconclusive: bool = False
     show_entities: bool = False
+    history: History = None
+    history_keep: Duration = 400 * DAY
     state: str | None = None
     provider: str | None = None
     lint_disable: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ _UNITS = {
     "d": 86400 * 10**9,
     "w": 7 * 86400 * 10**9,
 }
+DAY = _UNITS["d"]
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)\s*$")
 
 _LONGEST = 200 * 365 * _UNITS["d"]
@@ -112,6 +113,12 @@ def _folder(value: object) -> object:
     raise ValueError("write a directory, or false for none")
 
 
+def _history(value: object) -> object:
+    if value is None or value is False or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError("write a file, the URL of a database, or false for none")
+
+
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number)]
@@ -121,4 +128,5 @@ Power = Annotated[float, BeforeValidator(_rate), Field(ge=0.5, lt=1.0)]
 Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
 Ops = Annotated[float | None, BeforeValidator(_ops)]
 Sample = Annotated[int, BeforeValidator(_sample)]
+History = Annotated[str | Literal[False] | None, BeforeValidator(_history)]
 Folder = Annotated[str | Literal[False] | None, BeforeValidator(_folder)]

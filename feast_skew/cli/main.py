@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from feast_skew.cli.options import CONFIG, DEBUG, ENGINE, NO_PROGRESS, QUIET, REPO, SAMPLE, SEED, outputs
 from feast_skew.cli.streams import abandon_stdout
 from feast_skew.errors import EXIT_INTERRUPTED, EXIT_NOT_MEASURED, EXIT_USAGE, SkewError
 
@@ -48,11 +49,6 @@ class _Commands(click.Group):
             sys.exit(EXIT_INTERRUPTED)
 
 
-def _size(value: str) -> int | str:
-    """Read a number of entities, or all of them."""
-    return "all" if value == "all" else int(click.IntRange(min=1)(value))
-
-
 @click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.option(
     "--version",
@@ -67,39 +63,27 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--repo", default=".", show_default=True, metavar="DIR", help="Feast repository (with feature_store.yaml)."
-)
+@REPO
 @click.option(
     "--service", "services", multiple=True, metavar="NAME", help="Features of this feature service; repeatable."
 )
 @click.option("--view", "views", multiple=True, metavar="NAME", help="All features of this view; repeatable.")
 @click.option("--feature", "features", multiple=True, metavar="VIEW:FEATURE", help="Just this feature; repeatable.")
-@click.option("--sample", type=_size, metavar="N|all", help="Entities per entity key set.  [default: 10000]")
+@SAMPLE
 @click.option("--detect", metavar="RATE", help="Sample as many as detect this share of wrong entities, such as 0.2%.")
 @click.option("--power", metavar="P", help="How surely --detect fails at that share.  [default: 0.95]")
 @click.option("--entities", metavar="FILE", help="Compare these entities (.parquet or .csv with the join keys).")
-@click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]")
+@SEED
 @click.option("--as-of", metavar="TIME", help="Instant up to which offline rows are expected online.  [default: now]")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "spark"]),
-    default="local",
-    show_default=True,
-    help="Where the comparison runs.",
-)
+@ENGINE
 @click.option(
     "--wrong-rows", metavar="TARGET", help="Add every wrong row to this folder or table; with --engine spark."
 )
 @click.option("--max-ops", metavar="N", help="Most commands a second for Redis, or off.  [default: 100000]")
 @click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")
-@click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
-@click.option(
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write the report (json, text, junit, markdown, github); - is stdout; repeatable.",
+@CONFIG
+@outputs(
+    "Also write the report (json, text, junit, markdown, github); - is stdout; {owner} in PATH writes one for each."
 )
 @click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(
@@ -108,13 +92,12 @@ def cli() -> None:
 @click.option("--allow-inconclusive", is_flag=True, help="Exit 0 instead of 3 when there is too little to decide.")
 @click.option("--show-entities", is_flag=True, help="Show the keys of example entities.")
 @click.option("--dry-run", is_flag=True, help="Show what would be read, and read no feature value.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -.")
-@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
-@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+@QUIET
+@NO_PROGRESS
+@DEBUG
 def validate(**options: Any) -> None:
-    r"""Sample entities, read both stores, compare, judge and explain.
+    """Sample entities, read both stores, compare, judge and explain.
 
-    \b
     Exit codes: 0 inside the limits, 1 skew found, 2 nothing was measured,
     3 could not measure, 130 interrupted.
     """
@@ -149,9 +132,8 @@ _NOT_AFTER_WRITING = {"services", "views", "features", "as_of", "dry_run"}
     ]
 )
 def materialize(**options: Any) -> None:
-    r"""Have Feast materialize START to END, then validate the views that it wrote.
+    """Have Feast materialize START to END, then validate the views that it wrote.
 
-    \b
     Exit codes: 0 inside the limits, 1 skew found, 2 nothing was written,
     3 could not write or measure, 130 interrupted.
     """
@@ -163,24 +145,15 @@ def materialize(**options: Any) -> None:
 def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `plan` and `apply` share."""
     options = (
-        click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository."),
-        click.option("--sample", type=_size, metavar="N|all", help="Entities per entity key set.  [default: 10000]"),
-        click.option("--seed", type=int, metavar="N", help="Seed of the sample.  [default: 0]"),
+        REPO,
+        SAMPLE,
+        SEED,
         click.option(
-            "--engine",
-            type=click.Choice(["local", "spark"]),
-            default="local",
-            show_default=True,
-            help="Where the comparison runs.",
+            "--entities", metavar="FILE", help="Compare these (join keys, and request data of on-demand views)."
         ),
-        click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]"),
-        click.option(
-            "--output",
-            "outputs",
-            multiple=True,
-            metavar="FORMAT=PATH",
-            help="Also write the plan (json, markdown, text); - is stdout; repeatable.",
-        ),
+        ENGINE,
+        CONFIG,
+        outputs("Also write the plan (json, markdown, text); - is stdout; repeatable."),
         click.option("--skip-source-validation", is_flag=True, help="As for feast apply."),
         click.option("--skip-feature-view-validation", is_flag=True, help="As for feast apply."),
         click.option(
@@ -191,9 +164,9 @@ def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Let the change of this view through; repeatable.",
         ),
         click.option("--reason", metavar="TEXT", help="Why it is let through; goes with --approve."),
-        click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -."),
-        click.option("--no-progress", is_flag=True, help="Show no progress bars."),
-        click.option("--debug", is_flag=True, help="Show a traceback with an error."),
+        QUIET,
+        NO_PROGRESS,
+        DEBUG,
     )
     for option in reversed(options):
         command = option(command)
@@ -203,9 +176,8 @@ def _gated(command: Callable[..., Any]) -> Callable[..., Any]:
 @cli.command()
 @_gated
 def plan(**options: Any) -> None:
-    r"""Show what the definitions would change in what is served; write nothing.
+    """Show what the definitions would change in what is served; write nothing.
 
-    \b
     Exit codes: 0 apply would let it through, 1 a change makes skew,
     2 nothing was planned, 3 a change could not be measured.
     """
@@ -215,16 +187,10 @@ def plan(**options: Any) -> None:
 
 
 @cli.command()
-@click.option("--repo", default=".", show_default=True, metavar="DIR", help="Feast repository.")
-@click.option("--config", metavar="FILE", help="Settings.  [default: feast_skew.yaml in the repository]")
+@REPO
+@CONFIG
 @click.option("--disable", "disabled", multiple=True, metavar="CODE", help="Do not look for this hazard; repeatable.")
-@click.option(
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write what is found (json, text); - is stdout; repeatable.",
-)
+@outputs("Also write what is found (json, text); - is stdout; repeatable.")
 @click.option(
     "--fail-on",
     type=click.Choice(["warn", "fail"]),
@@ -232,13 +198,12 @@ def plan(**options: Any) -> None:
     show_default=True,
     help="Lowest severity with exit code 1.",
 )
-@click.option("--quiet", is_flag=True, help="Print nothing but errors and --output -.")
-@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
-@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+@QUIET
+@NO_PROGRESS
+@DEBUG
 def lint(**options: Any) -> None:
-    r"""Find hazards of skew in definitions and settings; read no data.
+    """Find hazards of skew in definitions and settings; read no data.
 
-    \b
     Exit codes: 0 no hazard of that severity, 1 at least one, 2 nothing was looked at.
     """
     from feast_skew.cli.lint import run_lint
@@ -250,15 +215,56 @@ def lint(**options: Any) -> None:
 @_gated
 @click.pass_context
 def apply(context: click.Context, /, **options: Any) -> None:
-    r"""Plan, and run `feast apply` when no change is refused; other options go to Feast.
+    """Plan, and run `feast apply` when no change is refused; other options go to Feast.
 
-    \b
     Exit codes: 0 applied, 1 refused as a change makes skew, 2 nothing was planned,
     3 refused as a change could not be measured, or feast apply failed.
     """
     from feast_skew.cli.plan import run_apply
 
     sys.exit(run_apply(options, context.args))
+
+
+@cli.command()
+@REPO
+@click.option("--run", metavar="RUN", help="The features of this run, or of the latest.")
+@click.option("--feature", metavar="VIEW:FEATURE", help="This feature over its runs, oldest first.")
+@click.option("--merge", metavar="SPAN", help="All features over the runs of this span, such as 7d, taken together.")
+@click.option("--prune", metavar="SPAN", help="Forget the runs that are older than this, such as 90d.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most runs that are listed."
+)
+@click.option("--before", metavar="TIME", help="Go on with the runs before this moment.")
+@CONFIG
+@outputs("Also write the list (json, text); - is stdout; repeatable.")
+@QUIET
+@DEBUG
+def history(**options: Any) -> None:
+    """List earlier runs, or follow a feature over them; read no data.
+
+    Exit codes: 0 read, 2 the history cannot be read, or has no such run.
+    """
+    from feast_skew.cli.history import run_history
+
+    sys.exit(run_history(options))
+
+
+@cli.command()
+@click.argument("run", default="latest", metavar="[RUN|REPORT.json]")
+@REPO
+@click.option("--owner", metavar="OWNER", help="Only the features of this owner.")
+@CONFIG
+@outputs("Also write the report; - is stdout; {owner} in PATH writes one for each owner; repeatable.")
+@QUIET
+@DEBUG
+def report(**options: Any) -> None:
+    """Render a run of the history again: the latest, one by its id, or a JSON report.
+
+    Exit codes: 0 rendered, 2 there is no such run, 3 it could not be written.
+    """
+    from feast_skew.cli.history import run_report
+
+    sys.exit(run_report(options))
 
 
 @cli.command()
@@ -270,8 +276,8 @@ def apply(context: click.Context, /, **options: Any) -> None:
     help="Also on Feast's Spark store, through spark-submit.",
 )
 @click.option("--keep", metavar="DIR", help="Leave the demo's repository in this new directory.")
-@click.option("--no-progress", is_flag=True, help="Show no progress bars.")
-@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+@NO_PROGRESS
+@DEBUG
 def demo(**options: Any) -> None:
     """Walk through a real case: skew that stock Feast makes, caught, explained and repaired.
 

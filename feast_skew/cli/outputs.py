@@ -17,17 +17,25 @@ from feast_skew.cli.streams import abandon_stdout
 from feast_skew.config import suggestion
 from feast_skew.errors import ConfigError, UnwritableOutput
 from feast_skew.files import check_writable, write_whole
+from feast_skew.owners import NOBODY, file_name, for_owner, owners_of
 from feast_skew.render.base import load_renderers
 from feast_skew.render.terminal import render_text
 from feast_skew.report import SkewReport
 
+OWNER = "{owner}"
+
 
 @dataclass(frozen=True)
 class Output:
-    """One wanted form of the report; no path means standard output."""
+    """One wanted form of the report; no path means standard output. `{owner}` in a path stands for a file for each owner."""
 
     form: str
     path: Path | None
+
+    @property
+    def per_owner(self) -> bool:
+        """Whether every owner gets a file."""
+        return self.path is not None and OWNER in self.path.name
 
 
 def parse_outputs(wanted: Sequence[str], known: Collection[str] | None = None) -> list[Output]:
@@ -48,7 +56,7 @@ def parse_outputs(wanted: Sequence[str], known: Collection[str] | None = None) -
             raise ConfigError(f"--output {text!r}: there is no format {form!r}", hint=suggestion(form, known))
         output = Output(form, None if path == "-" else Path(path).expanduser())
         if output.path is not None:
-            check_writable(output.path)
+            check_writable(output.path.with_name(output.path.name.replace(OWNER, file_name(NOBODY))))
         outputs.append(output)
     if sum(output.path is None for output in outputs) > 1:
         raise ConfigError("only one --output can go to standard output", hint="write the others to files")
@@ -71,8 +79,15 @@ def deliver(report: SkewReport, outputs: Sequence[Output], *, quiet: bool) -> No
     """
     renderers = load_renderers()
     forms = {form: partial(render, report) for form, render in renderers.items()}
+    plain = [output for output in outputs if not output.per_owner]
     shown = partial(render_text, report, colour=use_colour(), width=terminal_width())
-    deliver_texts(forms, outputs, None if quiet else shown, f"the run is {report.verdict.value}")
+    for output in outputs:
+        if output.per_owner and output.path is not None:
+            for owner in owners_of(report):
+                own = output.path.with_name(output.path.name.replace(OWNER, file_name(owner)))
+                forms[str(own)] = partial(renderers[output.form], for_owner(report, owner))
+                plain.append(Output(str(own), own))
+    deliver_texts(forms, plain, None if quiet else shown, f"the run is {report.verdict.value}")
 
 
 def deliver_texts(

@@ -75,6 +75,7 @@ def proposed(options: Mapping[str, Any]) -> Proposal:
             config=options["config"],
             settings=settings,
             engine=options["engine"],
+            entities=options["entities"],
             skip_source_validation=options["skip_source_validation"],
             skip_view_validation=options["skip_feature_view_validation"],
         ),

@@ -42,9 +42,9 @@ def apply_definitions(repo: Path, proposal: Proposal, flags: Sequence[str]) -> N
 def remember(proposal: Proposal) -> None:
     """Note what the views meant before and mean now, so that later runs can prove that a definition did not land.
 
-    A state file that cannot be written costs that proof, and not the apply.
+    A history that cannot be written costs that proof, and not the apply.
     """
-    if proposal.applied is not None:
+    applied = proposal.applied
+    if applied is not None and applied.history is not None:
         with contextlib.suppress(ConfigError):
-            applied = proposal.applied
-            applied.state.record(proposal.project, applied.seen, proposal.created_at, applied.meanings)
+            applied.history.definitions.record(proposal.project, applied.seen, proposal.created_at, applied.meanings)

@@ -47,3 +47,16 @@ def changes_between(registered: Mapping[str, Meaning], defined: Mapping[str, Mea
         elif before.fingerprint != after.fingerprint:
             found.append(Change(name, CHANGED, before, after, changes(before, after)))
     return tuple(found)
+
+
+def gains_inputs_only(change: Change) -> bool:
+    """Tell whether all that changes of a view that computes is that its sources have further features, which it may see."""
+    if change.before is None or change.after is None or {part.part for part in change.parts} != {"inputs"}:
+        return False
+    before, after = dict(change.before.parts["inputs"]), dict(change.after.parts["inputs"])
+    then, now = before.pop("views", {}), after.pop("views", {})
+    if before != after or then.keys() != now.keys():
+        return False
+    rest = [{**use, "features": None} for uses in (then, now) for _, use in sorted(uses.items())]
+    grows = all(set(then[name]["features"]) <= set(now[name]["features"]) for name in then)
+    return grows and rest[: len(then)] == rest[len(then) :]

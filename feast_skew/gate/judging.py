@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from feast_skew.core.meaning import Meaning
-from feast_skew.gate.changes import DELETED, NEW, Change
+from feast_skew.gate.changes import DELETED, NEW, Change, gains_inputs_only
 from feast_skew.gate.proposal import Judged, Reach
 from feast_skew.gate.sentences import moves
 from feast_skew.report import FeatureResult, Finding, Verdict, worst
@@ -28,13 +29,16 @@ def judge_view(
     skipped: str = "",
     keeps_newer: bool = False,
     materialized: bool = False,
+    known: Sequence[str] = (),
+    selected: Collection[str] = (),
 ) -> Judged:
     """Judge a new, changed or deleted view by what was measured of it; `skipped` says why nothing was, `findings` are those of the view.
 
     Nothing that is served online yet is nothing that a change could break: then the change passes, with a note. `materialized` tells that
-    the registry records that the view was written online.
+    the registry records that the view was written online. `known` are notes on how it was measured, `selected` the features that services
+    select now, as `view:feature`.
     """
-    notes: list[str] = []
+    notes: list[str] = [*known]
     if change.kind == DELETED:
         notes.append("goes: serving finds nothing of it any more, and models that read it get errors or nulls")
         return Judged(change, Verdict.WARN if reach.services else Verdict.PASS, notes=tuple(notes), reach=reach)
@@ -47,6 +51,9 @@ def judge_view(
     if skipped:
         notes.append(f"cannot be measured: {skipped}")
         verdict = Verdict.PASS if change.kind == NEW else Verdict.INCONCLUSIVE
+        if gains_inputs_only(change):
+            notes.append("only gets more columns of its sources to see; its code is the same")
+            verdict = Verdict.WARN
         return Judged(change, verdict, notes=tuple(notes), reach=reach)
     if not any(map(_served, features)):
         if change.kind != NEW and (materialized or _streams_by_other_keys(change)):
@@ -61,7 +68,10 @@ def judge_view(
         notes.append(f"cannot be measured: {(*errors[0].reasons, 'a store could not be read')[0]}")
         verdict = Verdict.WARN if is_new else Verdict.ERROR
         return Judged(change, verdict, notes=tuple(notes[not is_new :]), reach=reach, features=tuple(features))
-    return _measured(change, features, reach, findings, keeps_newer=keeps_newer)
+    judged = _measured(change, features, reach, findings, keeps_newer=keeps_newer)
+    warned, said = _of_features(change, selected)
+    verdict = worst([judged.verdict, Verdict.WARN]) if warned else judged.verdict
+    return replace(judged, verdict=verdict, notes=(*notes, *said, *judged.notes))
 
 
 def _measured(
@@ -73,7 +83,6 @@ def _measured(
         notes.append(
             "is new to the registry, and the online store holds rows under its name: it was deleted or applied elsewhere before"
         )
-    notes += _of_features(change)
     known = [feature.feature for feature in features if _fails_already(feature)]
     if known:
         notes.append(f"differs by the present definition just as much, so not by this change: {', '.join(known)}")
@@ -82,13 +91,18 @@ def _measured(
     notes += [f"{finding.code}: {finding.detail}" for finding in told[:_MOST]]
     if len(told) > _MOST:
         notes.append(f"and {len(told) - _MOST} more findings, in the JSON")
-    verdict = Verdict.FAIL if failed else worst([feature.verdict for feature in features])
+    notes += _not_measured(change)
+    verdicts = [feature.verdict for feature in features]
+    verdicts += [Verdict.FAIL for _ in failed] + [Verdict.WARN for _ in (*told, *_not_measured(change))]
+    verdict = worst(verdicts)
     if verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
-        notes += _undecided(features, verdict)
+        notes += _why(features, verdict, "cannot be decided")
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)
     ttl_changed = any(part.part == "ttl" for part in change.parts)
     said = tuple(text for feature in features if (text := moves(feature, ttl_changed=ttl_changed)))
+    if verdict is Verdict.WARN:
+        notes += _why([one for one in features if not _fails_already(one)], verdict, "to know")
     return Judged(change, verdict, said, tuple(notes), reach, tuple(features), tuple(findings))
 
 
@@ -138,13 +152,13 @@ def _fails_already(feature: FeatureResult) -> bool:
     return known is not None and known.accepted and known.verdict == Verdict.FAIL.value
 
 
-def _undecided(features: Sequence[FeatureResult], verdict: Verdict) -> list[str]:
-    """Say why nothing could be decided, once for features with the same reason."""
+def _why(features: Sequence[FeatureResult], verdict: Verdict, what: str) -> list[str]:
+    """Say why features have a verdict, once for those with the same reason."""
     reasons: dict[str, list[str]] = {}
     for feature in features:
         if feature.verdict is verdict and feature.reasons:
             reasons.setdefault(feature.reasons[0], []).append(feature.feature)
-    return [f"cannot be decided for {', '.join(names)}: {reason}" for reason, names in list(reasons.items())[:_MOST]]
+    return [f"{what} for {', '.join(names)}: {reason}" for reason, names in list(reasons.items())[:_MOST]]
 
 
 def _served(feature: FeatureResult) -> bool:
@@ -152,15 +166,26 @@ def _served(feature: FeatureResult) -> bool:
     return any(count for name, count in feature.counts.items() if name not in (*_ABSENT, *_OVERLAYS))
 
 
-def _of_features(change: Change) -> list[str]:
+def _not_measured(change: Change) -> list[str]:
+    """Say what of a change no store shows: what a stream brings from now on."""
+    if change.kind == NEW or not any(part.part == "stream" for part in change.parts):
+        return []
+    return [
+        "the stream itself was not measured, only the batch source of the view: what it writes from now on may differ"
+    ]
+
+
+def _of_features(change: Change, selected: Collection[str]) -> tuple[bool, list[str]]:
+    """Say which features are added or dropped of a view that is served, and whether somebody is to know."""
     before = dict(change.before.parts.get("features", {})) if change.before else {}
     after = dict(change.after.parts.get("features", {})) if change.after else {}
     notes = []
     added, gone = sorted(set(after) - set(before)), sorted(set(before) - set(after))
     if before and added:
         notes.append(
-            f"adds {', '.join(added)}: online has nothing of it until rows that are newer than the stored ones are materialized"
+            f"adds {', '.join(added)}: null online until rows that are newer than the stored ones are materialized, while training has values"
         )
     if after and gone:
         notes.append(f"drops {', '.join(gone)}: serving finds nothing of it any more")
-    return notes
+    asked = [name for name in gone if f"{change.name}:{name}" in selected]
+    return bool(before and added) or bool(after and asked), notes

@@ -11,7 +11,7 @@ from feast_skew.core.model import SourceVersion
 from feast_skew.errors import EXIT_NOT_MEASURED, EXIT_PASS, EXIT_SKEW
 from feast_skew.gate.approvals import Approval
 from feast_skew.gate.changes import Change
-from feast_skew.history.state_file import StateFile
+from feast_skew.history.memory import History
 from feast_skew.report import FeatureResult, Finding, Verdict, worst
 
 SCHEMA_VERSION = "1"
@@ -79,7 +79,7 @@ class Judged:
 class Applied:
     """What is remembered of a plan that was applied: every definition with a source, before and after, and what all views mean."""
 
-    state: StateFile
+    history: History | None
     seen: tuple[tuple[str, SourceVersion], ...]
     meanings: tuple[Meaning, ...]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feast_skew.assembly import layered, state_file
+from feast_skew.assembly import layered
 from feast_skew.config import Settings
 from feast_skew.core.meaning import Meaning
 from feast_skew.core.model import SourceVersion
@@ -19,7 +19,7 @@ from feast_skew.gate.memory import as_applied, comparable
 from feast_skew.gate.passing import inside
 from feast_skew.gate.proposal import Applied
 from feast_skew.gate.reach import Reader
-from feast_skew.history.state_file import StateFile
+from feast_skew.history.memory import History, history_of
 from feast_skew.measuring.progress import Progress
 
 
@@ -27,7 +27,7 @@ from feast_skew.measuring.progress import Progress
 class Asked:
     """What was asked of a plan: the repository, settings laid over its own, and what Feast is not to check.
 
-    `imported` tells that this process has imported the definitions already and goes on with them.
+    `entities` is a file of those to compare instead of a sample, with the request data of on-demand views. `imported` tells that this process has imported the definitions already and goes on with them.
     """
 
     repo: Path
@@ -37,6 +37,7 @@ class Asked:
     skip_source_validation: bool = False
     skip_view_validation: bool = False
     imported: bool = False
+    entities: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ def read(asked: Asked, progress: Progress) -> Iterator[Read]:
         registered, defined = registered_views(store), defined_views(contents)
         services, defined_services = registered_services(store), {one.name: one for one in contents.feature_services}
         settings = layered(store, asked.repo, asked.config, asked.settings or {})
-        state = state_file(settings.run, asked.repo)
+        history = history_of(settings.run, asked.repo)
         before = {name: meaning_of(view) for name, view in registered.items()}
         after = {name: meaning_of(view, defined=True) for name, view in defined.items()}
-        remembered = _remembered(state, store.project)
+        remembered = _remembered(history, store.project)
         yield Read(
             store,
             contents,
@@ -119,14 +120,14 @@ def read(asked: Asked, progress: Progress) -> Iterator[Read]:
                 {name: meaning_of(one) for name, one in services.items()},
                 {name: meaning_of(one) for name, one in defined_services.items()},
             ),
-            Applied(state, _seen(registered, defined), tuple(after.values())),
+            Applied(history, _seen(registered, defined), tuple(after.values())),
         )
 
 
-def _remembered(state: StateFile, project: str) -> dict[str, Meaning]:
-    """Give what was applied last; a state file that cannot be read tells nothing."""
+def _remembered(history: History | None, project: str) -> dict[str, Meaning]:
+    """Give what was applied last; a history that cannot be read tells nothing."""
     try:
-        return state.meanings(project)
+        return {} if history is None else history.definitions.meanings(project)
     except ConfigError:
         return {}
 

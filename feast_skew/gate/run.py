@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from feast_skew.gate.approvals import DEFAULT_NAME, Approvals
-from feast_skew.gate.candidates import candidates_of, held_against_present, measured
+from feast_skew.gate.candidates import candidates_of, measured
 from feast_skew.gate.changes import DELETED, Change
 from feast_skew.gate.judging import judge_service, judge_view
+from feast_skew.gate.present import held_against_present
 from feast_skew.gate.proposal import Judged, Proposal
 from feast_skew.gate.reach import reach_of, reach_of_service
 from feast_skew.gate.reading import Asked, Read, read
@@ -69,11 +70,13 @@ def _judged(asked: Asked, found: Read, progress: Progress, now: datetime) -> lis
     reaches = {change.name: reach_of(change.name, readers, owners) for change in changes}
     if not candidates:
         return [judge_view(change, (), reaches[change.name]) for change in changes]
-    with candidates_of(asked, found, candidates) as opened:
+    with candidates_of(asked, found, candidates) as ready:
+        opened = ready.opened
         skipped = {entry.view: entry.reason for entry in opened.plan.skipped}
-        report, trouble = measured(opened, asked.engine, progress, now)
+        report, trouble = measured(opened, asked.engine, progress, now, entities=asked.entities)
         if report is not None:
             report = held_against_present(asked, found, report, progress, now)
+        selected = _selected(found)
         plans = {view.name: view for view in (*opened.plan.views, *(one.view for one in opened.plan.on_demand))}
         return [
             judge_view(
@@ -82,8 +85,20 @@ def _judged(asked: Asked, found: Read, progress: Progress, now: datetime) -> lis
                 reaches[change.name],
                 findings=[one for one in report.findings if one.view == change.name] if report else (),
                 skipped=skipped.get(change.name, "" if report or change.kind == DELETED else trouble),
+                known=ready.notes.get(change.name, ()),
+                selected=selected,
                 keeps_newer=change.name in plans and plans[change.name].keeps_newer,
                 materialized=bool(getattr(found.registered.get(change.name), "materialization_intervals", ())),
             )
             for change in changes
         ]
+
+
+def _selected(found: Read) -> frozenset[str]:
+    """Give the features that services select now, as `view:feature`."""
+    return frozenset(
+        f"{use.name}:{feature.name}"
+        for service in found.services.values()
+        for use in service.feature_view_projections
+        for feature in use.features
+    )

@@ -103,7 +103,7 @@ def _body(judged: Judged) -> list[str]:
     if len(judged.change.parts) > _MOST_PARTS:
         lines.append(f"and {len(judged.change.parts) - _MOST_PARTS} more changes")
     lines += [f"=> {text}" for text in judged.moves]
-    if judged.features and not judged.moves and judged.verdict in (Verdict.PASS, Verdict.WARN):
+    if _agrees(judged):
         lines.append(f"=> what is served agrees with it ({_entities(judged)} entities)")
     lines += judged.notes
     reach = judged.reach
@@ -113,6 +113,20 @@ def _body(judged: Judged) -> list[str]:
     if judged.approval is not None:
         lines.append(f"approved by {judged.approval.by} on {judged.approval.at[:10]}: {judged.approval.reason}")
     return lines
+
+
+def _agrees(judged: Judged) -> bool:
+    """Tell whether every feature was compared row by row, and agrees."""
+    compared = [
+        feature for feature in judged.features if feature.counts.get("match") or feature.counts.get("null_both")
+    ]
+    fine = all(
+        feature.verdict in (Verdict.PASS, Verdict.WARN)
+        and (feature.known is None or not feature.known.accepted)
+        and "unaligned_difference" not in feature.metrics
+        for feature in judged.features
+    )
+    return bool(compared) and fine and not judged.moves
 
 
 def _entities(judged: Judged) -> str:

@@ -103,6 +103,11 @@ class Profile:
             )
         return Profile(self.bins, {key: own + other.states[key] for key, own in self.states.items()})
 
+    def thinned(self, size: int) -> Profile:
+        """Give the profile for keeping: counts of all rows, and samples of at most that many pairs."""
+        kept = {key: own.thinned(size) for key, own in self.states.items()}
+        return Profile(self.bins, {key: own for key, own in kept.items() if own is not None})
+
     def to_bytes(self) -> bytes:
         """Write the profile in a form that later versions read; equal profiles give equal bytes."""
         record = {

@@ -15,6 +15,7 @@ from feast_skew.core.code_meaning import code_digest, uses_digest
 from feast_skew.core.meaning import Meaning
 from feast_skew.errors import ConfigError
 
+_BROKERS = "kafkaBootstrapServers"
 _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "dataSourceClassType", "batchSource")
 _DEFINITION = "skew.definition"
 _KINDS = {"BatchFeatureView": "FeatureView"}
@@ -64,7 +65,13 @@ def _source(view: Any) -> dict[str, Any] | None:
 
 def _stream(view: Any) -> dict[str, Any] | None:
     source = getattr(view, "stream_source", None)
-    return None if source is None else source_reads(source)
+    if source is None:
+        return None
+    reads = source_reads(source)
+    if isinstance(reads.get("kafkaOptions"), dict):
+        # Through which brokers a topic is read is no part of what it says.
+        reads["kafkaOptions"] = {name: one for name, one in reads["kafkaOptions"].items() if name != _BROKERS}
+    return reads
 
 
 def _transformation(view: Any) -> dict[str, str] | None:

@@ -65,10 +65,17 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def build_plan(store: FeatureStore, selection: Selection, settings: Settings, *, may_be_empty: bool = False) -> Plan:
+def build_plan(
+    store: FeatureStore,
+    selection: Selection,
+    settings: Settings,
+    *,
+    may_be_empty: bool = False,
+    check_names: bool = True,
+) -> Plan:
     """Resolve a selection to views and features, with reasons for what cannot be compared.
 
-    With `may_be_empty` a plan may hold nothing but reasons.
+    With `may_be_empty` a plan may hold nothing but reasons; without `check_names` settings may be of views that the registry lacks.
 
     Raises
     ------
@@ -83,7 +90,8 @@ def build_plan(store: FeatureStore, selection: Selection, settings: Settings, *,
         services = {service.name: service for service in store.list_feature_services()}
     except Exception as error:
         raise ConfigError("the registry cannot be read", hint=_short(error)) from error
-    _check_named(settings, views)
+    if check_names:
+        _check_named(settings, views)
     wanted, used_by = _wanted(selection, views, services)
     skipped: list[Skipped] = []
     plans: list[ViewPlan] = []

@@ -22,7 +22,9 @@ def request_key_sets(plan: Plan) -> dict[KeySet, tuple[tuple[str, ...], ...]]:
     return {keys: (keys.names,) for keys in columns if keys.keys}
 
 
-def request_rows(plan: Plan, given: pa.Table | None, origin: str) -> tuple[Plan, dict[str, pa.Table]]:
+def request_rows(
+    plan: Plan, given: pa.Table | None, origin: str, *, may_be_empty: bool = False
+) -> tuple[Plan, dict[str, pa.Table]]:
     """Take the distinct requests to each on-demand view out of the given rows; views that lack columns are skipped.
 
     Without given rows only views that need no request data, and whose sources have the same join keys, are kept: their
@@ -33,7 +35,7 @@ def request_rows(plan: Plan, given: pa.Table | None, origin: str) -> tuple[Plan,
     InputError
         When values do not fit the declared types.
     ConfigError
-        When nothing is left to compare.
+        When nothing is left to compare, unless the plan may be empty.
     """
     kept: list[OnDemandPlan] = []
     skipped = list(plan.skipped)
@@ -48,7 +50,7 @@ def request_rows(plan: Plan, given: pa.Table | None, origin: str) -> tuple[Plan,
             skipped.append(Skipped(one.view.name, reason))
         else:
             kept.append(one)
-    if plan.on_demand and not kept and not plan.views:
+    if plan.on_demand and not kept and not plan.views and not may_be_empty:
         reasons = "; ".join(f"{entry.view}: {entry.reason}" for entry in skipped[:5])
         raise ConfigError("nothing that was asked for can be compared", hint=reasons)
     return replace(plan, on_demand=tuple(kept), skipped=tuple(skipped)), rows

@@ -73,7 +73,7 @@ def test_right_password(run: Run, tmp_path: Path, locked: EmbeddedRedis) -> None
     outcome = run("validate", "--repo", repository.path, "--as-of", AS_OF, "--output", "json=-")
     assert outcome.code == 0
     assert SECRET not in outcome.out + outcome.err
-    assert all(SECRET not in file.read_text() for file in repository.path.glob(".feast_skew/*"))
+    assert all(SECRET.encode() not in file.read_bytes() for file in repository.path.glob(".feast_skew/*"))
 
 
 def test_a_password_is_not_repeated_from_a_broken_file(run: Run, repo: Repository, redis: EmbeddedRedis) -> None:

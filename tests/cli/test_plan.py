@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +14,12 @@ import pyarrow as pa
 import pyarrow.compute
 import pytest
 import redis as redis_client
-
-sys.path.append(str(Path(__file__).parents[1] / "gate"))
-
 from rides import Run
-from shop import FILES, Shop, make_shop
+from shop_online import FILES, Shop, make_shop, new_shop, plan_of
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
 WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
-_NUMBERS = count()
-
-
-def new_shop(path: Path, redis: EmbeddedRedis, registry: str = "data/registry.db") -> Shop:
-    """Make a shop, apply it with Feast alone, and write its plain view online."""
-    shop = make_shop(
-        path, registry, redis.connection_string, customers=300, project=f"shop_{path.parent.name}_{next(_NUMBERS)}"
-    )
-    done = shop.feast("apply")
-    assert done.returncode == 0, done.stderr
-    shop.materialize("spending")
-    return shop
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +43,6 @@ def online(redis: EmbeddedRedis) -> dict[bytes, Any]:
     """Give everything that the server holds."""
     client = redis_client.Redis.from_url(f"redis://{redis.connection_string}")
     return {key: client.dump(key) for key in sorted(client.keys())}
-
-
-def plan_of(run: Run, shop: Shop, *options: str) -> tuple[int, dict[str, Any]]:
-    done = run("plan", "--repo", shop.path, "--output", "json=-", "--no-progress", *options)
-    return done.code, json.loads(done.out)
 
 
 def test_nothing_changes(run: Run, shop: Shop) -> None:
@@ -214,7 +192,8 @@ def test_a_view_that_is_gone_names_whom_it_reaches(run: Run, shop: Shop) -> None
     assert changes["spending"]["services"] == []  # the service reads the new one now
     assert changes["spending_v2"]["change"] == "new"
     assert changes["basket_model"]["verdict"] == "warn"
-    assert code == 0
+    # What is computed from the view finds nothing under its new name, and cannot be measured without requests.
+    assert (code, changes["expecting"]["verdict"]) == (3, "inconclusive")
 
 
 def test_a_view_deleted_and_made_again(run: Run, tmp_path: Path, redis: EmbeddedRedis) -> None:
@@ -350,8 +329,8 @@ def test_a_feature_that_is_added(run: Run, shop: Shop) -> None:
     shop.edit("views.py", "import Float32, Float64", "import UnixTimestamp, Float32, Float64")
     code, plan = plan_of(run, shop)
     change = next(change for change in plan["changes"] if change["name"] == "spending")
-    assert code == 0
-    assert any(note.startswith("adds happened: online has nothing of it until") for note in change["notes"])
+    assert (code, change["verdict"]) == (0, "warn")
+    assert any(note.startswith("adds happened: null online until") for note in change["notes"])
 
 
 def test_an_on_demand_view_is_computed_by_both_codes(run: Run, shop: Shop) -> None:

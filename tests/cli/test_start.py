@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rides import ROOT, environment, run_process
+from rides import ROOT, Run, environment, run_process
 
 HEAVY = ("feast", "pandas", "pyarrow", "numpy", "scipy", "pydantic", "redis", "tqdm", "yaml", "dask")
 
@@ -73,3 +73,12 @@ def test_options_of_the_contract_are_there(option: str) -> None:
     from feast_skew.cli.main import validate
 
     assert any(option in parameter.opts for parameter in validate.params)
+
+
+def test_help_shows_no_marks_of_its_layout(run: Run) -> None:
+    from feast_skew.cli.main import cli
+
+    for name in cli.commands:
+        outcome = run(name, "--help")
+        assert outcome.code == 0
+        assert "\\" not in outcome.out

@@ -239,7 +239,7 @@ def test_what_all_values_have_in_common_takes_no_digits() -> None:
     found, drawn = feature(synthetic(12), "last_login")
     assert found.profile is not None
     sample: Any = found.profile.states["number_sample"]
-    xs, ys, random, _ = drawn["pairs"]
+    xs, _, random, _ = drawn["pairs"]
     assert len(set(xs)) > 0.8 * len(xs)
     spread = float(np.ptp(sample.offline))
     assert xs[:random] == pytest.approx(sample.offline[:random], abs=spread / 100)

@@ -50,6 +50,11 @@ class State:
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
 
+    def thinned(self, size: int) -> Self | None:
+        """Give the state with at most that many drawn rows, for keeping; None for one that says nothing without all it holds."""
+        del size
+        return self
+
     def to_record(self) -> dict[str, Any]:
         """Give the fields as plain JSON values."""
         return {field.name: encode(getattr(self, field.name)) for field in fields(self)}

@@ -62,6 +62,14 @@ class CategorySample(State):
         )
         return self._drawn(self.rows + other.rows, pairs)
 
+    def thinned(self, size: int) -> Self:
+        """Give the sample of that many pairs, which is the one that would have been drawn."""
+        return self._drawn(self.rows, self.pairs().take(np.arange(min(size, self.order.size))))
+
+    def pairs(self) -> CategoryPairs:
+        """Give the drawn pairs, equal where their labels are."""
+        return CategoryPairs(self.order, self.offline == self.online, self.offline, self.online, self.labels)
+
     def offline_counts(self) -> Counter[Any]:
         """Count the offline categories of the sample, nulls left out."""
         return self._tally(self.offline)

@@ -42,6 +42,10 @@ class Distinct(State):
         hashes = label_hashes(pairs.labels)
         return cls(_of_codes(pairs.offline, hashes), _of_codes(pairs.online, hashes))
 
+    def thinned(self, size: int) -> None:
+        """Give nothing: fewer hashes would count other values."""
+        del size
+
     def __add__(self, other: Distinct) -> Distinct:
         return Distinct(
             _smallest(np.concatenate([self.offline, other.offline])),

@@ -17,6 +17,8 @@ from feast_skew.statistics.states.extremes import difference
 SIZE = 10_000
 """Pairs in a sample; all of them while there are no more."""
 
+_COLUMNS = ("order", "offline", "online", "difference")
+
 
 def rank_error(rows: int, probability: float = 1e-6) -> float:
     """Bound how far a share in a sample of ``SIZE`` pairs lies from the one among all ``rows`` pairs, for all values at once.
@@ -82,9 +84,18 @@ class NumberSample(State):
         online = np.where(chosen.known_online, chosen.online, np.nan) + 0.0
         return _drawn(len(pairs), chosen.order, offline, online, difference(chosen))
 
+    def thinned(self, size: int) -> NumberSample:
+        """Give the sample of that many pairs, which is the one that would have been drawn."""
+        return NumberSample(self.rows, *(getattr(self, name)[:size] for name in _COLUMNS))
+
+    def pairs(self) -> NumberPairs:
+        """Give the drawn pairs, equal where their difference is 0 within the tolerance that they were compared by."""
+        known = ~np.isnan(self.offline), ~np.isnan(self.online)
+        same = (self.difference == 0.0) | (~known[0] & ~known[1])
+        return NumberPairs(self.order, same, self.offline, self.online, *known)
+
     def __add__(self, other: NumberSample) -> NumberSample:
-        columns = ("order", "offline", "online", "difference")
-        joined = [np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns]
+        joined = [np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS]
         return _drawn(self.rows + other.rows, *joined)
 
 

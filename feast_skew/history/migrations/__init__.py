@@ -1,0 +1,1 @@
+"""How the tables of the history came to be, in steps that Alembic takes one after another."""

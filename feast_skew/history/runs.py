@@ -1,0 +1,344 @@
+"""The runs of the history: written whole, listed, followed over time, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, desc, func, insert, select
+
+from feast_skew.core.moments import parse_moment
+from feast_skew.errors import ConfigError, UnknownName
+from feast_skew.history.database import Database
+from feast_skew.history.schema import details, results, runs, series
+from feast_skew.history.stored_report import report_of
+from feast_skew.report import FeatureResult, Past, SkewReport, Verdict, iso, rank
+from feast_skew.statistics.profile import Profile
+
+KEPT_PAIRS = 500
+"""Pairs of a feature that a run keeps: those with the smallest hashes, so that they are a random sample."""
+
+_NAME = 255
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run of a list: when it was, what came out, and of how many features how many fail."""
+
+    run_id: str
+    created_at: str
+    verdict: Verdict
+    entities: int
+    features: int
+    failing: int
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A feature in a run: `past` is what the run found, `since` when its verdict became what it is, as ISO 8601 in UTC."""
+
+    view: str
+    feature: str
+    owner: str
+    entities: int
+    since: str
+    past: Past
+
+
+class Runs:
+    """The runs of one project in a database."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self.database = database
+        self.project = project
+
+    def record(self, report: SkewReport) -> None:
+        """Keep a run: its report, and of each feature its states.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written; then nothing of the run is in it.
+        """
+        with self.database.writing() as connection:
+            self.record_with(connection, report)
+
+    def record_with(self, connection: Connection, report: SkewReport) -> None:
+        """Do the same as `record` in a transaction that is open."""
+        created = to_micros(report.created_at)
+        numbers = self._series(connection, report.features)
+        before = self._latest(connection, created)
+        content = report.to_dict()
+        bodies = content.pop("features")
+        run = connection.execute(
+            insert(runs).values(
+                run_id=report.run_id,
+                project=_name(self.project),
+                created=created,
+                as_of=report.as_of,
+                engine=report.engine,
+                seed=report.seed,
+                verdict=report.verdict.value,
+                entities=int(report.sample.get("entities", 0)),
+                features=len(report.features),
+                failing=sum(feature.verdict is Verdict.FAIL for feature in report.features),
+                body=_packed(content),
+            )
+        ).inserted_primary_key
+        assert run is not None  # noqa: S101  for the type checker
+        rows, beside = [], []
+        for feature, body in zip(report.features, bodies, strict=True):
+            place = {"series": numbers[feature.view, feature.feature], "run": run[0]}
+            rows.append({**place, **_result_row(feature, created, before)})
+            kept = None if feature.profile is None else feature.profile.thinned(KEPT_PAIRS).to_bytes()
+            beside.append({**place, "body": _packed(body), "profile": kept})
+        if rows:
+            connection.execute(insert(results), rows)
+            connection.execute(insert(details), beside)
+
+    def latest(self, most: int, before: str | None = None) -> list[StoredRun]:
+        """List runs, the newest first; `before` continues a list behind the run with that moment."""
+        asked = select(runs).where(runs.c.project == _name(self.project))
+        if before is not None:
+            asked = asked.where(runs.c.created < to_micros(before))
+        with self.database.reading() as connection:
+            found = (
+                [] if connection is None else connection.execute(asked.order_by(desc(runs.c.created)).limit(most)).all()
+            )
+        return [
+            StoredRun(r.run_id, from_micros(r.created), Verdict(r.verdict), r.entities, r.features, r.failing)
+            for r in found
+        ]
+
+    def of_run(self, run_id: str) -> list[StoredResult]:
+        """Give what a run found of its features, the worst first.
+
+        Raises
+        ------
+        UnknownName
+            When there is no such run.
+        """
+        with self.database.reading() as connection:
+            run = None if connection is None else self._run(connection, run_id)
+            if run is None or connection is None:
+                raise self._unknown(run_id)
+            asked = _joined().where(results.c.run == run.id)
+            found = [_stored(row) for row in connection.execute(asked)]
+        return sorted(found, key=lambda one: (rank(one.past.verdict), -(one.past.value or 0.0), one.view, one.feature))
+
+    def of_feature(self, view: str, feature: str, most: int) -> list[StoredResult]:
+        """Follow one feature over its latest runs, oldest first; empty when it never was in one."""
+        asked = (
+            _joined()
+            .where(
+                series.c.project == _name(self.project),
+                series.c.view == _name(view),
+                series.c.feature == _name(feature),
+            )
+            .order_by(desc(runs.c.created))
+            .limit(most)
+        )
+        with self.database.reading() as connection:
+            found = [] if connection is None else [_stored(row) for row in connection.execute(asked)]
+        return found[::-1]
+
+    def past(self, report: SkewReport, most: int) -> SkewReport:
+        """Give a report whose features know what up to `most` earlier runs found of them."""
+        created = to_micros(report.created_at)
+        with self.database.reading() as connection:
+            if connection is None:
+                return report
+            chosen = (
+                select(runs.c.id)
+                .where(runs.c.project == _name(self.project), runs.c.created < created)
+                .order_by(desc(runs.c.created))
+                .limit(most)
+            )
+            earlier = connection.execute(chosen).scalars().all()
+            asked = _joined().where(results.c.run.in_(earlier)).order_by(runs.c.created)
+            found: dict[tuple[str, str], list[Past]] = {}
+            for row in connection.execute(asked) if earlier else ():
+                found.setdefault((row.view, row.feature), []).append(_past(row))
+        features = tuple(
+            replace(one, past=tuple(found.get((_name(one.view), _name(one.feature)), ()))) for one in report.features
+        )
+        return replace(report, features=features)
+
+    def report(self, run_id: str) -> SkewReport:
+        """Read a run back with the states of its features.
+
+        Raises
+        ------
+        UnknownName
+            When there is no such run.
+        ConfigError
+            When it is damaged, or of another schema version.
+        """
+        with self.database.reading() as connection:
+            run = None if connection is None else self._run(connection, run_id)
+            if run is None or connection is None:
+                raise self._unknown(run_id)
+            rows = connection.execute(select(details).where(details.c.run == run.id)).all()
+        try:
+            content = {**_unpacked(run.body), "features": [_unpacked(row.body) for row in rows]}
+            report = report_of(content, f"run {run_id}")
+            kept = [None if row.profile is None else Profile.from_bytes(row.profile) for row in rows]
+        except (zlib.error, ValueError) as error:
+            raise ConfigError(f"run {run_id} in {self.database.name} is damaged", hint="validate again") from error
+        features = [replace(one, profile=own) for one, own in zip(report.features, kept, strict=True)]
+        return replace(report, features=tuple(sorted(features, key=_worst_first)))
+
+    def profiles(self, since: str, until: str) -> dict[tuple[str, str], list[tuple[str, Profile]]]:
+        """Give the states of each feature in the runs from one moment up to before another, with the moments, oldest first."""
+        asked = (
+            select(series.c.view, series.c.feature, runs.c.created, details.c.profile)
+            .join(runs, runs.c.id == details.c.run)
+            .join(series, series.c.id == details.c.series)
+            .where(
+                runs.c.project == _name(self.project),
+                and_(runs.c.created >= to_micros(since), runs.c.created < to_micros(until)),
+                details.c.profile.is_not(None),
+            )
+            .order_by(runs.c.created)
+        )
+        found: dict[tuple[str, str], list[tuple[str, Profile]]] = {}
+        with self.database.reading() as connection:
+            for row in () if connection is None else connection.execute(asked):
+                entry = (from_micros(row.created), Profile.from_bytes(row.profile))
+                found.setdefault((row.view, row.feature), []).append(entry)
+        return found
+
+    def prune(self, before: str) -> int:
+        """Forget the runs of the project before a moment, and give how many these were; series without a run go, too.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written.
+        """
+        with self.database.writing() as connection:
+            return self.prune_with(connection, before)
+
+    def prune_with(self, connection: Connection, before: str) -> int:
+        """Do the same as `prune` in a transaction that is open."""
+        asked = (runs.c.project == _name(self.project), runs.c.created < to_micros(before))
+        old = connection.execute(select(runs.c.id).where(*asked)).scalars().all()
+        if not old:
+            return 0
+        for table in (details, results):
+            connection.execute(delete(table).where(table.c.run.in_(old)))
+        connection.execute(delete(runs).where(*asked))
+        left = select(results.c.series).where(results.c.series == series.c.id).exists()
+        connection.execute(delete(series).where(series.c.project == _name(self.project), ~left))
+        return len(old)
+
+    def _series(self, connection: Connection, features: Collection[FeatureResult]) -> dict[tuple[str, str], int]:
+        asked = select(series).where(series.c.project == _name(self.project))
+        known = {(row.view, row.feature): row.id for row in connection.execute(asked)}
+        wanted = dict.fromkeys((_name(one.view), _name(one.feature)) for one in features)
+        new = [
+            {"project": _name(self.project), "view": view, "feature": feature}
+            for view, feature in wanted
+            if (view, feature) not in known
+        ]
+        if new:
+            connection.execute(insert(series), new)
+            known = {(row.view, row.feature): row.id for row in connection.execute(asked)}
+        return {(one.view, one.feature): known[_name(one.view), _name(one.feature)] for one in features}
+
+    def _latest(self, connection: Connection, created: int) -> dict[tuple[str, str], Row[Any]]:
+        """Give what was found last of every feature before a moment."""
+        newest = (
+            select(results.c.series, func.max(runs.c.created).label("created"))
+            .join(runs, runs.c.id == results.c.run)
+            .where(runs.c.project == _name(self.project), runs.c.created < created)
+            .group_by(results.c.series)
+            .subquery()
+        )
+        asked = _joined().join(newest, and_(newest.c.series == results.c.series, newest.c.created == runs.c.created))
+        return {(row.view, row.feature): row for row in connection.execute(asked)}
+
+    def _run(self, connection: Connection, run_id: str) -> Row[Any] | None:
+        asked = select(runs).where(runs.c.run_id == run_id, runs.c.project == _name(self.project))
+        return connection.execute(asked).first()
+
+    def _unknown(self, run_id: str) -> UnknownName:
+        return UnknownName(
+            f"history {self.database.name} has no run {run_id!r} of project {self.project}",
+            hint="`feast-skew history` lists them",
+        )
+
+
+def to_micros(moment: str) -> int:
+    """Give a moment as microseconds since 1970 in UTC."""
+    found = parse_moment(moment, "moment")
+    return round((found - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds() * 1_000_000)
+
+
+def from_micros(micros: int) -> str:
+    """Give microseconds since 1970 as ISO 8601 in UTC."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return iso(datetime.fromtimestamp(seconds, tz=timezone.utc).replace(microsecond=rest))
+
+
+def _joined() -> Any:
+    return (
+        select(results, series.c.view, series.c.feature, runs.c.created, runs.c.run_id)
+        .join(series, series.c.id == results.c.series)
+        .join(runs, runs.c.id == results.c.run)
+    )
+
+
+def _result_row(feature: FeatureResult, created: int, before: Mapping[tuple[str, str], Row[Any]]) -> dict[str, Any]:
+    rate, psi = feature.metrics.get("mismatch_rate"), feature.metrics.get("psi")
+    last = before.get((_name(feature.view), _name(feature.feature)))
+    goes_on = last is not None and last.verdict == feature.verdict.value
+    return {
+        "verdict": feature.verdict.value,
+        "since": last.since if goes_on and last is not None else created,
+        "owner": feature.owner,
+        "entities": int(feature.counts.get("entities", 0)),
+        "value": None if rate is None else rate.value,
+        "low": None if rate is None else rate.low,
+        "high": None if rate is None else rate.high,
+        "psi": None if psi is None else psi.value,
+        "cause": feature.causes[0].code if feature.causes else "",
+    }
+
+
+def _stored(row: Row[Any]) -> StoredResult:
+    return StoredResult(row.view, row.feature, row.owner, row.entities, from_micros(row.since), _past(row))
+
+
+def _past(row: Row[Any]) -> Past:
+    return Past(
+        row.run_id, from_micros(row.created), Verdict(row.verdict), row.value, row.low, row.high, row.psi, row.cause
+    )
+
+
+def _worst_first(feature: FeatureResult) -> tuple[int, float, str, str]:
+    rates = [metric.value or 0.0 for name, metric in feature.metrics.items() if name.endswith("_rate")]
+    return rank(feature.verdict), -max(rates, default=0.0), feature.view, feature.feature
+
+
+def _name(text: str) -> str:
+    """Give a name as the tables hold it: a longer one is told apart by its hash."""
+    if len(text) <= _NAME:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[: _NAME - len(digest) - 1]}~{digest}"
+
+
+def _packed(content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(content, separators=(",", ":"), default=str)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"))
+
+
+def _unpacked(content: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(zlib.decompress(content))
+    return found
