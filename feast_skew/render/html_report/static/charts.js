@@ -110,7 +110,9 @@ const charts = (() => {
 
   function bins(parent, [labels, offline, online]) {
     const largest = d3.greatest(d3.range(labels.length), (i) => Math.abs(online[i] - offline[i]));
-    const caption = `Share of entities per bin, offline and online, over ${labels.length} shared bins. The largest change is in “${labels[largest]}”: ${share(offline[largest])} offline, ${share(online[largest])} online.`;
+    const change = online[largest] === offline[largest] ? "Both are alike in every bin."
+      : `The largest change is in “${labels[largest]}”: ${share(offline[largest])} offline, ${share(online[largest])} online.`;
+    const caption = `Share of entities per bin, offline and online, over ${labels.length} shared bins. ${change}`;
     const line = 24, { made, svg, width, box } = figure(parent, "Distributions", caption, 34 + line * labels.length);
     const key = made.insert("div", "svg").attr("class", "quiet");
     for (const side of ["offline", "online"]) { key.append("span").attr("class", `key ${side}`); key.append("span").text(side); }
