@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from feast_skew.listener import NotMeasured, SkewFound, materialized
     from feast_skew.online import read_online
     from feast_skew.provider import SkewProvider
+    from feast_skew.repairing.run import repair
     from feast_skew.report import SkewReport
     from feast_skew.tables import compare
 
@@ -20,6 +21,7 @@ __all__ = [
     "compare",
     "materialized",
     "read_online",
+    "repair",
     "validate",
 ]
 
@@ -31,6 +33,7 @@ _HOMES = {
     "compare": "feast_skew.tables",
     "materialized": "feast_skew.listener",
     "read_online": "feast_skew.online",
+    "repair": "feast_skew.repairing.run",
     "validate": "feast_skew.api",
 }
 

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 from feast_skew.render.base import renderer
-from feast_skew.render.wording import WORDS, against_baseline, clean, leading, reach, sampled, short, tally
+from feast_skew.render.wording import (
+    WORDS,
+    against_baseline,
+    clean,
+    leading,
+    reach,
+    sampled,
+    short,
+    tally,
+    without_commands,
+)
 from feast_skew.report import Example, FeatureResult, SkewReport, Verdict
 
 COLOURS = {
@@ -42,7 +52,7 @@ def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
         lines.extend(_wrapped(f"skipped {short(entry['view'])}: {entry['reason']}", width, "", "  "))
     while lines and not lines[-1]:
         lines.pop()
-    return "\n".join(lines) + "\n"
+    return without_commands("\n".join(lines) + "\n", "{} ".format)
 
 
 class _Paint:

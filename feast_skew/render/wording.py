@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from feast_skew.report import Cause, FeatureResult, Finding, SkewReport, Verdict
 
@@ -15,11 +16,18 @@ WORDS = {
 }
 _LONGEST_NAME = 60
 _LONGEST_LINE = 1_000
+# What the log of a pipeline takes for a command: behind white space for GitHub, anywhere in a line its older ones and Azure's.
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#(?:vso)?\[)", re.MULTILINE)
 
 
 def clean(text: str) -> str:
     """Make control characters harmless, so that no name or value can steer the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def without_commands(text: str, write: Callable[[str], str]) -> str:
+    """Give a text that commands no pipeline in whose log it ends up; `write` says how the character that would do so is written."""
+    return _COMMAND.sub(lambda found: (found.group(1) or "") + write(found.group()[-1]), text)
 
 
 def short(name: str) -> str:

@@ -1,9 +1,12 @@
-"""Which reader an online store is read by."""
+"""Which reader an online store is read by, and whether there is a writer for it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+
+from feast import FeatureStore
+from feast.infra.online_stores.redis import RedisOnlineStoreConfig
 
 from feast_skew.errors import ConfigError
 from feast_skew.stores.feast_online import FeastOnlineReader
@@ -39,3 +42,20 @@ def check_replicas(name: str) -> None:
     """
     if name != "redis":
         raise ConfigError(f"a {name} store has no replicas to read from", hint="leave out --read-from replica")
+
+
+def check_writer(store: FeatureStore) -> None:
+    """Make sure that rows of the online store can be replaced one by one: it is Feast's own Redis store.
+
+    Raises
+    ------
+    ConfigError
+        When it is another one, with what to do there.
+    """
+    settings = store.config.online_store
+    if type(settings) is not RedisOnlineStoreConfig:
+        kind = str(getattr(settings, "type", "unknown"))
+        raise ConfigError(
+            f"the online store is {kind}, and repair writes to Feast's own Redis store alone",
+            hint="write the views again with `feast-skew materialize START END`",
+        )

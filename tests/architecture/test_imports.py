@@ -22,18 +22,20 @@ LAYERS = (
     (PACKAGE,),  # the public names, fetched from their homes when they are first used
     ("errors",),
     ("core", "statistics", "files", "embedded", "setting_values"),
+    ("alert_settings",),
     ("config", "report"),
     ("owners",),
     ("stores", "history", "render"),
-    ("measuring", "replay", "lint"),
+    ("measuring", "replay", "lint", "pushing"),
     ("judging", "remembered"),
     ("diagnosis",),
     ("engines", "serving"),
     ("service",),
     ("expectations",),
-    ("assembly",),
+    ("assembly", "alerts"),
+    ("aftermath",),
     ("api", "online", "tables"),
-    ("gate", "linting", "listener"),
+    ("gate", "linting", "listener", "repairing"),
     ("provider",),
     ("demo",),
     ("cli",),
@@ -46,9 +48,14 @@ FOREIGN = {
     "core": {"numpy", "pyarrow"},
     "statistics": {"numpy", "scipy"},
     "setting_values": {"pydantic"},
+    "alert_settings": {"pydantic"},
+    "alerts": {"apprise", "requests", "sqlalchemy"},
+    "aftermath": {"sqlalchemy"},
     "config": {"pydantic", "yaml"},
     "embedded": {"redis"},
     "stores": {"click", "feast", "google", "mmh3", "numpy", "pandas", "pyarrow", "redis", "sqlalchemy", "typeguard"},
+    "render": {"prometheus_client", "pyarrow"},
+    "pushing": {"prometheus_client"},
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "history": {"alembic", "sqlalchemy"},
@@ -64,6 +71,7 @@ FOREIGN = {
     "api": {"pyarrow"},
     "online": {"pyarrow"},
     "tables": {"numpy", "pandas", "pyarrow"},
+    "repairing": {"numpy", "pyarrow"},
     "provider": {"click", "feast"},
     "demo": {"feast", "numpy", "pandas", "pyarrow", "redis"},
     "cli": {"click", "tqdm"},
@@ -81,6 +89,7 @@ HEAVY = (
     "redis",
     "sqlalchemy",
     "tqdm",
+    "prometheus_client",
 )
 
 
@@ -235,7 +244,14 @@ def in_fresh_interpreter(code: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["validate", "--help"], ["materialize", "--help"], ["demo", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["validate", "--help"],
+        ["materialize", "--help"],
+        ["repair", "--help"],
+        ["demo", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_and_version_wait_for_nothing_heavy(arguments: list[str]) -> None:

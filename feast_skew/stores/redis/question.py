@@ -79,6 +79,10 @@ class Question:
 
     def settle_one(self, row: int, values: Sequence[bytes | None]) -> None:
         """Hand over the values of one row."""
-        raw = resp.reply(values)
+        self.settle_some(np.array([row]), [values])
+
+    def settle_some(self, positions: Positions, rows: Sequence[Sequence[bytes | None]]) -> None:
+        """Hand over the values of some rows, of equally many fields."""
+        raw = b"".join(map(resp.reply, rows))
         buffer = np.frombuffer(raw + bytes(resp.PADDING), dtype=np.uint8)
-        self.settle(buffer, resp.scan(buffer, 0, len(raw), len(values), 1), np.array([row]))
+        self.settle(buffer, resp.scan(buffer, 0, len(raw), len(rows[0]), len(rows)), positions)

@@ -18,7 +18,7 @@ from feast_skew.stores.base import OnlineRows, check_held
 from feast_skew.stores.redis import layout, resp
 from feast_skew.stores.redis.bulk import BulkHashes
 from feast_skew.stores.redis.columns import Values, column_of
-from feast_skew.stores.redis.question import Unread
+from feast_skew.stores.redis.question import Question, Unread
 from feast_skew.stores.redis.raw import words
 from feast_skew.stores.redis.wire import timestamps
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 """Entities that are best read in one call."""
+
+_DECODED_BYTES = 8 << 20
+"""Bytes of rows that are decoded together, and one row more."""
 
 _SECOND = 1_000_000_000
 _HEAVY = 1 << 20
@@ -79,6 +82,22 @@ class BulkRows:
         unread = self._hashes.read(keys, fields, rows)
         rows.heavy[[row for row, _ in unread.too_large]] = True
         return Answer(rows.finish(unread), rows.heavy, len(unread.too_large))
+
+
+def decoded_rows(
+    features: Sequence[FeaturePlan], rows: Sequence[Sequence[bytes | None] | None], value: type[Value]
+) -> OnlineRows:
+    """Decode rows that were read already: the bytes of each feature and of the timestamp; None for a key that holds no hash."""
+    taken = _Rows(features, len(rows), value)
+    question = Question(pa.nulls(len(rows), pa.binary()), (), taken, np.ones(len(rows), dtype=bool))
+    question.unread.wrong_type.extend(number for number, values in enumerate(rows) if values is None)
+    known = [(number, values) for number, values in enumerate(rows) if values is not None]
+    sizes = np.cumsum([sum(len(one) for one in values if one is not None) for _, values in known])
+    # Many at a time, but never so many bytes that a buffer could not hold them.
+    for part in np.unique(sizes // _DECODED_BYTES):
+        some = [known[i] for i in np.flatnonzero(sizes // _DECODED_BYTES == part)]
+        question.settle_some(np.array([number for number, _ in some]), [values for _, values in some])
+    return taken.finish(question.unread)
 
 
 class _Rows:
