@@ -88,6 +88,29 @@ def sampled(report: SkewReport) -> str:
     return f"{sample['entities']:,} of {sample['population']:,} entities, as of {report.as_of}"
 
 
+def reach(report: SkewReport) -> list[str]:
+    """Say, a line per sample, which true shares it can tell from the budget; nothing where none is foreseen."""
+    sets = [entry for entry in report.sample.get("key_sets", ()) if entry.get("decided") and entry["population"]]
+    partly = [entry for entry in sets if entry["entities"] < entry["population"]]
+    if sets and not partly:
+        return ["all entities were read: shares are exact"]
+    lines = []
+    for entry in partly:
+        decided = entry["decided"]
+        low, high = decided["pass_up_to"], decided["fail_from"]
+        passes = "no feature is sure to pass" if low is None else f"a feature with at most {_share(low)} wrong passes"
+        fails = "none is sure to fail" if high is None else f"one with {_share(high)} or more fails"
+        lines.append(
+            f"by {short(', '.join(entry['join_keys']))}, {entry['entities']:,} of {entry['population']:,} read: "
+            f"{passes}, {fails} (with {_share(decided['probability'])} probability); others may stay open"
+        )
+    return lines
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.3g}%"
+
+
 def against_baseline(report: SkewReport) -> list[str]:
     """Say in at most two lines what the baseline changed; nothing when there was none."""
     if report.baseline is None:

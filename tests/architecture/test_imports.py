@@ -59,6 +59,7 @@ FOREIGN = {
     "measuring": {"numpy", "pyarrow"},
     "judging": {"numpy", "pyarrow"},
     "history": {"alembic", "sqlalchemy"},
+    "render": {"jinja2"},
     "lint": {"mmh3"},
     "replay": {"numpy", "pyarrow"},
     "diagnosis": {"numpy", "pyarrow"},
@@ -76,6 +77,7 @@ FOREIGN = {
     "cli": {"click", "tqdm"},
 }
 HEAVY = (
+    "jinja2",
     "feast",
     "great_expectations",
     "pandas",
