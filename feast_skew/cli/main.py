@@ -84,7 +84,7 @@ def cli() -> None:
 @click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")
 @CONFIG
 @outputs(
-    "Also write the report (json, text, junit, markdown, github, csv, parquet, prometheus); - is stdout; "
+    "Also write the report (html, json, text, junit, markdown, github, csv, parquet, prometheus); - is stdout; "
     "{owner} in PATH writes one for each."
 )
 @click.option("--push-metrics", metavar="URL", help="Push metrics to this Pushgateway of Prometheus, or off.")
