@@ -126,6 +126,9 @@ def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> Proposal |
     try:
         proposal = propose(Asked(repo, skip_source_validation=True, skip_view_validation=views, imported=True))
     except SkewError as error:
+        if only_told:
+            click.echo(f"feast-skew: {one_line(error.one_line())}", err=True)
+            return None
         raise Refused(error.one_line(), error.exit_code) from error
     except Exception as error:
         text = " ".join(str(error).split())[:300]

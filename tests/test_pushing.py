@@ -83,7 +83,7 @@ def test_one_that_hangs(behaviour: str) -> None:
     began = time.monotonic()
     with Gateway(behaviour=behaviour) as gateway, pytest.raises(NotPushed) as failed:
         push(FLIGHTS, gateway.url, timeout=0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert "did not answer within 0.5 s" in failed.value.one_line()
 
 

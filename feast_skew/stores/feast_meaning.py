@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from feast import FeatureService
@@ -65,7 +66,18 @@ def _ttl(view: Any) -> float | None:
 
 def _source(view: Any) -> dict[str, Any] | None:
     source = getattr(view, "batch_source", None)
-    return None if source is None else source_reads(source)
+    if source is None:
+        return None
+    reads = source_reads(source)
+    files = reads.get("fileOptions")
+    if isinstance(files, dict) and isinstance(files.get("uri"), str):
+        reads["fileOptions"] = {**files, "uri": _plain_path(files["uri"])}
+    return reads
+
+
+def _plain_path(uri: str) -> str:
+    """Give a path without what leads nowhere, as in `./data/x.parquet`: Feast takes it from the repository all the same. A URI stays as it is."""
+    return uri if not uri or ":" in uri else PurePosixPath(uri).as_posix()
 
 
 def _stream(view: Any) -> dict[str, Any] | None:

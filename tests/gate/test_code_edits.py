@@ -112,6 +112,22 @@ def test_a_comment_in_a_helper(shop: Shop) -> None:
     assert told(shop) == {}
 
 
+@pytest.mark.parametrize("path", ["./data/orders_30d.parquet", "data//orders_30d.parquet", "data/./orders_30d.parquet"])
+def test_the_same_path_spelled_otherwise(shop: Shop, path: str) -> None:
+    shop.edit("sources.py", "data/orders_30d.parquet", path)
+    assert told(shop) == {}
+
+
+def test_a_uri_is_taken_as_it_is() -> None:
+    from feast import FeatureView, FileSource
+
+    from feast_skew.stores.feast_meaning import meaning_of
+
+    for uri in ("s3://bucket//x/./y.parquet", "gs://bucket/x", "/abs/x.parquet", "../up/x.parquet"):
+        source = FileSource(name="s", path=uri, timestamp_field="t")
+        assert meaning_of(FeatureView(name="v", source=source)).parts["source"]["fileOptions"]["uri"] == uri
+
+
 def test_a_function_beside_a_text_that_defines_none(shop: Shop) -> None:
     """Feast has pickled the function, and runs that."""
     shop.edit("coded.py", '"beside_value": frame["avg_amount"] * 2.0', '"beside_value": frame["avg_amount"] * 5.0')
