@@ -113,6 +113,21 @@ def test_json(harm: str) -> None:
 
 
 @HARMFUL
+def test_html(harm: str) -> None:
+    """What the browser makes of it is seen in test_html_browser.py."""
+    text = told(harm, "html")
+    check_harmless(text)
+    check_no_command(text)
+    text.encode("utf-8")
+    page, plain = _Tags(), _Tags()
+    page.feed(text)
+    plain.feed(told("plain", "html"))
+    assert [(tag, [name for name, _ in attrs]) for tag, attrs in page.tags] == [
+        (tag, [name for name, _ in attrs]) for tag, attrs in plain.tags
+    ]
+
+
+@HARMFUL
 def test_junit(harm: str) -> None:
     text = told(harm, "junit")
     check_harmless(text)

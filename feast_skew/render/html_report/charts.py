@@ -36,7 +36,7 @@ def chart_data(report: SkewReport, features: Sequence[FeatureResult]) -> str:
         "features": [_of_feature(feature, place, place.get(report.created_at)) for feature in features],
     }
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("#", "\\u0023")
 
 
 def is_moment(feature: FeatureResult) -> bool:

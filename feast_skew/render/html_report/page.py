@@ -13,7 +13,7 @@ from feast_skew.render.html_report import text
 from feast_skew.render.html_report.charts import chart_data
 from feast_skew.render.html_report.glossary import used
 from feast_skew.render.html_report.rows import FeatureRow, Filters, feature_row, worst_first
-from feast_skew.render.wording import WORDS, against_baseline, reach
+from feast_skew.render.wording import WORDS, against_baseline, reach, without_commands
 from feast_skew.report import SkewReport, Verdict, rank
 
 if TYPE_CHECKING:
@@ -36,29 +36,28 @@ def page(report: SkewReport) -> str:
     filters = Filters()
     rows = [feature_row(feature, filters) for feature in features]
     style, library, script = _style(), _library(), _script()
-    return (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(
-            report=report,
-            policy=_policy([library, script], style),
-            style=style,
-            library=library,
-            script=script,
-            data=chart_data(report, features),
-            sentence=f"{WORDS[report.verdict][0].upper()}{WORDS[report.verdict][1:]}",
-            tally=_tally(report),
-            reach=reach(report),
-            baseline=against_baseline(report),
-            verdicts=_verdicts(report),
-            findings=sorted(report.findings, key=lambda finding: _SEVERITIES.get(finding.severity, len(_SEVERITIES))),
-            rows=rows,
-            owners=filters.owners.listed(),
-            services=filters.services.listed(),
-            causes=filters.causes.listed(),
-            definitions=used(_shown_metrics(rows)),
-        )
+    template = _environment().get_template("page.html.jinja")
+    text = template.render(
+        report=report,
+        policy=_policy([library, script], style),
+        style=style,
+        library=library,
+        script=script,
+        data=chart_data(report, features),
+        sentence=f"{WORDS[report.verdict][0].upper()}{WORDS[report.verdict][1:]}",
+        tally=_tally(report),
+        reach=reach(report),
+        baseline=against_baseline(report),
+        verdicts=_verdicts(report),
+        findings=sorted(report.findings, key=lambda finding: _SEVERITIES.get(finding.severity, len(_SEVERITIES))),
+        rows=rows,
+        owners=filters.owners.listed(),
+        services=filters.services.listed(),
+        causes=filters.causes.listed(),
+        definitions=used(_shown_metrics(rows)),
     )
+    # Standard output may be the log of a pipeline.
+    return without_commands(text, lambda character: f"&#{ord(character)};")
 
 
 def _tally(report: SkewReport) -> str:
