@@ -247,27 +247,6 @@ def test_prometheus(harm: str) -> None:
     assert {labels["feature"] for labels in found} == {named, label(f"{harm}2")}
 
 
-class Elements(HTMLParser):
-    """Collects the elements of a page with the names of their attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, tuple[str, ...]]] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, tuple(sorted(name for name, _ in attrs))))
-
-
-@HARMFUL
-def test_html(harm: str) -> None:
-    """A page of the same elements as that of names which mean no harm; browsers are asked in test_html_browser.py."""
-    page = told(harm, "html")
-    assert Elements(page).found == Elements(told("harmless", "html")).found
-    page.encode("utf-8")
-
-
 def test_every_format_is_tried(request: pytest.FixtureRequest) -> None:
     """A new format belongs here, too."""
     named = {name.removeprefix("test_") for name in vars(request.module) if name.startswith("test_")}
