@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feast_skew.assembly import Opened, choose, layered, measure, remember, suite_folder
+from feast_skew.aftermath import follow_up
+from feast_skew.assembly import Opened, choose, layered, measure, suite_folder
 from feast_skew.config import RunSettings
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
@@ -136,7 +137,7 @@ def validate(  # noqa: PLR0913  the options of the contract
         remembers=state,
     )
     report = report if before is None else hold_against(report, before)
-    return remember(opened, report) if state else report
+    return follow_up(opened, report) if state else report
 
 
 def _flags(
@@ -176,6 +177,21 @@ def _prepare(
     if settings.detect is not None:
         check_detectable(plan, settings.detect)
     return Opened(store, plan, settings, path)
+
+
+def run_settings(
+    repo: str | Path = ".", config: str | Path | None = None, settings: dict[str, Any] | None = None
+) -> RunSettings:
+    """Give the settings of a run on a repository, all layers taken together; `settings` is laid over the files.
+
+    Raises
+    ------
+    ConfigError
+        When the repository or its settings cannot be read.
+    """
+    from feast_skew.stores.feast_repository import open_store
+
+    return layered(open_store(Path(repo)), Path(repo), config, settings or {}).run
 
 
 def dry_run(  # noqa: PLR0913  those of `validate`

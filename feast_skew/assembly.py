@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.meaning import changes, in_registry
 from feast_skew.core.model import Plan, SourceVersion
-from feast_skew.core.moments import parse_moment
 from feast_skew.engines.base import Engine
 from feast_skew.engines.start import STARTS
 from feast_skew.errors import ConfigError, SkewError
@@ -24,7 +23,7 @@ from feast_skew.history.memory import History, history_of
 from feast_skew.measuring.progress import Progress
 from feast_skew.measuring.sampling import given_sample
 from feast_skew.owners import without_owner
-from feast_skew.report import Finding, SkewReport, iso
+from feast_skew.report import Finding, SkewReport
 from feast_skew.service import Job, RuleRunner, run
 from feast_skew.serving.steps import Serving
 from feast_skew.stores.entity_files import match_key_sets, origin_of, read_entities
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 EXPECTATIONS = "expectations"
 
 NOT_REMEMBERED = "FS206"
-SHOWN_RUNS = 60
-"""Most earlier runs that a report shows."""
 
 
 @dataclass(frozen=True)
@@ -174,30 +171,10 @@ def measure(
     findings = (*report.findings, *without_owner(report.features))
     report = replace(report, fingerprints=_fingerprints(plan), findings=findings)
     if trouble is not None:
-        return _with_finding(report, trouble)
+        return with_finding(report, trouble)
     if history is None:
         return report
     return replace(report, findings=(*report.findings, *_past_the_gate(history, plan)))
-
-
-def remember(opened: Opened, report: SkewReport) -> SkewReport:
-    """Keep a run and the definitions that it saw, forget runs that are older than is asked, and give the report with its past.
-
-    What cannot be kept is a finding, and changes no verdict.
-    """
-    history = opened.history
-    if history is None or any(finding.code == NOT_REMEMBERED for finding in report.findings):
-        return report
-    plan = opened.plan
-    seen = [(view.name, view.version) for view in plan.views if view.version is not None]
-    oldest = parse_moment(report.created_at, "created_at") - timedelta(
-        microseconds=opened.settings.history_keep // 1000
-    )
-    try:
-        history.record(report, seen, iso(oldest))
-        return history.runs(plan.project).past(report, SHOWN_RUNS)
-    except ConfigError as error:
-        return _with_finding(report, error)
 
 
 Chosen = tuple[Plan, "dict[KeySet, pa.Table] | None", "pa.Table | None", "dict[str, pa.Table]"]
@@ -285,7 +262,8 @@ def _remembered(
         return {}, error
 
 
-def _with_finding(report: SkewReport, error: SkewError) -> SkewReport:
+def with_finding(report: SkewReport, error: SkewError) -> SkewReport:
+    """Give a report that says that it is not remembered, and why."""
     finding = Finding(
         NOT_REMEMBERED, "info", "", f"{error.message}: the run and its definitions are not remembered", error.hint
     )

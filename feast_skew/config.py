@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from feast_skew.alert_settings import AlertSettings, ResponseSetting, SilenceSetting
 from feast_skew.errors import ConfigError
 from feast_skew.setting_values import (
     DAY,
     MAX_OPS,
     Duration,
     Folder,
+    Gateway,
     History,
     Limit,
     Number,
@@ -101,11 +103,14 @@ class RunSettings(_Strict):
     allow_inconclusive: bool = False
     show_entities: bool = False
     history: History = None
+    alerts: AlertSettings | None = None
+    responses: tuple[ResponseSetting, ...] = ()
     history_keep: Duration = 400 * DAY
     state: str | None = None
     provider: str | None = None
     lint_disable: tuple[str, ...] = ()
     expectations: Folder = None
+    push_metrics: Gateway = None
     max_ops: Ops = MAX_OPS
     read_from: Literal["primary", "replica"] = "primary"
     spark_staging: str | None = None
@@ -121,7 +126,12 @@ _NESTED: dict[str, type[BaseModel]] = {
     "tolerance": ToleranceSetting,
     "ignore": IgnoreSetting,
     "definition": Definition,
+    "alerts": AlertSettings,
+    "silence": SilenceSetting,
+    "responses": ResponseSetting,
 }
+_SECRET = ("alerts", "history", "push_metrics", "responses")
+"""Settings whose values may hold a password, and are not repeated in an error."""
 _SECTIONS = ("defaults", "views", "features")
 
 
@@ -303,7 +313,8 @@ def _check(model: type[BaseModel], origin: str, values: object) -> None:
         if first["type"] == "missing":
             raise ConfigError(f"{owner}: {place[-1]} is missing", hint="add it") from None
         where = f"{origin}: {'.'.join(place)}" if place else origin
+        shown = "" if {*place, *origin.split(": ")} & {*_SECRET} else f"got {first.get('input')!r}"
         if first["type"] in ("model_type", "dict_type"):
-            raise ConfigError(f"{where} must hold settings by name", hint=f"got {first.get('input')!r}") from None
+            raise ConfigError(f"{where} must hold settings by name", hint=shown) from None
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        raise ConfigError(f"{where}: {message}", hint=f"got {first.get('input')!r}") from None
+        raise ConfigError(f"{where}: {message}", hint=shown) from None

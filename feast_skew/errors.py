@@ -73,3 +73,9 @@ class UnwritableOutput(SkewError):
     """A report was made and could not be written where it was wanted."""
 
     code = "output"
+
+
+class NotPushed(SkewError):
+    """Metrics did not reach the gateway; what was found stands."""
+
+    code = "push"

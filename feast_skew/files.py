@@ -10,20 +10,22 @@ from pathlib import Path
 from feast_skew.errors import ConfigError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file into a neighbour first and rename it over the target, so that no reader sees half of it.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file into a neighbour first and rename it over the target, so that no reader sees half of it; text as UTF-8.
 
     A link is followed, and what is no file (a pipe, a device) is written to as it is.
     """
     target = path.resolve()
+    # As bytes, so that the line ends of a format stay what they are on every system.
+    content = content.encode() if isinstance(content, str) else content
     if _is_special(path):
-        with path.open("w", encoding="utf-8") as stream:
-            stream.write(text)
+        with path.open("wb") as stream:
+            stream.write(content)
         return
     handle, neighbour = _open_neighbour(target)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

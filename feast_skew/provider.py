@@ -7,6 +7,7 @@ data sources are validated, before anything is written.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from feast import RepoConfig
     from typing_extensions import Self
 
-NAME = "feast_skew.SkewProvider"
+    from feast_skew.gate.proposal import Proposal
 
 
 class Refused(click.ClickException):
@@ -47,16 +48,23 @@ class SkewProvider(Provider):
     Raises
     ------
     ConfigError
-        When the provider to wrap is not known, or is this one again.
+        When the provider to wrap is not known, or is this one again; `Refused` in Feast's own command line, which shows it as one line.
     """
 
     _judged: bool
+    _let_through: Proposal | None
 
     def __new__(cls, config: RepoConfig) -> Self:
         """Make an object of this class and of the wrapped provider's; see the class."""
-        both: type[Self] = type(cls.__name__, (cls, _wrapped(config)), {"__module__": cls.__module__})
+        try:
+            wrapped = _wrapped(config)
+        except ConfigError as error:
+            if _is_feast(click.get_current_context(silent=True)):
+                raise Refused(error.one_line(), error.exit_code) from error
+            raise
+        both: type[Self] = type(cls.__name__, (cls, wrapped), {"__module__": cls.__module__})
         found = object.__new__(both)
-        found._judged = False
+        found._judged, found._let_through = False, None
         return found
 
     def validate_data_source(self, config: RepoConfig, data_source: Any) -> None:
@@ -92,6 +100,10 @@ class SkewProvider(Provider):
         super().update_infra(  # type: ignore[safe-super]  # the wrapped provider's
             project, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial
         )
+        if self._let_through is not None:
+            from feast_skew.gate.applying import remember
+
+            remember(self._let_through, Path(str(self.repo_config.repo_path)))
 
     def _pass(self, config: RepoConfig) -> None:
         command = click.get_current_context(silent=True)
@@ -99,31 +111,49 @@ class SkewProvider(Provider):
         if self._judged or is_inside() or config.repo_path is None or name not in ("apply", "plan"):
             return
         self._judged = True
-        _judge(Path(config.repo_path), command.params if command is not None else {}, only_told=name == "plan")
+        params = command.params if command is not None else {}
+        self._let_through = _judge(Path(config.repo_path), params, only_told=name == "plan")
 
 
-def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> None:
-    """Judge a repository, and say what its definitions would change where that is anything."""
-    from feast_skew.gate.applying import remember
+def _judge(repo: Path, params: dict[str, Any], *, only_told: bool) -> Proposal | None:
+    """Judge a repository, say what its definitions would change where that is anything, and give what is to be applied."""
     from feast_skew.gate.reading import Asked
     from feast_skew.gate.run import propose
-    from feast_skew.gate.texts import render_text
+    from feast_skew.gate.texts import next_step, refused_names, render_text
+    from feast_skew.render.wording import one_line
 
     views = bool(params.get("skip_feature_view_validation"))
     try:
         proposal = propose(Asked(repo, skip_source_validation=True, skip_view_validation=views, imported=True))
     except SkewError as error:
+        if only_told:
+            click.echo(f"feast-skew: {one_line(error.one_line())}", err=True)
+            return None
         raise Refused(error.one_line(), error.exit_code) from error
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        step = f"run `feast-skew plan --repo {shlex.quote(str(repo))} --debug` to see where"
+        raise Refused(f"unexpected {type(error).__name__}: {text}; {step}", EXIT_NOT_MEASURED) from error
     if proposal.changes:
         click.echo(render_text(proposal), err=True, nl=False)
     if only_told:
-        return
+        return None
     if proposal.exit_code:
-        names = ", ".join(judged.change.name for judged in proposal.changes if judged.refused)
         why = "could not be measured" if proposal.exit_code == EXIT_NOT_MEASURED else "makes skew"
-        step = "correct it, or approve it by `feast-skew plan --approve VIEW --reason TEXT` and apply again"
-        raise Refused(f"nothing was applied: the change of {names} {why}; {step}", proposal.exit_code)
-    remember(proposal)
+        says, command = next_step(proposal, "plan")
+        raise Refused(
+            one_line(
+                f"nothing was applied: the change of {refused_names(proposal)} {why}; {says} `{command}` and apply again"
+            ),
+            proposal.exit_code,
+        )
+    return proposal
+
+
+def _is_feast(command: click.Context | None) -> bool:
+    """Tell whether this is Feast's own command line, which shows a traceback of every error that is none of click's."""
+    callback = command.find_root().command.callback if command is not None else None
+    return getattr(callback, "__module__", "").partition(".")[0] == "feast"
 
 
 def _wrapped(config: RepoConfig) -> type[Any]:
@@ -132,10 +162,21 @@ def _wrapped(config: RepoConfig) -> type[Any]:
     name = str((block or {}).get("provider") or "local") if isinstance(block or {}, dict) else "local"
     path = PROVIDERS_CLASS_FOR_TYPE.get(name, name)
     module, _, last = path.rpartition(".")
-    if not module or path == NAME:
-        known = ", ".join(PROVIDERS_CLASS_FOR_TYPE)
-        raise ConfigError(
-            f"feast_skew: provider {name!r} is none that can be wrapped", hint=f"name one of {known}, or module.Class"
-        )
-    found: type[Any] = import_class(module, last, "Provider")
+    if not module or not last:
+        raise _unwrappable(name, "")
+    try:
+        found: type[Any] = import_class(module, last, "Provider")
+    except Exception as error:
+        why = error.__cause__ or error  # Feast says that it could not import a module, and the cause says why
+        raise _unwrappable(name, f" ({type(why).__name__}: {' '.join(str(why).split())[:200]})") from error
+    if issubclass(found, SkewProvider):
+        raise _unwrappable(name, " (it is this one again)")
     return found
+
+
+def _unwrappable(name: str, why: str) -> ConfigError:
+    known = ", ".join(PROVIDERS_CLASS_FOR_TYPE)
+    return ConfigError(
+        f"feast_skew: provider {name!r} is none that can be wrapped{why}",
+        hint=f"name one of {known}, or module.Class",
+    )

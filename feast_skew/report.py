@@ -166,7 +166,7 @@ class Past:
 class FeatureResult:
     """Everything that a run found about one feature.
 
-    `lag` are quantiles of the seconds by which online rows lie behind the latest offline row. Not in the JSON are the `profile`, from
+    `ignored` says until when and why it is not judged, empty where it is; `lag` are quantiles of the seconds by which online rows lie behind the latest offline row. Not in the JSON are the `profile`, from
     which the distributions were computed, and the `past`, oldest first, of the runs before this one.
     """
 
@@ -188,6 +188,7 @@ class FeatureResult:
     paths: tuple[Mapping[str, Any], ...] = ()
     known: Known | None = None
     channel: str = ""
+    ignored: str = ""
     lag: Mapping[str, float] = field(default_factory=dict)
     profile: Profile | None = field(default=None, repr=False, compare=False)
     past: tuple[Past, ...] = field(default=(), repr=False, compare=False)
@@ -201,6 +202,7 @@ class FeatureResult:
             "owner": self.owner,
             "runbook": self.runbook,
             "channel": self.channel,
+            **({"ignored": self.ignored} if self.ignored else {}),
             "services": list(self.services),
             "verdict": self.verdict.value,
             "reasons": list(self.reasons),

@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
@@ -107,6 +108,35 @@ def commands_a_second(value: object) -> float | None:
     return found if isinstance(found, float) else None
 
 
+PUSH_USER, PUSH_PASSWORD = "FEAST_SKEW_PUSH_USER", "FEAST_SKEW_PUSH_PASSWORD"
+"""Variables of the environment with what a Pushgateway asks for."""
+
+
+def gateway(value: object) -> str | None:
+    """Read the address of a Pushgateway, without a slash at its end; None, False and `off` are none.
+
+    Raises
+    ------
+    ValueError
+        When it is no such address, or holds a user or a password.
+    """
+    if value is None or value is False or value == "off":
+        return None
+    if isinstance(value, str) and "@" in value:
+        raise ValueError(f"leave user and password out of the address, and set {PUSH_USER} and {PUSH_PASSWORD}")
+    wrong = ValueError("write the address of a Pushgateway, such as http://gateway:9091, or off")
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        raise wrong
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not named or "?" in value or "#" in value:
+        raise wrong
+    return value.rstrip("/")
+
+
 def _folder(value: object) -> object:
     if value is None or value is False or (isinstance(value, str) and value.strip()):
         return value
@@ -128,5 +158,6 @@ Power = Annotated[float, BeforeValidator(_rate), Field(ge=0.5, lt=1.0)]
 Limit = Annotated[float | Literal["auto"], BeforeValidator(_limit)]
 Ops = Annotated[float | None, BeforeValidator(_ops)]
 Sample = Annotated[int, BeforeValidator(_sample)]
+Gateway = Annotated[str | None, BeforeValidator(gateway)]
 History = Annotated[str | Literal[False] | None, BeforeValidator(_history)]
 Folder = Annotated[str | Literal[False] | None, BeforeValidator(_folder)]

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from feast_skew.cli import afterwards
 from feast_skew.cli.options import CONFIG, DEBUG, ENGINE, NO_PROGRESS, QUIET, REPO, SAMPLE, SEED, outputs
 from feast_skew.cli.streams import abandon_stdout
 from feast_skew.errors import EXIT_INTERRUPTED, EXIT_NOT_MEASURED, EXIT_USAGE, SkewError
@@ -83,8 +84,10 @@ def cli() -> None:
 @click.option("--read-from", type=click.Choice(["primary", "replica"]), help="Servers to read.  [default: primary]")
 @CONFIG
 @outputs(
-    "Also write the report (json, text, junit, markdown, github); - is stdout; {owner} in PATH writes one for each."
+    "Also write the report (json, text, junit, markdown, github, csv, parquet, prometheus); - is stdout; "
+    "{owner} in PATH writes one for each."
 )
+@click.option("--push-metrics", metavar="URL", help="Push metrics to this Pushgateway of Prometheus, or off.")
 @click.option("--baseline", metavar="REPORT.json", help="Fail only on what is new or worse than in this JSON report.")
 @click.option(
     "--fail-on", type=click.Choice(["warn", "fail"]), help="Lowest verdict with exit code 1.  [default: fail]"
@@ -167,9 +170,8 @@ _OF_REPAIR = {
     ]
 )
 def repair(**options: Any) -> None:
-    r"""List the wrong rows of a Redis online store; with --yes, write exactly these again from the offline rows.
+    """List the wrong rows of a Redis online store; with --yes, write exactly these again from the offline rows.
 
-    \b
     Exit codes: 0 nothing to repair, or all is repaired, 1 rows are to be repaired,
     or still wrong, 2 nothing was measured, 3 could not measure or write, 130 interrupted.
     """
@@ -262,48 +264,6 @@ def apply(context: click.Context, /, **options: Any) -> None:
 
 
 @cli.command()
-@REPO
-@click.option("--run", metavar="RUN", help="The features of this run, or of the latest.")
-@click.option("--feature", metavar="VIEW:FEATURE", help="This feature over its runs, oldest first.")
-@click.option("--merge", metavar="SPAN", help="All features over the runs of this span, such as 7d, taken together.")
-@click.option("--prune", metavar="SPAN", help="Forget the runs that are older than this, such as 90d.")
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most runs that are listed."
-)
-@click.option("--before", metavar="TIME", help="Go on with the runs before this moment.")
-@CONFIG
-@outputs("Also write the list (json, text); - is stdout; repeatable.")
-@QUIET
-@DEBUG
-def history(**options: Any) -> None:
-    """List earlier runs, or follow a feature over them; read no data.
-
-    Exit codes: 0 read, 2 the history cannot be read, or has no such run.
-    """
-    from feast_skew.cli.history import run_history
-
-    sys.exit(run_history(options))
-
-
-@cli.command()
-@click.argument("run", default="latest", metavar="[RUN|REPORT.json]")
-@REPO
-@click.option("--owner", metavar="OWNER", help="Only the features of this owner.")
-@CONFIG
-@outputs("Also write the report; - is stdout; {owner} in PATH writes one for each owner; repeatable.")
-@QUIET
-@DEBUG
-def report(**options: Any) -> None:
-    """Render a run of the history again: the latest, one by its id, or a JSON report.
-
-    Exit codes: 0 rendered, 2 there is no such run, 3 it could not be written.
-    """
-    from feast_skew.cli.history import run_report
-
-    sys.exit(run_report(options))
-
-
-@cli.command()
 @click.option(
     "--engine",
     type=click.Choice(["local", "spark"]),
@@ -322,6 +282,10 @@ def demo(**options: Any) -> None:
     from feast_skew.cli.demo import run_demo
 
     sys.exit(run_demo(options))
+
+
+for _command in (afterwards.history, afterwards.report, afterwards.alerts):
+    cli.add_command(_command)
 
 
 def main(within: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext) -> None:

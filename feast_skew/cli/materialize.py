@@ -13,7 +13,7 @@ import click
 
 from feast_skew.cli.outputs import say
 from feast_skew.cli.progress import progress_for
-from feast_skew.cli.validate import check_outputs, described, run_validate
+from feast_skew.cli.validate import check_outputs, described, gateway_of, run_validate
 from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError
 from feast_skew.render.wording import clean
@@ -54,6 +54,7 @@ def run_materialize(options: Mapping[str, Any]) -> int:
         "written": {found.view: (found.start, found.end) for found in planned},
     }
     reading = described(after)
+    gateway_of(options)  # what is wrong with it would else be found after the writing
     if not options["quiet"]:
         for text in _warnings(planned, end, now):
             click.echo(f"feast-skew: {clean(text)}", err=True)

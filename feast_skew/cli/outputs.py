@@ -18,7 +18,7 @@ from feast_skew.config import suggestion
 from feast_skew.errors import ConfigError, UnwritableOutput
 from feast_skew.files import check_writable, write_whole
 from feast_skew.owners import NOBODY, file_name, for_owner, owners_of
-from feast_skew.render.base import load_renderers
+from feast_skew.render.base import BINARY, load_renderers
 from feast_skew.render.terminal import render_text
 from feast_skew.report import SkewReport
 
@@ -44,7 +44,7 @@ def parse_outputs(wanted: Sequence[str], known: Collection[str] | None = None) -
     Raises
     ------
     ConfigError
-        For unknown formats, missing paths, and places that cannot be written.
+        For unknown formats, missing paths, places that cannot be written, and bytes that would go to a terminal.
     """
     known = load_renderers() if known is None else known
     outputs: list[Output] = []
@@ -57,6 +57,8 @@ def parse_outputs(wanted: Sequence[str], known: Collection[str] | None = None) -
         output = Output(form, None if path == "-" else Path(path).expanduser())
         if output.path is not None:
             check_writable(output.path.with_name(output.path.name.replace(OWNER, file_name(NOBODY))))
+        elif form in BINARY and sys.stdout.isatty():
+            raise ConfigError(f"--output {text!r}: {form} is no text for a terminal", hint="name a file, or a pipe")
         outputs.append(output)
     if sum(output.path is None for output in outputs) > 1:
         raise ConfigError("only one --output can go to standard output", hint="write the others to files")
@@ -91,7 +93,7 @@ def deliver(report: SkewReport, outputs: Sequence[Output], *, quiet: bool) -> No
 
 
 def deliver_texts(
-    forms: Mapping[str, Callable[[], str]],
+    forms: Mapping[str, Callable[[], str | bytes]],
     outputs: Sequence[Output],
     shown: Callable[[], str] | None,
     outcome: str,
@@ -108,7 +110,8 @@ def deliver_texts(
         if output.path is None:
             continue
         try:
-            write_whole(output.path, _step_so_far(output.path) + forms[output.form]())
+            content, before = forms[output.form](), _step_so_far(output.path)
+            write_whole(output.path, before.encode() + content if isinstance(content, bytes) else before + content)
         except OSError as error:
             trouble = UnwritableOutput(
                 f"{outcome}, but output {output.path} cannot be written",
@@ -135,10 +138,10 @@ def _step_so_far(path: Path) -> str:
     return text if not text or text.endswith("\n\n") else text.rstrip("\n") + "\n\n"
 
 
-def say(text: str, encoding: str | None = None) -> None:
+def say(content: str | bytes, encoding: str | None = None) -> None:
     """Print to standard output; nobody listening is no trouble, a full disk is.
 
-    A character that the terminal cannot show never ends a run: it is written as its code.
+    A character that the terminal cannot show never ends a run: it is written as its code. Bytes are written as they are.
 
     Raises
     ------
@@ -148,7 +151,7 @@ def say(text: str, encoding: str | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     try:
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
         sys.stdout.flush()
     except BrokenPipeError:
         abandon_stdout()

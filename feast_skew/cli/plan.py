@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from feast_skew.cli.outputs import Output, deliver_texts, parse_outputs, terminal_width, use_colour
 from feast_skew.cli.progress import progress_for
 
@@ -43,18 +45,20 @@ def run_apply(options: Mapping[str, Any], flags: Sequence[str]) -> int:
 
 
 def show(proposal: Proposal, outputs: Sequence[Output], *, quiet: bool) -> None:
-    """Deliver a plan to its outputs and to the terminal.
+    """Deliver a plan to its outputs and to the terminal; a refusal is one line of standard error where all else is quiet.
 
     Raises
     ------
     UnwritableOutput
         After everything else was delivered.
     """
-    from feast_skew.gate.texts import FORMATS, render_text
+    from feast_skew.gate.texts import FORMATS, refusal, render_text
 
     forms = {form: partial(render, proposal) for form, render in FORMATS.items()}
     shown = partial(render_text, proposal, colour=use_colour(), width=terminal_width())
     deliver_texts(forms, outputs, None if quiet else shown, f"the plan is {proposal.verdict.value}")
+    if quiet and proposal.exit_code:
+        click.echo(f"feast-skew: {refusal(proposal)}", err=True)
 
 
 def proposed(options: Mapping[str, Any]) -> Proposal:

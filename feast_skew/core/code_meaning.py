@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import bisect
+import dis
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType, ModuleType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CodeType, FunctionType
 from typing import Any
 
-_PLAIN = (int, float, complex, str, bytes, bool, type(None))
-_DEEPEST = 8
+_NO_STEPS = ("NOP", "CACHE", "EXTENDED_ARG", "RESUME", "PRECALL")
+_JUMPS = frozenset((*dis.hasjabs, *dis.hasjrel))
+_STARS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
 
 
 def code_digest(function: Callable[..., Any] | None, text: str = "") -> str:
@@ -33,43 +36,117 @@ def code_digest(function: Callable[..., Any] | None, text: str = "") -> str:
     """
     source = _of_source(text)
     if source:
-        return _digest(source)
+        return digest(source)
     if isinstance(function, FunctionType):
-        return _digest(_of_code(function.__code__))
-    return _digest(" ".join(text.split())) if text else ""
+        return digest(code_of(function.__code__))
+    return digest(" ".join(text.split())) if text else ""
 
 
-def uses_digest(function: Callable[..., Any] | None) -> str:
-    """Give a digest of what a function uses from outside of itself: defaults, constants, helpers and what these use in turn.
-
-    Plain values count as they are, own functions by their byte code, and what comes from an installed package by its name. Empty for a
-    function that uses nothing, and for anything else than a function.
-    """
+def is_code_of(function: Callable[..., Any] | None, text: str) -> bool:
+    """Tell whether a function is what a text defines: a text that somebody wrote beside it may say something else."""
     if not isinstance(function, FunctionType):
-        return ""
-    found = _surroundings(function, 0, {id(function.__code__)})
-    nothing = [_of_value(None, 0, set())] * 2
-    return "" if found == nothing else _digest(found)
+        return False
+    code = function_in(text)
+    return code is not None and code_of(code) == code_of(function.__code__)
 
 
-def _digest(content: Any) -> str:
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+def function_in(text: str) -> CodeType | None:
+    """Give the code of the first function that a text defines; None for a text that is no Python, or defines none. Nothing of it runs."""
+    tree = _parsed(text)
+    if tree is None:
+        return None
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.decorator_list = []
+    try:
+        codes = [
+            one for one in compile(tree, "<text>", "exec", dont_inherit=True).co_consts if isinstance(one, CodeType)
+        ]
+    except (SyntaxError, ValueError):
+        return None
+    return next((code for code in codes if not code.co_name.startswith("<")), None)
+
+
+def digest(content: Any) -> str:
+    """Give a digest of something that is spelled the same in every process."""
+    return hashlib.sha256(repr(content).encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+def code_of(code: CodeType) -> Any:
+    """Give what byte code does, without lines, file names, its own name and the doc string."""
+    steps = [one for one in dis.get_instructions(code) if one.opname not in _NO_STEPS]
+    places = {one.offset: place for place, one in enumerate(steps)}
+    ends = sorted(places)
+    arguments = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _STARS)
+    return (
+        arguments,
+        code.co_varnames,
+        code.co_freevars,
+        [(one.opname, _argument(one, places, ends)) for one in steps],
+    )
+
+
+def _argument(step: dis.Instruction, places: Mapping[int, int], ends: Sequence[int]) -> Any:
+    if step.opcode in _JUMPS:
+        at = bisect.bisect_left(ends, step.argval)  # where it goes may be a step that does nothing
+        return places[ends[at]] if at < len(ends) else len(ends)
+    if isinstance(step.argval, CodeType):
+        return code_of(step.argval)
+    if isinstance(step.argval, frozenset):
+        return sorted(map(repr, step.argval))
+    return repr(step.argval)
+
+
+def names_of(code: CodeType) -> Iterator[str]:
+    """Give the names of globals, attributes and modules in code, and what it may ask for by `getattr`."""
+    yield from code.co_names
+    if "getattr" in code.co_names:
+        yield from (one for one in code.co_consts if isinstance(one, str) and one.isidentifier())
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_of(constant)
+
+
+def imports_of(code: CodeType) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Give what code imports when it runs: the module, the names from it, and how many packages up it starts."""
+    steps = [one for one in dis.get_instructions(code) if one.opname not in _NO_STEPS]
+    for at, step in enumerate(steps):
+        if step.opname == "IMPORT_NAME" and at > 1:
+            level, names = steps[at - 2].argval, steps[at - 1].argval
+            yield step.argval, tuple(names or ()), level if isinstance(level, int) else 0
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from imports_of(constant)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(textwrap.dedent(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _of_source(text: str) -> str:
-    """Give the syntax tree of the first function, or lambda, in a source, without what computes nothing; empty where there is none."""
-    try:
-        tree = ast.parse(textwrap.dedent(text))
-    except (SyntaxError, ValueError):
+    """Give the syntax tree of a function, of all that stands beside it, or of a lambda, without what computes nothing; empty where there is none."""
+    tree = _parsed(text)
+    if tree is None:
         return ""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return ast.dump(_bare(node))
+    functions = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    if len(functions) == len(tree.body) == 1:
+        return ast.dump(_bare(functions[0]))
+    if functions:
+        for node in functions:
+            name = node.name
+            _bare(node).name = name
+        return ast.dump(tree)
+    for inner in ast.walk(tree):
+        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return ast.dump(_bare(inner))
     found = next((node for node in ast.walk(tree) if isinstance(node, ast.Lambda)), None)
     return "" if found is None else ast.dump(found)
 
 
-def _bare(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+def _bare(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
     """Take decorators, annotations, doc strings and the function's own name off it and what is inside of it."""
     for node in ast.walk(function):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -87,68 +164,3 @@ def _bare(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
             node.annotation = ast.Constant(None)
     function.name = ""
     return function
-
-
-def _of_code(code: CodeType) -> Any:
-    """Give what byte code does, without lines, file names and the doc string."""
-    constants = [_of_code(one) if isinstance(one, CodeType) else _of_value(one, 0, set()) for one in code.co_consts]
-    # The doc string is the first constant of a function which has one; no instruction of it says so on all versions.
-    kept = constants[1:] if code.co_consts and isinstance(code.co_consts[0], str) else constants
-    return (code.co_code.hex(), kept, code.co_names, code.co_varnames, code.co_freevars)
-
-
-def _surroundings(function: FunctionType, depth: int, seen: set[int]) -> list[Any]:
-    """Give what a function refers to outside of itself, by name: defaults, closed-over values, globals."""
-    found: list[Any] = [
-        _of_value(function.__defaults__, depth, seen),
-        _of_value(function.__kwdefaults__, depth, seen),
-    ]
-    cells = function.__closure__ or ()
-    for name, cell in sorted(zip(function.__code__.co_freevars, cells, strict=True), key=lambda one: one[0]):
-        try:
-            found.append((name, _of_value(cell.cell_contents, depth, seen)))
-        except ValueError:  # an empty cell
-            found.append((name, None))
-    known = function.__globals__
-    used = (name for name in sorted(set(_names(function.__code__))) if name in known)
-    found.extend((name, _of_value(known[name], depth, seen)) for name in used)
-    return found
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-
-
-def _of_value(value: Any, depth: int, seen: set[int]) -> Any:
-    """Give plain values as they are, own functions by what they compute, and what comes from a library by its name."""
-    if isinstance(value, _PLAIN):
-        return repr(value)
-    if depth > _DEEPEST:
-        return type(value).__qualname__
-    if isinstance(value, (tuple, list, set, frozenset, Mapping)):
-        return _of_items(value, depth + 1, seen)
-    if isinstance(value, FunctionType) and not _of_library(value):
-        if id(value.__code__) in seen:
-            return value.__qualname__
-        seen.add(id(value.__code__))
-        return (_of_code(value.__code__), _surroundings(value, depth + 1, seen))
-    if isinstance(value, ModuleType):
-        return value.__name__
-    named = value if inspect.isclass(value) or callable(value) else type(value)
-    return f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', type(named).__qualname__)}"
-
-
-def _of_items(value: Any, depth: int, seen: set[int]) -> Any:
-    if isinstance(value, Mapping):
-        return sorted((repr(key), _of_value(one, depth, seen)) for key, one in value.items())
-    items = [_of_value(one, depth, seen) for one in value]
-    return (type(value).__name__, sorted(items, key=repr) if isinstance(value, (set, frozenset)) else items)
-
-
-def _of_library(function: FunctionType) -> bool:
-    """Tell whether a function comes with an installed package: its version is the environment's business."""
-    file = function.__code__.co_filename.replace("\\", "/")
-    return "/site-packages/" in file or "/dist-packages/" in file or "/lib/python3" in file

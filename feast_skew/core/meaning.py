@@ -46,9 +46,9 @@ class PartChange:
         if _is_digest(self.before) and _is_digest(self.after):
             return f"{name} changed"
         if self.before is None:
-            return f"{name} added: {self.after}"
+            return f"{name} added" if _is_digest(self.after) else f"{name} added: {self.after}"
         if self.after is None:
-            return f"{name} removed: {self.before}"
+            return f"{name} removed" if _is_digest(self.before) else f"{name} removed: {self.before}"
         return f"{name}: {self.before} -> {self.after}"
 
 

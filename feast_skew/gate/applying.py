@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from feast_skew.errors import ConfigError
+from feast_skew.gate.approvals import DEFAULT_NAME, Approvals
 from feast_skew.gate.passing import inside
 from feast_skew.gate.proposal import Proposal
 
@@ -36,15 +37,24 @@ def apply_definitions(repo: Path, proposal: Proposal, flags: Sequence[str]) -> N
 
     with inside():
         feast_apply(repo.resolve(), flags)
-    remember(proposal)
+    remember(proposal, repo)
 
 
-def remember(proposal: Proposal) -> None:
+def remember(proposal: Proposal, repo: Path | None = None) -> None:
     """Note what the views meant before and mean now, so that later runs can prove that a definition did not land.
 
-    A history that cannot be written costs that proof, and not the apply.
+    A history that cannot be written costs that proof, and not the apply. Approvals in the repository have had their effect.
     """
+    if repo is not None:
+        with contextlib.suppress(ConfigError):
+            Approvals(repo / DEFAULT_NAME).spend(proposal.project, _applied(proposal), proposal.created_at)
     applied = proposal.applied
     if applied is not None and applied.history is not None:
         with contextlib.suppress(ConfigError):
             applied.history.definitions.record(proposal.project, applied.seen, proposal.created_at, applied.meanings)
+
+
+def _applied(proposal: Proposal) -> Iterator[tuple[str, str, str]]:
+    for change in (judged.change for judged in proposal.changes):
+        if change.after is not None:
+            yield change.name, change.before.fingerprint if change.before else "", change.after.fingerprint

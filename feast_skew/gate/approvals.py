@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from feast_skew.errors import ConfigError
@@ -19,9 +19,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Approval:
-    """One change of one view that was let through: it holds for that meaning of the view and for no other.
+    """One change of one view that was let through: it holds for the change from `before` to `after`, until that is applied.
 
-    `before` and `after` are fingerprints, `before` empty for a new view; `changes` and `verdict` say what was known of it then.
+    `before` and `after` are fingerprints, `before` empty for a new view; `changes` and `verdict` say what was known of it then. `applied` is
+    when the change was applied, empty while it was not.
     """
 
     project: str
@@ -33,6 +34,7 @@ class Approval:
     at: str
     verdict: str
     changes: tuple[str, ...] = ()
+    applied: str = ""
 
 
 def approver() -> str:
@@ -73,10 +75,30 @@ class Approvals:
                 f"approvals {self.path} cannot be read", hint="correct the file, or move it away to start a new one"
             ) from error
 
-    def of(self, project: str, view: str, after: str) -> Approval | None:
-        """Give the latest approval of a view with this meaning; None where there is none."""
-        found = [one for one in self.read() if (one.project, one.view, one.after) == (project, view, after)]
-        return found[-1] if found else None
+    def of(self, project: str, view: str, before: str, after: str) -> Approval | None:
+        """Give the latest approval of this change of a view that was not applied yet; None where there is none."""
+        asked = (project, view, before, after)
+        found = [one for one in self.read() if (one.project, one.view, one.before, one.after) == asked]
+        return next((one for one in reversed(found) if not one.applied), None)
+
+    def spend(self, project: str, applied: Iterable[tuple[str, str, str]], at: str) -> None:
+        """Note that these changes, by view, before and after, were applied: the same change later is another one to approve.
+
+        Raises
+        ------
+        ConfigError
+            When the file cannot be read or written.
+        """
+        gone = {(project, *change) for change in applied}
+        entries = self.read()
+        spent = tuple(
+            replace(one, applied=at)
+            if not one.applied and (one.project, one.view, one.before, one.after) in gone
+            else one
+            for one in entries
+        )
+        if spent != entries:
+            self._write(spent)
 
     def add(self, new: Sequence[Approval]) -> None:
         """Note further approvals; none is no write.
@@ -88,10 +110,14 @@ class Approvals:
         """
         if not new:
             return
-        entries: Iterable[Approval] = (*self.read(), *new)
+        self._write((*self.read(), *new))
+
+    def _write(self, entries: Iterable[Approval]) -> None:
+        # What was not applied is written without a word of it, as before there was one.
+        listed = [{name: part for name, part in asdict(one).items() if name != "applied" or part} for one in entries]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"version": VERSION, "approvals": [asdict(one) for one in entries]}, indent=1)
+            text = json.dumps({"version": VERSION, "approvals": listed}, indent=1)
             write_whole(self.path, text + "\n")
         except OSError as error:
             raise ConfigError(f"approvals {self.path} cannot be written", hint=f"{error.strerror or error}") from error

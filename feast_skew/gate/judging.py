@@ -8,7 +8,7 @@ from dataclasses import replace
 from feast_skew.core.meaning import Meaning
 from feast_skew.gate.changes import DELETED, NEW, Change, gains_inputs_only
 from feast_skew.gate.proposal import Judged, Reach
-from feast_skew.gate.sentences import moves
+from feast_skew.gate.sentences import all_moves
 from feast_skew.report import FeatureResult, Finding, Verdict, worst
 
 _ABSENT = ("offline_only", "absent_both")
@@ -100,7 +100,7 @@ def _measured(
     if verdict is Verdict.FAIL and keeps_newer:
         notes.append(KEEPS_NEWER)
     ttl_changed = any(part.part == "ttl" for part in change.parts)
-    said = tuple(text for feature in features if (text := moves(feature, ttl_changed=ttl_changed)))
+    said = all_moves(features, ttl_changed=ttl_changed)
     if verdict is Verdict.WARN:
         notes += _why([one for one in features if not _fails_already(one)], verdict, "to know")
     return Judged(change, verdict, said, tuple(notes), reach, tuple(features), tuple(findings))

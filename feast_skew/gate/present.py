@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-
-import numpy as np
 
 from feast_skew.assembly import Opened
 from feast_skew.gate.candidates import measured, present_plan
@@ -88,7 +87,7 @@ def values_moved(after: FeatureResult, before: FeatureResult) -> float | None:
 
 def _same(one: object, other: object, rtol: float) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return bool(np.isclose(one, other, rtol=rtol, atol=1e-12, equal_nan=True))
+        return math.isclose(one, other, rel_tol=rtol, abs_tol=1e-12) or (math.isnan(one) and math.isnan(other))
     return one == other
 
 

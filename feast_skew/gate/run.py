@@ -59,7 +59,8 @@ def _approved(judged: Judged, approvals: Approvals, project: str) -> Judged:
     after = judged.change.after
     if not judged.refused or after is None:
         return judged
-    return replace(judged, approval=approvals.of(project, judged.change.name, after.fingerprint))
+    before = judged.change.before.fingerprint if judged.change.before else ""
+    return replace(judged, approval=approvals.of(project, judged.change.name, before, after.fingerprint))
 
 
 def _judged(asked: Asked, found: Read, progress: Progress, now: datetime) -> list[Judged]:

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from feast_skew.report import Cause, FeatureResult, Verdict
 
+_NAME = "\0"
+_MOST_NAMES = 8
 _WINDOWS = ("window", "aggregate")
 _COMPARED = ("match", "mismatch", "null_offline", "null_online", "null_both", "corrupt")
+
+
+def all_moves(features: Sequence[FeatureResult], *, ttl_changed: bool = False) -> tuple[str, ...]:
+    """Say what the change does to the features of a view, each sentence once for all features that it is true of."""
+    told: dict[str, list[FeatureResult]] = {}
+    for feature in features:
+        if text := moves(feature, ttl_changed=ttl_changed):
+            told.setdefault(text.replace(f"{feature.view}:{feature.feature}", _NAME, 1), []).append(feature)
+    return tuple(text.replace(_NAME, _names(those), 1) for text, those in told.items())
+
+
+def _names(features: Sequence[FeatureResult]) -> str:
+    first, *others = features
+    more = f" and {len(others) + 1 - _MOST_NAMES} more" if len(others) >= _MOST_NAMES else ""
+    return ", ".join([f"{first.view}:{first.feature}", *(one.feature for one in others[: _MOST_NAMES - 1])]) + more
 
 
 def moves(feature: FeatureResult, *, ttl_changed: bool = False) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
+import shlex
 import textwrap
 from collections.abc import Callable, Mapping
 
 from feast_skew.gate.changes import CHANGED, DELETED, NEW
 from feast_skew.gate.proposal import Judged, Proposal
+from feast_skew.render.escaping import code, plain
 from feast_skew.render.terminal import COLOURS
-from feast_skew.render.wording import clean, short
+from feast_skew.render.wording import clean, one_line, short
 from feast_skew.report import Verdict
 
 _MOST_PARTS = 12
 _LONGEST = 200
+_MOST_NAMES = 5
 _WORDS = {NEW: "new", CHANGED: "changes meaning", DELETED: "deleted"}
 
 
@@ -34,7 +36,10 @@ def render_text(proposal: Proposal, *, colour: bool = False, width: int = 100) -
                 clean(text), width, initial_indent=" " * 10, subsequent_indent=" " * 12, break_long_words=False
             )
     if any(judged.refused for judged in proposal.changes):
-        lines += ["", *textwrap.wrap(_next_step(proposal), width, subsequent_indent="  ")]
+        says, command = next_step(proposal)
+        # The command stands alone and whole, to be copied.
+        text = clean(f"refused: {refused_names(proposal)}; {says}")
+        lines += ["", *textwrap.wrap(text, width, subsequent_indent="  "), f"  {clean(command)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -45,25 +50,26 @@ def render_json(proposal: Proposal) -> str:
 
 def render_markdown(proposal: Proposal) -> str:
     """Give a plan as a comment on a pull request: a table of the changes, and the reasons of each."""
-    lines = [f"### feast-skew plan: {_escaped(headline(proposal))}", ""]
+    lines = [f"### feast-skew plan: {plain(headline(proposal))}", ""]
     if proposal.changes:
         lines += ["| | what | change | verdict | services | owners |", "|---|---|---|---|---|---|"]
         for judged in _ordered(proposal):
             mark = "refused" if judged.refused else "approved" if judged.approval else judged.verdict.value
             cells = (
                 _kind(judged),
-                f"`{_escaped(judged.change.name)}`",
+                code(short(judged.change.name)),
                 _WORDS[judged.change.kind],
                 mark,
-                ", ".join(judged.reach.services) or "-",
-                ", ".join(judged.reach.owners) or "-",
+                plain(", ".join(judged.reach.services)) or "-",
+                plain(", ".join(judged.reach.owners)) or "-",
             )
-            lines.append("| " + " | ".join(cell if cell.startswith("`") else _escaped(cell) for cell in cells) + " |")
+            lines.append(f"| {' | '.join(cells)} |")
         for judged in _ordered(proposal):
-            lines += ["", f"**`{_escaped(judged.change.name)}`**", ""]
-            lines += [f"- {_escaped(text)}" for text in _body(judged)]
+            lines += ["", f"**{code(short(judged.change.name))}**", ""]
+            lines += [f"- {plain(text)}" for text in _body(judged)]
     if any(judged.refused for judged in proposal.changes):
-        lines += ["", _escaped(_next_step(proposal))]
+        says, command = next_step(proposal)
+        lines += ["", f"{plain(f'refused: {refused_names(proposal)}; {says}')} {code(command)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -138,13 +144,21 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _next_step(proposal: Proposal) -> str:
+def refused_names(proposal: Proposal) -> str:
+    """Name the changes that are refused, the first few of many."""
+    names = [short(judged.change.name) for judged in proposal.changes if judged.refused]
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if names[_MOST_NAMES:] else "")
+
+
+def next_step(proposal: Proposal, command: str = "apply") -> tuple[str, str]:
+    """Say what to do about the changes that are refused, and give the command that lets them through."""
     names = [judged.change.name for judged in proposal.changes if judged.refused]
-    return (
-        f"refused: {', '.join(names)}. Correct the definition, or let it through with `feast-skew apply --approve {names[0]} "
-        '--reason "..."`'
-    )
+    views = " ".join(f"--approve {shlex.quote(name)}" for name in names[:_MOST_NAMES])
+    more = ", and an --approve for each of the others," if names[_MOST_NAMES:] else ""
+    one, it = ("definitions", "them") if names[1:] else ("definition", "it")
+    return f"correct the {one}, or let {it} through with{more}", f'feast-skew {command} {views} --reason "..."'
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", clean(" ".join(text.split())))
+def refusal(proposal: Proposal) -> str:
+    """Say in one line what is refused, and what to do."""
+    return one_line(f"refused: {refused_names(proposal)}; {' '.join(next_step(proposal))}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +79,23 @@ def read_baseline(path: str | Path) -> Baseline:
 
 def baseline_of(report: SkewReport) -> Baseline:
     """Take a report of this process as the baseline of another one."""
-    return _baseline(Path(), json.loads(json.dumps(report.to_dict(), default=str)))
+    # As the JSON report does, numbers that are not finite are none.
+    return _baseline(Path(), json.loads(json.dumps(report.to_dict(), default=str), parse_constant=lambda _: None))
 
 
 def _baseline(file: Path, content: Mapping[str, Any]) -> Baseline:
-    created = _text(content["created_at"])
-    features = {(_text(entry["view"]), _text(entry["feature"])): _then(entry, created) for entry in content["features"]}
+    created = _moment(content["created_at"])
+    features: dict[tuple[str, str], Then] = {}
+    for entry in content["features"]:
+        name = (_text(entry["view"]), _text(entry["feature"]))
+        if name in features:
+            raise ValueError(f"{name} is there twice")
+        features[name] = _then(entry, created)
     failed = []
     for entry in content["findings"]:
         known = entry.get("known")
         if entry["severity"] == "fail" or known is not None:
-            since = created if known is None or known["state"] != "known" else _text(known["since"])
+            since = created if known is None or known["state"] != "known" else _moment(known["since"])
             failed.append(FailedFinding(_text(entry["code"]), _text(entry["view"]), _text(entry["detail"]), since))
     earlier = content.get("baseline")
     verdict = Verdict(content["verdict"] if earlier is None else earlier["verdict_without"])
@@ -97,6 +105,7 @@ def _baseline(file: Path, content: Mapping[str, Any]) -> Baseline:
 
 def _then(entry: Mapping[str, Any], created: str) -> Then:
     metrics = entry["metrics"]
+    _check_counts(entry["counts"])
     verdicts = {name: Verdict(metric["verdict"]) for name, metric in metrics.items()}
     bounds = {name: _bounds(metric) for name, metric in metrics.items()}
     what = next((_text(cause["code"]) for cause in entry["causes"] if cause["kind"] == "what"), None)
@@ -107,15 +116,41 @@ def _then(entry: Mapping[str, Any], created: str) -> Then:
     if known["state"] != "known":
         return Then(raw, created, what, verdicts, bounds)
     first = {name: _bounds(held) for name, held in known["bounds"].items()}
-    return Then(raw, _text(known["since"]), what, verdicts, {**bounds, **first})
+    return Then(raw, _moment(known["since"]), what, verdicts, {**bounds, **first})
 
 
 def _bounds(metric: Mapping[str, Any]) -> Mapping[str, float | None]:
     found = {part: _number(metric.get(part)) for part in _BOUNDS}
+    value, low, high = _number(metric.get("value")), found["low"], found["high"]
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{low} to {high} are no bounds")
     wrong, checked = found["wrong"], found["checked"]
-    if wrong is not None and checked is not None and not 0 <= wrong <= checked <= _MOST:
+    if wrong is None or checked is None:
+        return found
+    if not 0 <= wrong <= checked <= _MOST:
         raise ValueError(f"{wrong} wrong of {checked} is no count")
+    # A share is never without its bounds; of other metrics one may be infinite, which is null in JSON.
+    if value is not None and (low is None or high is None):
+        raise ValueError(f"the share {value} has no bounds")
+    if not all(part is None or 0.0 <= part <= 1.0 for part in (value, low, high)):
+        raise ValueError(f"{value} from {low} to {high} is no share")
     return found
+
+
+def _check_counts(counts: Mapping[str, Any]) -> None:
+    """Make sure that a feature says how many entities it was judged by, and that no part is more than these."""
+    if not isinstance(counts["entities"], int) or not {"match", "mismatch"} <= set(counts):
+        raise TypeError(f"{counts!r} are no counts")
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= min(counts["entities"], _MOST):
+            raise ValueError(f"{count!r} {name} is no count")
+
+
+def _moment(value: object) -> str:
+    text = _text(value)
+    if datetime.fromisoformat(re.sub("Z$", "+00:00", text)).tzinfo is None:
+        raise ValueError(f"{text!r} is of no time zone")
+    return text
 
 
 def _text(value: object) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from feast_skew.config import RunSettings
 from feast_skew.core.model import SourceVersion
 from feast_skew.history.database import Database
 from feast_skew.history.definitions import Definitions
+from feast_skew.history.incidents import Incidents
 from feast_skew.history.runs import Runs
 from feast_skew.history.state_file import DEFAULT_NAME as STATE_NAME
 from feast_skew.report import SkewReport
@@ -67,8 +69,18 @@ class History:
         """Give the runs of a project."""
         return Runs(self.database, project)
 
-    def record(self, report: SkewReport, seen: Iterable[tuple[str, SourceVersion]], oldest: str) -> None:
-        """Keep a run and the versions of its views, and forget the project's runs before `oldest`.
+    def incidents(self, project: str) -> Incidents:
+        """Give what the owners of a project were told."""
+        return Incidents(self.database, project)
+
+    def record(
+        self,
+        report: SkewReport,
+        seen: Iterable[tuple[str, SourceVersion]],
+        oldest: str,
+        beside: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Keep a run and the versions of its views, and forget the project's runs before `oldest`; `beside` writes what belongs to it.
 
         Raises
         ------
@@ -79,4 +91,6 @@ class History:
         with self.database.writing() as connection:
             self.definitions.record_with(connection, report.project, seen, report.created_at)
             runs.record_with(connection, report)
+            if beside is not None:
+                beside(connection)
             runs.prune_with(connection, oldest)

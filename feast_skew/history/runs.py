@@ -78,7 +78,7 @@ class Runs:
         run = connection.execute(
             insert(runs).values(
                 run_id=report.run_id,
-                project=_name(self.project),
+                project=name_of(self.project),
                 created=created,
                 as_of=report.as_of,
                 engine=report.engine,
@@ -103,7 +103,7 @@ class Runs:
 
     def latest(self, most: int, before: str | None = None) -> list[StoredRun]:
         """List runs, the newest first; `before` continues a list behind the run with that moment."""
-        asked = select(runs).where(runs.c.project == _name(self.project))
+        asked = select(runs).where(runs.c.project == name_of(self.project))
         if before is not None:
             asked = asked.where(runs.c.created < to_micros(before))
         with self.database.reading() as connection:
@@ -136,9 +136,9 @@ class Runs:
         asked = (
             _joined()
             .where(
-                series.c.project == _name(self.project),
-                series.c.view == _name(view),
-                series.c.feature == _name(feature),
+                series.c.project == name_of(self.project),
+                series.c.view == name_of(view),
+                series.c.feature == name_of(feature),
             )
             .order_by(desc(runs.c.created))
             .limit(most)
@@ -155,7 +155,7 @@ class Runs:
                 return report
             chosen = (
                 select(runs.c.id)
-                .where(runs.c.project == _name(self.project), runs.c.created < created)
+                .where(runs.c.project == name_of(self.project), runs.c.created < created)
                 .order_by(desc(runs.c.created))
                 .limit(most)
             )
@@ -165,7 +165,8 @@ class Runs:
             for row in connection.execute(asked) if earlier else ():
                 found.setdefault((row.view, row.feature), []).append(_past(row))
         features = tuple(
-            replace(one, past=tuple(found.get((_name(one.view), _name(one.feature)), ()))) for one in report.features
+            replace(one, past=tuple(found.get((name_of(one.view), name_of(one.feature)), ())))
+            for one in report.features
         )
         return replace(report, features=features)
 
@@ -200,7 +201,7 @@ class Runs:
             .join(runs, runs.c.id == details.c.run)
             .join(series, series.c.id == details.c.series)
             .where(
-                runs.c.project == _name(self.project),
+                runs.c.project == name_of(self.project),
                 and_(runs.c.created >= to_micros(since), runs.c.created < to_micros(until)),
                 details.c.profile.is_not(None),
             )
@@ -226,7 +227,7 @@ class Runs:
 
     def prune_with(self, connection: Connection, before: str) -> int:
         """Do the same as `prune` in a transaction that is open."""
-        asked = (runs.c.project == _name(self.project), runs.c.created < to_micros(before))
+        asked = (runs.c.project == name_of(self.project), runs.c.created < to_micros(before))
         old = connection.execute(select(runs.c.id).where(*asked)).scalars().all()
         if not old:
             return 0
@@ -234,29 +235,29 @@ class Runs:
             connection.execute(delete(table).where(table.c.run.in_(old)))
         connection.execute(delete(runs).where(*asked))
         left = select(results.c.series).where(results.c.series == series.c.id).exists()
-        connection.execute(delete(series).where(series.c.project == _name(self.project), ~left))
+        connection.execute(delete(series).where(series.c.project == name_of(self.project), ~left))
         return len(old)
 
     def _series(self, connection: Connection, features: Collection[FeatureResult]) -> dict[tuple[str, str], int]:
-        asked = select(series).where(series.c.project == _name(self.project))
+        asked = select(series).where(series.c.project == name_of(self.project))
         known = {(row.view, row.feature): row.id for row in connection.execute(asked)}
-        wanted = dict.fromkeys((_name(one.view), _name(one.feature)) for one in features)
+        wanted = dict.fromkeys((name_of(one.view), name_of(one.feature)) for one in features)
         new = [
-            {"project": _name(self.project), "view": view, "feature": feature}
+            {"project": name_of(self.project), "view": view, "feature": feature}
             for view, feature in wanted
             if (view, feature) not in known
         ]
         if new:
             connection.execute(insert(series), new)
             known = {(row.view, row.feature): row.id for row in connection.execute(asked)}
-        return {(one.view, one.feature): known[_name(one.view), _name(one.feature)] for one in features}
+        return {(one.view, one.feature): known[name_of(one.view), name_of(one.feature)] for one in features}
 
     def _latest(self, connection: Connection, created: int) -> dict[tuple[str, str], Row[Any]]:
         """Give what was found last of every feature before a moment."""
         newest = (
             select(results.c.series, func.max(runs.c.created).label("created"))
             .join(runs, runs.c.id == results.c.run)
-            .where(runs.c.project == _name(self.project), runs.c.created < created)
+            .where(runs.c.project == name_of(self.project), runs.c.created < created)
             .group_by(results.c.series)
             .subquery()
         )
@@ -264,7 +265,7 @@ class Runs:
         return {(row.view, row.feature): row for row in connection.execute(asked)}
 
     def _run(self, connection: Connection, run_id: str) -> Row[Any] | None:
-        asked = select(runs).where(runs.c.run_id == run_id, runs.c.project == _name(self.project))
+        asked = select(runs).where(runs.c.run_id == run_id, runs.c.project == name_of(self.project))
         return connection.execute(asked).first()
 
     def _unknown(self, run_id: str) -> UnknownName:
@@ -296,7 +297,7 @@ def _joined() -> Any:
 
 def _result_row(feature: FeatureResult, created: int, before: Mapping[tuple[str, str], Row[Any]]) -> dict[str, Any]:
     rate, psi = feature.metrics.get("mismatch_rate"), feature.metrics.get("psi")
-    last = before.get((_name(feature.view), _name(feature.feature)))
+    last = before.get((name_of(feature.view), name_of(feature.feature)))
     goes_on = last is not None and last.verdict == feature.verdict.value
     return {
         "verdict": feature.verdict.value,
@@ -326,7 +327,7 @@ def _worst_first(feature: FeatureResult) -> tuple[int, float, str, str]:
     return rank(feature.verdict), -max(rates, default=0.0), feature.view, feature.feature
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
     """Give a name as the tables hold it: a longer one is told apart by its hash."""
     if len(text) <= _NAME:
         return text

@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest version of the tables, the one that this feast-skew reads and writes."""
 
 PREFIX = "feast_skew_"
@@ -107,4 +107,48 @@ taken_over = Table(
     f"{PREFIX}taken_over",
     metadata,
     Column("file", Text, primary_key=True),
+)
+
+# What the owner of a feature was told last; no row while there is nothing to tell.
+told = Table(
+    f"{PREFIX}told",
+    metadata,
+    Column("series", ForeignKey(series.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("verdict", String(20), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("value", Float),
+    Column("high", Float),
+    Column("cause", String(40), nullable=False),
+)
+
+# Written in the transaction of the run, and sent afterwards: what a channel does not take is sent later, and by one process only.
+messages = Table(
+    f"{PREFIX}messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(255), nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("claimed", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Index(f"{PREFIX}messages_by_state", "project", "state"),
+)
+
+responses = Table(
+    f"{PREFIX}responses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(255), nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("begun", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+    Column("outcome", Text, nullable=False),
+    UniqueConstraint("project", "run_id", "name"),
 )

@@ -30,7 +30,7 @@ class StateFile:
         """
         try:
             return {
-                project: {view: tuple(SourceVersion(**one) for one in found) for view, found in views.items()}
+                project: {view: tuple(map(_version, found)) for view, found in views.items()}
                 for project, views in self._read().get("projects", {}).items()
             }
         except (AttributeError, TypeError) as error:
@@ -46,7 +46,7 @@ class StateFile:
         """
         try:
             return {
-                project: {name: Meaning(name, one["kind"], one["parts"]) for name, one in found.items()}
+                project: {name: _meaning(name, one) for name, one in found.items()}
                 for project, found in self._read().get("applied", {}).items()
             }
         except (AttributeError, KeyError, TypeError) as error:
@@ -71,3 +71,19 @@ class StateFile:
             f"state file {self.path} cannot be read",
             hint="move it away to start anew",
         )
+
+
+def _version(entry: dict[str, Any]) -> SourceVersion:
+    """Give a version of a view; a TypeError for anything else, which would come up wherever it is used."""
+    found = SourceVersion(**entry)
+    texts = (found.fingerprint, found.source_name, found.first_seen, found.last_seen)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(found.source, dict):
+        raise TypeError(f"{entry!r} is no version of a view")
+    return found
+
+
+def _meaning(name: str, entry: dict[str, Any]) -> Meaning:
+    kind, parts = entry["kind"], entry["parts"]
+    if not isinstance(kind, str) or not isinstance(parts, dict):
+        raise TypeError(f"{name} is a {kind!r} with {parts!r}")
+    return Meaning(name, kind, parts)

@@ -108,6 +108,7 @@ def _feature(entry: Mapping[str, Any]) -> FeatureResult:
         owner=str(entry["owner"]),
         runbook=str(entry["runbook"]),
         channel=str(entry.get("channel", "")),
+        ignored=str(entry.get("ignored", "")),
         verdict=Verdict(entry["verdict"]),
         counts={name: int(count) for name, count in entry["counts"].items()},
         metrics={name: _metric(metric) for name, metric in entry["metrics"].items()},

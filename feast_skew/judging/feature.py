@@ -218,10 +218,11 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
         metrics["unaligned_difference"] = draft.unaligned.metric
     verdicts.extend(_warnings(draft, reasons))
     verdict = worst(verdicts)
-    limits = draft.feature.limits
+    limits, ignored = draft.feature.limits, ""
     if limits.ignored and limits.ignored_until is not None:
         if today <= limits.ignored_until:
-            reasons.insert(0, limits.ignored)
+            ignored = limits.ignored
+            reasons.insert(0, ignored)
             verdict = Verdict.WARN if verdict is not Verdict.PASS else Verdict.PASS
         else:
             reasons.append(f"no longer {limits.ignored}")
@@ -244,6 +245,7 @@ def _result(draft: Draft, metrics: dict[str, Metric], today: date) -> FeatureRes
         draft.found.confusion,
         draft.found.paths,
         channel=feature.channel,
+        ignored=ignored,
         lag=draft.lag,
         profile=draft.found.profile,
     )

@@ -5,18 +5,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from typing import TypeVar
 
 from feast_skew.report import SkewReport
 
-Render = Callable[[SkewReport], str]
+Render = Callable[[SkewReport], str | bytes]
+_Render = TypeVar("_Render", bound=Render)
 RENDERERS: dict[str, Render] = {}
+BINARY: set[str] = set()
+"""The formats that are bytes, which no terminal should be shown."""
 
 
-def renderer(name: str) -> Callable[[Render], Render]:
-    """Register a function as the renderer of an output format."""
+def renderer(name: str, *, binary: bool = False) -> Callable[[_Render], _Render]:
+    """Register a function as the renderer of an output format; one that gives bytes says so."""
 
-    def register(render: Render) -> Render:
+    def register(render: _Render) -> _Render:
         RENDERERS[name] = render
+        if binary:
+            BINARY.add(name)
         return render
 
     return register

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from feast_skew.render.base import renderer
+from feast_skew.render.wording import without_commands
 from feast_skew.report import SkewReport
 
 _UNSAFE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
@@ -17,10 +18,15 @@ _UNSAFE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\u
 def render(report: SkewReport) -> str:
     """Give the report as indented JSON with a final newline; numbers that are not finite become null.
 
-    What could steer a terminal, or cannot be written as UTF-8, stands as an escape.
+    What could steer a terminal or a pipeline, or cannot be written as UTF-8, stands as an escape.
     """
     text = json.dumps(_finite(report.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n"
+    text = _UNSAFE.sub(lambda found: _escape(found.group()), text)
+    return without_commands(text, _escape) + "\n"
+
+
+def _escape(character: str) -> str:
+    return f"\\u{ord(character):04x}"
 
 
 def _finite(value: Any) -> Any:

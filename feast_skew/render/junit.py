@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from feast_skew.render.base import renderer
-from feast_skew.render.wording import against_baseline, clean, finding_line, leading, one_line, stops, what_is_wrong
+from feast_skew.render.wording import (
+    against_baseline,
+    clean,
+    finding_line,
+    leading,
+    one_line,
+    stops,
+    what_is_wrong,
+    without_commands,
+)
 from feast_skew.report import FeatureResult, Finding, SkewReport, Verdict
 
 
@@ -37,7 +46,8 @@ def render(report: SkewReport) -> str:
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
     ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    text = without_commands(ET.tostring(root, encoding="unicode"), lambda character: f"&#{ord(character)};")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
 def _suite(report: SkewReport, view: str, features: Sequence[FeatureResult], findings: Sequence[Finding]) -> ET.Element:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from feast_skew.render.base import renderer
-from feast_skew.render.wording import WORDS, against_baseline, clean, leading, one_line, sampled, short, tally
+from feast_skew.render.escaping import code, plain
+from feast_skew.render.wording import WORDS, against_baseline, clean, leading, sampled, short, tally
 from feast_skew.report import FeatureResult, Finding, Metric, SkewReport, Verdict
 
 LONGEST = 60_000
@@ -20,8 +20,6 @@ _MARKS = {
     Verdict.INCONCLUSIVE: "❔",
     Verdict.ERROR: "❌",
 }
-# What would end a cell, start markup or a tag, mention a person or refer to an issue. An underscore inside a word does nothing.
-_MARKUP = re.compile(r"[\\`*{}\[\]<>&|~#@$!]|(?<![^\W_])_|_(?![^\W_])")
 _HEAD = ("| verdict | feature | wrong | absent | first cause | owner |", "|---|---|--:|--:|---|---|")
 _Item = TypeVar("_Item")
 
@@ -33,8 +31,8 @@ def render(report: SkewReport) -> str:
     head = [
         f"### {_MARKS[verdict]} feast-skew: {verdict.value.upper()}, {WORDS[verdict]}",
         "",
-        f"{_plain(short(report.project))}: {tally(report)}; {_plain(sampled(report))}  ",
-        *(f"{_plain(line)}  " for line in against_baseline(report)),
+        f"{plain(short(report.project))}: {tally(report)}; {plain(sampled(report))}  ",
+        *(f"{plain(line)}  " for line in against_baseline(report)),
         "",
     ]
     page = _Page("\n".join(head))
@@ -49,7 +47,7 @@ def render(report: SkewReport) -> str:
     page.fold(f"{len(known)} known and not worse", known, "known features")
     page.add(others, _finding, "findings")
     page.add(
-        report.skipped, lambda entry: f"- not compared: {_code(entry['view'])}: {_plain(entry['reason'])}\n", "views"
+        report.skipped, lambda entry: f"- not compared: {code(entry['view'])}: {plain(entry['reason'])}\n", "views"
     )
     return page.text()
 
@@ -103,15 +101,6 @@ class _Page:
         self._room -= len(text)
 
 
-def _plain(text: str) -> str:
-    """Give a text as one line that Markdown takes literally."""
-    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", one_line(text))
-
-
-def _code(text: str) -> str:
-    return f"<code>{_plain(text)}</code>"
-
-
 def _row(feature: FeatureResult) -> str:
     cause = leading(feature.causes)[0].code if feature.causes else "-"
     cells = (
@@ -119,8 +108,8 @@ def _row(feature: FeatureResult) -> str:
         _named(feature),
         _rate(feature.metrics.get("mismatch_rate")),
         _rate(feature.metrics.get("presence_rate")),
-        _plain(short(cause)),
-        _plain(short(feature.owner)) or "-",
+        plain(short(cause)),
+        plain(short(feature.owner)) or "-",
     )
     return f"| {' | '.join(cells)} |\n"
 
@@ -130,7 +119,7 @@ _STATES = {"known": "known", "new": "new", "worse": "worse", "other_cause": "ano
 
 def _named(feature: FeatureResult) -> str:
     state = "" if feature.known is None else f" {_STATES[feature.known.state]}"
-    return _code(f"{short(feature.view)}:{short(feature.feature)}") + state
+    return code(f"{short(feature.view)}:{short(feature.feature)}") + state
 
 
 def _rate(metric: Metric | None) -> str:
@@ -139,21 +128,21 @@ def _rate(metric: Metric | None) -> str:
 
 def _detail(feature: FeatureResult) -> str:
     lines = [f"<details><summary>{feature.verdict.value} {_named(feature)}</summary>", ""]
-    lines += [f"- why: {_plain(reason)}" for reason in feature.reasons]
+    lines += [f"- why: {plain(reason)}" for reason in feature.reasons]
     for cause in leading(feature.causes):
-        lines += [f"- cause {_code(cause.code)}: {_plain(cause.detail)}", f"  - remedy: {_plain(cause.remedy)}"]
+        lines += [f"- cause {code(cause.code)}: {plain(cause.detail)}", f"  - remedy: {plain(cause.remedy)}"]
     if feature.owner:
-        lines.append(f"- owner: {_plain(feature.owner)}")
+        lines.append(f"- owner: {plain(feature.owner)}")
     if feature.runbook:
-        lines.append(f"- runbook: {_plain(feature.runbook)}")
+        lines.append(f"- runbook: {plain(feature.runbook)}")
     if feature.services:
-        lines.append(f"- services: {', '.join(_code(service) for service in feature.services)}")
+        lines.append(f"- services: {', '.join(code(service) for service in feature.services)}")
     return "\n".join([*lines, "", "</details>", "", ""])
 
 
 def _finding(finding: Finding) -> str:
-    about = f" {_code(finding.view)}" if finding.view else ""
-    known = f" ({_plain(finding.known.reason)})" if finding.known is not None else ""
+    about = f" {code(finding.view)}" if finding.view else ""
+    known = f" ({plain(finding.known.reason)})" if finding.known is not None else ""
     mark = f"{_MARKS[Verdict.FAIL]} " if finding.severity == "fail" else ""
-    text = f"- {mark}{clean(finding.code)} {clean(finding.severity)}{known}{about}: {_plain(finding.detail)}\n"
-    return text + (f"  - remedy: {_plain(finding.remedy)}\n" if finding.remedy else "")
+    text = f"- {mark}{clean(finding.code)} {clean(finding.severity)}{known}{about}: {plain(finding.detail)}\n"
+    return text + (f"  - remedy: {plain(finding.remedy)}\n" if finding.remedy else "")

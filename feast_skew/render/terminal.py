@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 from feast_skew.render.base import renderer
-from feast_skew.render.wording import WORDS, against_baseline, clean, leading, sampled, short, tally
+from feast_skew.render.wording import (
+    WORDS,
+    against_baseline,
+    clean,
+    leading,
+    reach,
+    sampled,
+    short,
+    tally,
+    without_commands,
+)
 from feast_skew.report import Example, FeatureResult, SkewReport, Verdict
 
 COLOURS = {
@@ -42,7 +52,7 @@ def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
         lines.extend(_wrapped(f"skipped {short(entry['view'])}: {entry['reason']}", width, "", "  "))
     while lines and not lines[-1]:
         lines.pop()
-    return "\n".join(lines) + "\n"
+    return without_commands("\n".join(lines) + "\n", "{} ".format)
 
 
 class _Paint:
@@ -66,32 +76,8 @@ def _headline(report: SkewReport, paint: _Paint, width: int) -> list[str]:
     counts = f"{tally(report)}; {sampled(report)}"
     head = f"{paint.verdict(verdict, verdict.value.upper())}  {short(report.project)}: {WORDS[verdict]}"
     held = [line for text in against_baseline(report) for line in _wrapped(text, width, " " * 6, " " * 8)]
-    return [head, " " * 6 + counts, *_reach(report, width), *held]
-
-
-def _reach(report: SkewReport, width: int) -> list[str]:
-    """Say which true shares the samples can tell from the budget."""
-    sets = [entry for entry in report.sample.get("key_sets", ()) if entry.get("decided") and entry["population"]]
-    sampled = [entry for entry in sets if entry["entities"] < entry["population"]]
-    indent = " " * 6
-    if sets and not sampled:
-        return [indent + "all entities were read: shares are exact"]
-    lines = []
-    for entry in sampled:
-        decided = entry["decided"]
-        low, high = decided["pass_up_to"], decided["fail_from"]
-        passes = "no feature is sure to pass" if low is None else f"a feature with at most {_share(low)} wrong passes"
-        fails = "none is sure to fail" if high is None else f"one with {_share(high)} or more fails"
-        text = (
-            f"by {short(', '.join(entry['join_keys']))}, {entry['entities']:,} of {entry['population']:,} read: "
-            f"{passes}, {fails} (with {_share(decided['probability'])} probability); others may stay open"
-        )
-        lines.extend(_wrapped(text, width, indent, indent + "  "))
-    return lines
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.3g}%"
+    told = [line for text in reach(report) for line in _wrapped(text, width, " " * 6, " " * 8)]
+    return [head, " " * 6 + counts, *told, *held]
 
 
 def _table(features: Sequence[FeatureResult], paint: _Paint) -> list[str]:

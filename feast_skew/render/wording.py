@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from feast_skew.report import Cause, FeatureResult, Finding, SkewReport, Verdict
 
@@ -15,11 +16,18 @@ WORDS = {
 }
 _LONGEST_NAME = 60
 _LONGEST_LINE = 1_000
+# What the log of a pipeline takes for a command: behind white space for GitHub, anywhere in a line its older ones and Azure's.
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#(?:vso)?\[)", re.MULTILINE)
 
 
 def clean(text: str) -> str:
     """Make control characters harmless, so that no name or value can steer the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def without_commands(text: str, write: Callable[[str], str]) -> str:
+    """Give a text that commands no pipeline in whose log it ends up; `write` says how the character that would do so is written."""
+    return _COMMAND.sub(lambda found: (found.group(1) or "") + write(found.group()[-1]), text)
 
 
 def short(name: str) -> str:
@@ -78,6 +86,29 @@ def sampled(report: SkewReport) -> str:
     """Say how many entities were compared, and as of when."""
     sample = report.sample
     return f"{sample['entities']:,} of {sample['population']:,} entities, as of {report.as_of}"
+
+
+def reach(report: SkewReport) -> list[str]:
+    """Say, a line per sample, which true shares it can tell from the budget; nothing where none is foreseen."""
+    sets = [entry for entry in report.sample.get("key_sets", ()) if entry.get("decided") and entry["population"]]
+    partly = [entry for entry in sets if entry["entities"] < entry["population"]]
+    if sets and not partly:
+        return ["all entities were read: shares are exact"]
+    lines = []
+    for entry in partly:
+        decided = entry["decided"]
+        low, high = decided["pass_up_to"], decided["fail_from"]
+        passes = "no feature is sure to pass" if low is None else f"a feature with at most {_share(low)} wrong passes"
+        fails = "none is sure to fail" if high is None else f"one with {_share(high)} or more fails"
+        lines.append(
+            f"by {short(', '.join(entry['join_keys']))}, {entry['entities']:,} of {entry['population']:,} read: "
+            f"{passes}, {fails} (with {_share(decided['probability'])} probability); others may stay open"
+        )
+    return lines
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.3g}%"
 
 
 def against_baseline(report: SkewReport) -> list[str]:

@@ -25,6 +25,8 @@ from feast_skew.serving.batch import name_batch
 from feast_skew.stores.serving import Computed, OnDemandInputs, OnDemandPaths
 
 _CHUNK = 100
+_WITHOUT_A_ROW = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError")
+"""What code raises however many rows it gets. Anything else may come of an empty frame alone, which a request never is."""
 
 
 @dataclass
@@ -61,6 +63,8 @@ def judge_on_demand(
         if error:
             drafts.append(failed_draft(plan.view, feature, error))
             continue
+        if feature.name not in both.offline.columns:  # no row to compute it for
+            both.offline.columns[feature.name] = _concat([], feature)
         measured.pairs[feature.name] = _pairs(feature, both, rows)
         drafts.append(_draft(plan, measured, feature, sample, settings, inputs, both))
     name_batch(plan, inputs, both.positions, both.offline, paths, measured, drafts)
@@ -138,7 +142,8 @@ def _error(plan: OnDemandPlan, both: Both, feature: FeaturePlan) -> str:
     """Say why a feature has no values to compare on one of both sides; empty when it has."""
     size = len(both.positions)
     if not size:
-        return ""
+        broken = Counter({name: 1 for name in both.offline.raised if name in _WITHOUT_A_ROW})
+        return f"training's code raised {_listed(broken)}, without any row to compute" if broken else ""
     hint = ""
     if getattr(plan.view.handle, "singleton", False):
         hint = "; Feast hands a singleton view's code whole columns in training, and one row's values in serving"
@@ -171,6 +176,8 @@ def _draft(
     left_out = size - len(both.positions)
     if size and left_out == size:
         draft.not_measured = f"no request has a readable online row in every source view of {plan.view.name}"
+        if both.offline.raised:
+            draft.not_measured += f"; training's code raised {_listed(both.offline.raised)} on a frame without rows"
         return draft
     if left_out:
         draft.reasons.append(f"{left_out:,} requests without a readable online row in every source view were left out")

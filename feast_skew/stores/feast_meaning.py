@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from feast import FeatureService
 from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID
+from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 from google.protobuf import json_format
 
 from feast_skew.config import tag_settings
-from feast_skew.core.code_meaning import code_digest, uses_digest
+from feast_skew.core.code_meaning import code_digest, function_in, is_code_of
+from feast_skew.core.code_uses import uses_of
 from feast_skew.core.meaning import Meaning
 from feast_skew.errors import ConfigError
 
 _BROKERS = "kafkaBootstrapServers"
 _BOOKKEEPING = ("meta", "description", "owner", "tags", "project", "name", "dataSourceClassType", "batchSource")
 _DEFINITION = "skew.definition"
+_RUN_FROM_TEXT = "feast_udf_rehydrate"
+"""The name that Feast gives to the module of a function that it made from its text."""
+
 _KINDS = {"BatchFeatureView": "FeatureView"}
 """A batch view without code of its own comes back from the registry as a plain view."""
 
@@ -31,7 +37,7 @@ def meaning_of(view: Any, *, defined: bool = False) -> Meaning:
     if isinstance(view, FeatureService):
         return Meaning(view.name, "FeatureService", {"views": _projections(view.feature_view_projections)})
     parts = {name: found for name, part in _PARTS.items() if (found := part(view)) not in (None, {}, [])}
-    uses = uses_digest(getattr(getattr(view, "feature_transformation", None), "udf", None)) if defined else ""
+    uses = _uses(view) if defined else None
     if uses:
         parts["uses"] = uses
     return Meaning(view.name, _KINDS.get(type(view).__name__, type(view).__name__), parts)
@@ -60,7 +66,18 @@ def _ttl(view: Any) -> float | None:
 
 def _source(view: Any) -> dict[str, Any] | None:
     source = getattr(view, "batch_source", None)
-    return None if source is None else source_reads(source)
+    if source is None:
+        return None
+    reads = source_reads(source)
+    files = reads.get("fileOptions")
+    if isinstance(files, dict) and isinstance(files.get("uri"), str):
+        reads["fileOptions"] = {**files, "uri": _plain_path(files["uri"])}
+    return reads
+
+
+def _plain_path(uri: str) -> str:
+    """Give a path without what leads nowhere, as in `./data/x.parquet`: Feast takes it from the repository all the same. A URI stays as it is."""
+    return uri if not uri or ":" in uri else PurePosixPath(uri).as_posix()
 
 
 def _stream(view: Any) -> dict[str, Any] | None:
@@ -81,9 +98,46 @@ def _transformation(view: Any) -> dict[str, str] | None:
     plan = getattr(given, "substrait_plan", None)
     if plan is not None:
         return {"substrait": code_digest(None, plan.hex() if isinstance(plan, bytes) else str(plan))}
+    function, text = _code(given)
+    if _runs_text(view, function, text) is False:
+        text = ""
+    found = {"code": code_digest(function, text)}
+    if text and not _is_on_demand(view) and function is not None and not is_code_of(function, text):
+        found["body"] = code_digest(
+            function
+        )  # a stream or batch view runs the function, or the text where Spark computes it
+    return {name: part for name, part in found.items() if part} or None
+
+
+def _uses(view: Any) -> dict[str, str]:
+    given = getattr(view, "feature_transformation", None)
+    if given is None:
+        return {}
+    function, text = _code(given)
+    other = text and _runs_text(view, function, text) and not is_code_of(function, text)
+    return uses_of(function, function_in(text) if other else None)
+
+
+def _code(given: Any) -> tuple[Callable[..., Any] | None, str]:
     function = getattr(given, "udf", None)
-    found = code_digest(function if callable(function) else None, str(getattr(given, "udf_string", "") or ""))
-    return {"code": found} if found else None
+    return (function if callable(function) else None), str(getattr(given, "udf_string", "") or "")
+
+
+def _is_on_demand(view: Any) -> bool:
+    return hasattr(view, "source_request_sources")
+
+
+def _runs_text(view: Any, function: Callable[..., Any] | None, text: str) -> bool | None:
+    """Tell whether Feast runs the text of an on-demand view in the place of its function: it does where the text defines one.
+
+    None for views of other types, which have it their own way. A text such as `lambda row: ...` defines nothing, and Feast takes the function
+    that it has pickled.
+    """
+    if not _is_on_demand(view):
+        return None
+    if function is not None and getattr(function, "__globals__", {}).get("__name__") == _RUN_FROM_TEXT:
+        return True
+    return rehydrate_udf_from_source(text, preferred_name=getattr(function, "__name__", None)) is not None
 
 
 def _mode(view: Any) -> str | None:

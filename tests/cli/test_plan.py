@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -111,6 +112,29 @@ def test_an_approval_is_of_one_meaning_only(run: Run, shop: Shop) -> None:
     assert run("plan", "--repo", shop.path, "--quiet").code == 0
     shop.edit("views.py", "ttl=timedelta(days=2)", "ttl=timedelta(days=3)")
     assert run("plan", "--repo", shop.path, "--quiet").code == 1
+
+
+def test_a_change_that_was_applied_is_to_be_approved_again(run: Run, shop: Shop) -> None:
+    """Approved and applied, taken back, and made again: nobody approved that."""
+    approved = ("--approve", "spending", "--reason", "meant", "--quiet")
+    shop.edit(*WEEK)
+    assert run("apply", "--repo", shop.path, *approved).code == 0
+    (noted,) = json.loads((shop.path / ".feast_skew" / "approvals.json").read_text())["approvals"]
+    assert noted["applied"]
+    shop.edit(WEEK[0], WEEK[2], WEEK[1])
+    assert run("apply", "--repo", shop.path, *approved).code == 0
+    shop.edit(*WEEK)
+    assert run("apply", "--repo", shop.path, "--quiet").code == 1
+
+
+def test_a_quiet_refusal_is_one_line(run: Run, shop: Shop) -> None:
+    shop.edit(*WEEK)
+    for command in ("plan", "apply"):
+        done = run(command, "--repo", shop.path, "--quiet")
+        assert (done.code, done.out) == (1, "")
+        (line,) = done.err.splitlines()
+        assert line.startswith("feast-skew: refused: spending; correct the definition")
+        assert "--approve spending" in line
 
 
 @pytest.mark.parametrize(
@@ -242,7 +266,9 @@ def test_a_shorter_ttl_expires_what_is_served(run: Run, shop: Shop) -> None:
     code, plan = plan_of(run, shop)
     (change,) = plan["changes"]
     assert (code, change["verdict"]) == (0, "warn")
-    assert change["moves"][0].startswith("this change expires spending:avg_amount: ")
+    (move,) = change["moves"]
+    assert move.startswith("this change expires spending:")
+    assert {"avg_amount", "orders", "segment"} <= set(re.findall(r"\w+", move.partition(": ")[0]))
 
 
 def test_what_differs_already_is_no_work_of_the_change(run: Run, shop: Shop) -> None:
@@ -526,5 +552,5 @@ def test_markdown(run: Run, shop: Shop, tmp_path: Path) -> None:
     assert run("plan", "--repo", shop.path, "--quiet", "--output", f"markdown={file}").code == 1
     text = file.read_text()
     assert text.startswith("### feast-skew plan: ")
-    assert "| view | `spending` | changes meaning | refused | basket\\_model |" in text
+    assert "| view | <code>spending</code> | changes meaning | refused | basket_model | crm&#64;example.com" in text
     assert set(FILES) <= {path.name for path in shop.path.iterdir()}

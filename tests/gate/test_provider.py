@@ -163,3 +163,31 @@ def test_what_cannot_be_wrapped(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="provider"):
         FeatureStore(repo_path=str(shop.path))._get_provider()
     shutil.rmtree(shop.path)
+
+
+SPELLINGS = ("nope", "feast_skew.SkewProvider", "feast_skew.provider.SkewProvider", "no.such.Klass", "json.JSONDecoder")
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_plain_apply_says_in_one_line_what_cannot_be_wrapped(tmp_path: Path, name: str) -> None:
+    shop = make_shop(tmp_path / "shop")
+    shop.edit(*GATED)
+    (shop.path / "feature_store.yaml").open("a").write(f"feast_skew:\n  provider: {name}\n")
+    done = shop.feast("apply")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(f"feast-skew: feast_skew: provider '{name}' is none that can be wrapped")
+
+
+def test_what_nobody_expected_is_one_line_and_code_three(tmp_path: Path, redis: EmbeddedRedis) -> None:
+    shop = make_shop(tmp_path / "shop", "data/registry.db", redis.connection_string)
+    shop.edit(*GATED)
+    # Something breaks inside of the gate.
+    shop.edit("views.py", "import json\n", "import json\nimport feast_skew.gate.run\nfeast_skew.gate.run.iso = None\n")
+    done = shop.feast("apply")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("feast-skew: unexpected TypeError: ")
+    assert "feast-skew plan --repo" in line

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from reports import CLASSES
+from reports import report as whole_report
+
 from feast_skew.errors import ConfigError
-from feast_skew.history.baseline_file import Baseline, read_baseline
+from feast_skew.history.baseline_file import Baseline, baseline_of, read_baseline
 from feast_skew.judging.baseline import hold_against
 from feast_skew.render.json import render
-from feast_skew.report import Cause, FeatureResult, Finding, Metric, SkewReport, Verdict
+from feast_skew.report import Cause, FeatureResult, Finding, Metric, SkewReport, Verdict, iso
 from feast_skew.statistics.rates import rate_bounds
 
 POPULATION = 1_000_000
@@ -37,7 +44,8 @@ def feature(
                               Verdict.PASS)  # fmt: skip
     causes = (Cause("stale", "how", 0.9, 0.9, "", {}, ""),)
     causes += (Cause(what, "what", 0.8, 0.9, "", {}, ""),) if what else ()
-    return FeatureResult("v", name, "Float64", "", "", verdict, {}, metrics, causes, reasons=("as measured",))
+    counts = {"entities": 10_000, "match": 9_000, "mismatch": 1_000}
+    return FeatureResult("v", name, "Float64", "", "", verdict, counts, metrics, causes, reasons=("as measured",))
 
 
 def report(*features: FeatureResult, findings: tuple[Finding, ...] = (), at: str = FIRST) -> SkewReport:
@@ -266,6 +274,78 @@ def test_a_finding_on_fewer_features_is_known(store, view: str, detail: str, sev
     baseline = store(report(feature(mismatch_rate=share(0)), findings=(told,)))
     now = report(feature(mismatch_rate=share(0)), findings=(Finding("FS304", "fail", view, detail, ""),), at=SECOND)
     assert hold_against(now, baseline).findings[0].severity == severity
+
+
+IMPOSSIBLE: dict[str, Any] = {
+    "value": ("features.0.metrics.mismatch_rate.value", float("nan")),
+    "share": ("features.0.metrics.mismatch_rate.value", 5.0),
+    "bounds": ("features.0.metrics.mismatch_rate.low", 0.9),
+    "no bound": ("features.0.metrics.mismatch_rate.high", None),
+    "bounds of a difference": ("features.0.metrics.mean_difference.low", 5.0),
+    "no counts": ("features.0.counts", {}),
+    "entities": ("features.0.counts.entities", -5),
+    "mismatch": ("features.0.counts.mismatch", 10**30),
+    "too many": ("features.0.counts.match", 10_001),
+    "half": ("features.0.counts.match", 0.5),
+    "moment": ("created_at", "yesterday"),
+    "zone": ("created_at", "2026-01-01T00:00:00"),
+    "wrong": ("features.0.metrics.mismatch_rate.wrong", 10**9),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_impossible_numbers_are_damage(tmp_path: Path, name: str) -> None:
+    place, value = IMPOSSIBLE[name]
+    failing = feature(mismatch_rate=share(500), mean_difference=Metric(1.0, 0.5, 2.0, 0.1, Verdict.FAIL))
+    content = json.loads(render(report(failing)))
+    file = tmp_path / "baseline.json"
+    file.write_text(json.dumps(content))
+    read_baseline(file)
+    inside: Any = content
+    *path, last = place.split(".")
+    for key in path:
+        inside = inside[int(key) if key.isdigit() else key]
+    inside[last] = value
+    file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="is damaged"):
+        read_baseline(file)
+
+
+def test_a_feature_that_is_there_twice_is_damage(tmp_path: Path) -> None:
+    content = json.loads(render(report(feature(mismatch_rate=share(500)))))
+    content["features"] *= 2
+    (tmp_path / "baseline.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="is damaged"):
+        read_baseline(tmp_path / "baseline.json")
+
+
+COUNTS = st.lists(st.integers(0, 10**6), min_size=10, max_size=10)
+NUMBERS = st.none() | st.floats(allow_nan=True, allow_infinity=True)
+
+
+@settings(max_examples=300)
+@given(COUNTS, st.integers(0, 10_000), NUMBERS, NUMBERS, NUMBERS, st.datetimes(timezones=st.just(timezone.utc)))
+def test_whatever_is_written_is_read(
+    parts: list[int], wrong: int, value: float | None, one: float | None, other: float | None, at: datetime
+) -> None:
+    """With bounds that are infinite, or none; from a stored report, and from one of this process."""
+    low, high = (one, other) if one is None or other is None or not one > other else (other, one)
+    measured = feature(mismatch_rate=share(wrong), mean_difference=Metric(value, low, high))
+    counts = {"entities": sum(parts), **dict(zip(CLASSES, parts, strict=True)), "stale": parts[0], "ahead": 0}
+    first = report(replace(measured, counts=counts), at=iso(at))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "baseline.json"
+        file.write_text(render(first))
+        stored = read_baseline(file)
+    assert stored.features == baseline_of(first).features
+    held = hold_against(replace(first, created_at=SECOND), stored)
+    baseline_of(held)
+
+
+def test_reports_of_every_verdict_are_read(tmp_path: Path) -> None:
+    (tmp_path / "baseline.json").write_text(render(whole_report()), encoding="utf-8")
+    read_baseline(tmp_path / "baseline.json")
+    read_baseline(Path(__file__).parents[1] / "cli" / "golden" / "report.json")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from collections.abc import Iterator
 
 import pytest
+from browser import MISSING, Browser, chromium
 from reports import report
 
 from feast_skew.history.baseline_file import read_baseline
@@ -22,3 +25,14 @@ def held(tmp_path: Path) -> SkewReport:
     file = tmp_path / "baseline.json"
     file.write_text(render_json(report()), encoding="utf-8")
     return hold_against(report(), read_baseline(file))
+
+
+@pytest.fixture(scope="session")
+def chromium_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One headless Chromium for all tests of a process."""
+    program = chromium()
+    if program is None:
+        pytest.skip(MISSING)
+    browser = Browser(program, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()

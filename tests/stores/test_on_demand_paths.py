@@ -434,6 +434,40 @@ def test_code_that_raises_is_an_error_and_the_others_are_measured(repo: Any) -> 
     assert result(report, "x", "v").verdict.value == "pass"
 
 
+FACTOR = 2.0
+
+
+def helped(df):
+    import pandas as pd
+
+    return pd.DataFrame({"y": df["x"] * FACTOR})  # a name that the registry does not keep
+
+
+def first_only(df):
+    import pandas as pd
+
+    return pd.DataFrame({"y": df["x"] / df["x"].iloc[0]})
+
+
+def test_code_that_misses_a_name_before_anything_is_online(repo: Any) -> None:
+    """As on the first run of a new project: nothing is materialized yet."""
+    view = repo.view("v", repo.source("src", rows()), {"id": "Int64"}, {"x": "Float64"})
+    repo.apply(view, on_demand(helped, [view], {"y": "Float64"}, mode="pandas"))
+    found = result(repo.validate(), "y", "helped")
+    assert found.verdict.value == "error"
+    assert found.reasons == ("training's code raised NameError, without any row to compute",)
+
+
+def test_code_that_an_empty_frame_breaks_is_not_measured(repo: Any) -> None:
+    """No request is empty, so that says nothing of the code."""
+    view = repo.view("v", repo.source("src", rows()), {"id": "Int64"}, {"x": "Float64"})
+    repo.apply(view, on_demand(first_only, [view], {"y": "Float64"}, mode="pandas"))
+    found = result(repo.validate(), "y", "first_only")
+    assert found.verdict.value == "inconclusive"
+    assert "no request has a readable online row in every source view of first_only" in found.reasons[0]
+    assert "training's code raised IndexError on a frame without rows" in found.reasons[0]
+
+
 def single_double(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"y": inputs["x"] * 2}
 

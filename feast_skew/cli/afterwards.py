@@ -1,0 +1,70 @@
+"""The commands that come after a run: what earlier ones found, and whom they told. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from feast_skew.cli.options import CONFIG, DEBUG, QUIET, REPO, outputs
+
+
+@click.command()
+@REPO
+@click.option("--run", metavar="RUN", help="The features of this run, or of the latest.")
+@click.option("--feature", metavar="VIEW:FEATURE", help="This feature over its runs, oldest first.")
+@click.option("--merge", metavar="SPAN", help="All features over the runs of this span, such as 7d, taken together.")
+@click.option("--prune", metavar="SPAN", help="Forget the runs that are older than this, such as 90d.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most runs that are listed."
+)
+@click.option("--before", metavar="TIME", help="Go on with the runs before this moment.")
+@CONFIG
+@outputs("Also write the list (json, text); - is stdout; repeatable.")
+@QUIET
+@DEBUG
+def history(**options: Any) -> None:
+    """List earlier runs, or follow a feature over them; read no data.
+
+    Exit codes: 0 read, 2 the history cannot be read, or has no such run.
+    """
+    from feast_skew.cli.history import run_history
+
+    sys.exit(run_history(options))
+
+
+@click.command()
+@click.argument("run", default="latest", metavar="[RUN|REPORT.json]")
+@REPO
+@click.option("--owner", metavar="OWNER", help="Only the features of this owner.")
+@CONFIG
+@outputs("Also write the report; - is stdout; {owner} in PATH writes one for each owner; repeatable.")
+@QUIET
+@DEBUG
+def report(**options: Any) -> None:
+    """Render a run of the history again: the latest, one by its id, or a JSON report.
+
+    Exit codes: 0 rendered, 2 there is no such run, 3 it could not be written.
+    """
+    from feast_skew.cli.history import run_report
+
+    sys.exit(run_report(options))
+
+
+@click.command()
+@REPO
+@click.option("--send", is_flag=True, help="Send what waits, now.")
+@click.option("--test", metavar="CHANNEL", help="Send a test by this channel.")
+@click.option("--owner", metavar="OWNER", help="To whom the test goes, where the channel's address has {owner}.")
+@CONFIG
+@outputs("Also write the list (json, text); - is stdout; repeatable.")
+@DEBUG
+def alerts(**options: Any) -> None:
+    """List the messages to owners that are not sent yet, send them, or try a channel.
+
+    Exit codes: 0 listed or sent, 2 the settings have no alerts, 3 a channel did not take a message.
+    """
+    from feast_skew.cli.alerts import run_alerts
+
+    sys.exit(run_alerts(options))

@@ -1,0 +1,201 @@
+"""What owners were told, and the messages to them: written with the run, each sent by one process, kept while its channel is down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from feast_skew.history.database import Database
+from feast_skew.history.runs import from_micros, name_of, to_micros
+from feast_skew.history.schema import messages, responses, results, runs, series, told
+from feast_skew.report import FeatureResult, Verdict
+
+PENDING, SENDING, SENT = "pending", "sending", "sent"
+_LEASE = 15 * 60 * 1_000_000
+"""Microseconds after which a message that a process took and never ended is taken to be unsent."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an owner was told of a feature: its verdict, since when, the share that was wrong with its upper bound, the first cause."""
+
+    verdict: Verdict
+    since: str
+    value: float | None
+    high: float | None
+    cause: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to one owner; `error` says why it is not sent yet."""
+
+    id: int
+    run_id: str
+    owner: str
+    channel: str
+    title: str
+    body: str
+    created_at: str
+    state: str
+    attempts: int
+    error: str
+
+
+class Incidents:
+    """What the owners of a project were told, and their messages."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self.database = database
+        self.project = project
+
+    def told(self, connection: Connection) -> dict[tuple[str, str], Told]:
+        """Give what was told last of each feature that is bad as far as its owner knows; by names as the tables hold them."""
+        asked = select(told, series.c.view, series.c.feature).join(series, series.c.id == told.c.series)
+        rows = connection.execute(asked.where(series.c.project == name_of(self.project)))
+        return {
+            (row.view, row.feature): Told(Verdict(row.verdict), from_micros(row.since), row.value, row.high, row.cause)
+            for row in rows
+        }
+
+    def note(
+        self, connection: Connection, run_id: str, bad: Sequence[FeatureResult], fine: Sequence[FeatureResult]
+    ) -> None:
+        """Note what owners are told of now: of features that are bad, and of those that are so no longer."""
+        asked = (
+            select(results.c.series, results.c.since, series.c.view, series.c.feature)
+            .join(runs, runs.c.id == results.c.run)
+            .join(series, series.c.id == results.c.series)
+            .where(runs.c.run_id == run_id)
+        )
+        places = {(row.view, row.feature): row for row in connection.execute(asked)}
+        for feature in (*bad, *fine):
+            place = places[name_of(feature.view), name_of(feature.feature)]
+            connection.execute(delete(told).where(told.c.series == place.series))
+        for feature in bad:
+            place, rate = places[name_of(feature.view), name_of(feature.feature)], feature.metrics.get("mismatch_rate")
+            connection.execute(
+                insert(told).values(
+                    series=place.series,
+                    verdict=feature.verdict.value,
+                    since=place.since,
+                    value=None if rate is None else rate.value,
+                    high=None if rate is None else rate.high,
+                    cause=feature.causes[0].code if feature.causes else "",
+                )
+            )
+
+    def sinces(self, connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
+        """Give since when each feature of a run is as it is."""
+        asked = (
+            select(results.c.since, series.c.view, series.c.feature)
+            .join(runs, runs.c.id == results.c.run)
+            .join(series, series.c.id == results.c.series)
+            .where(runs.c.run_id == run_id)
+        )
+        return {(row.view, row.feature): from_micros(row.since) for row in connection.execute(asked)}
+
+    def enqueue(
+        self, connection: Connection, run_id: str, created_at: str, wanted: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Put messages, each with `owner`, `channel`, `title` and `body`, among those that wait to be sent."""
+        common = {"project": name_of(self.project), "run_id": run_id, "created": to_micros(created_at)}
+        for one in wanted:
+            values: dict[str, Any] = {**common, **one, "state": PENDING, "attempts": 0, "error": ""}
+            connection.execute(insert(messages).values(values))
+
+    def claim(self, now: str, *, passed: Sequence[int] = ()) -> Message | None:
+        """Take the oldest message that waits, for this process alone; None when there is none. `passed` are left out.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written.
+        """
+        moment = to_micros(now)
+        waits = or_(
+            messages.c.state == PENDING, and_(messages.c.state == SENDING, messages.c.claimed < moment - _LEASE)
+        )
+        asked = (
+            select(messages)
+            .where(messages.c.project == name_of(self.project), waits, messages.c.id.not_in(passed))
+            .order_by(messages.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with self.database.writing() as connection:
+            row = connection.execute(asked).first()
+            if row is None:
+                return None
+            taken = {"state": SENDING, "claimed": moment, "attempts": row.attempts + 1}
+            connection.execute(update(messages).where(messages.c.id == row.id).values(taken))
+            return _message(row)
+
+    def settle(self, message: Message, error: str) -> None:
+        """Note that a message was sent, or why it was not: then it waits again.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written.
+        """
+        state = PENDING if error else SENT
+        with self.database.writing() as connection:
+            connection.execute(update(messages).where(messages.c.id == message.id).values(state=state, error=error))
+
+    def waiting(self) -> list[Message]:
+        """List the messages that are not sent yet, oldest first."""
+        asked = select(messages).where(messages.c.project == name_of(self.project), messages.c.state != SENT)
+        with self.database.reading() as connection:
+            found = [] if connection is None else connection.execute(asked.order_by(messages.c.id)).all()
+        return [_message(row) for row in found]
+
+    def begin_response(self, run_id: str, name: str, now: str) -> int:
+        """Note that a response to a run begins, and give its number.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written, or the response to this run was begun before.
+        """
+        values = {
+            "project": name_of(self.project),
+            "run_id": run_id,
+            "name": name,
+            "begun": to_micros(now),
+            "outcome": "",
+        }
+        with self.database.writing() as connection:
+            key = connection.execute(insert(responses).values(values)).inserted_primary_key
+        assert key is not None  # noqa: S101  for the type checker
+        return int(key[0])
+
+    def end_response(self, number: int, now: str, outcome: str) -> None:
+        """Note how a response ended.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written.
+        """
+        with self.database.writing() as connection:
+            ended = {"ended": to_micros(now), "outcome": outcome}
+            connection.execute(update(responses).where(responses.c.id == number).values(ended))
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        row.id,
+        row.run_id,
+        row.owner,
+        row.channel,
+        row.title,
+        row.body,
+        from_micros(row.created),
+        row.state,
+        row.attempts,
+        row.error,
+    )
