@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from feast_skew.cli.options import CONFIG, DEBUG, QUIET, REPO, outputs
+from feast_skew.cli.options import CONFIG, DEBUG, QUIET, REPO, SEED, outputs
 
 
 @click.command()
@@ -68,3 +68,36 @@ def alerts(**options: Any) -> None:
     from feast_skew.cli.alerts import run_alerts
 
     sys.exit(run_alerts(options))
+
+
+@click.command()
+@REPO
+@click.option("--incidents", metavar="FILE", help="Known incidents: .csv or .yaml with feature, from and to.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.0, 0.5, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="False alarms of a limit per run.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["quantile", "sd"]),
+    default="quantile",
+    show_default=True,
+    help="From the quantile of clean runs, or from their mean and standard deviation.",
+)
+@click.option("--last", metavar="SPAN", default="180d", show_default=True, help="Runs of this span.")
+@SEED
+@CONFIG
+@outputs("Also write the proposal (config, json, text); - is stdout; repeatable.")
+@QUIET
+@DEBUG
+def calibrate(**options: Any) -> None:
+    """Propose limits from the clean runs of the history, and say which known incidents they catch.
+
+    Exit codes: 0 proposed, 2 there is nothing to propose from.
+    """
+    from feast_skew.cli.calibrate import run_calibrate
+
+    sys.exit(run_calibrate(options))

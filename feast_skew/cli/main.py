@@ -284,7 +284,7 @@ def demo(**options: Any) -> None:
     sys.exit(run_demo(options))
 
 
-for _command in (afterwards.history, afterwards.report, afterwards.alerts):
+for _command in (afterwards.history, afterwards.report, afterwards.alerts, afterwards.calibrate):
     cli.add_command(_command)
 
 

@@ -1,0 +1,85 @@
+"""Known incidents: which features were wrong, from when until when."""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from feast_skew.config import read_yaml
+from feast_skew.core.moments import parse_moment
+from feast_skew.errors import ConfigError
+
+_FIELDS = ("feature", "from", "to")
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Features, as a pattern like `driver_stats:*`, that were wrong from one moment until another."""
+
+    name: str
+    features: str
+    start: datetime
+    end: datetime
+
+    def concerns(self, view: str, feature: str) -> bool:
+        """Tell whether a feature was wrong in it."""
+        return fnmatch.fnmatchcase(f"{view}:{feature}", self.features)
+
+    def holds(self, moment: datetime) -> bool:
+        """Tell whether a moment is in it, both ends included."""
+        return self.start <= moment <= self.end
+
+
+def read_incidents(path: Path) -> tuple[Incident, ...]:
+    """Read a CSV file with the columns `feature`, `from` and `to`, or a YAML file with a list `incidents` of the same; `name` is optional.
+
+    `feature` is `view:feature`, a view, or a pattern with `*`.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, lacks a column, or holds what is no moment.
+    """
+    if path.suffix.lower() in (".yaml", ".yml"):
+        entries = read_yaml(path, "file of incidents").get("incidents")
+        if not isinstance(entries, list):
+            raise ConfigError(f"file of incidents {path} has no list `incidents`", hint="see docs/calibrate.md")
+        return tuple(_incident(path, number, one) for number, one in enumerate(entries, 1))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"file of incidents {path} cannot be read", hint=reason) from error
+    return tuple(_incident(path, number, row) for number, row in enumerate(rows, 2))
+
+
+def _incident(path: Path, number: int, entry: Any) -> Incident:
+    if not isinstance(entry, Mapping) or _missing(entry):
+        missing = _missing(entry) if isinstance(entry, Mapping) else list(_FIELDS)
+        raise ConfigError(
+            f"file of incidents {path}, entry {number}: {', '.join(missing)} is missing",
+            hint="each incident has feature, from and to",
+        )
+    features = str(entry["feature"]).strip()
+    features = features if ":" in features or features == "*" else f"{features}:*"
+    start, end = (parse_moment(str(entry[name]), f"{path.name}, entry {number}: {name}") for name in ("from", "to"))
+    if end < start:
+        raise ConfigError(
+            f"file of incidents {path}, entry {number} ends before it begins", hint="exchange from and to"
+        )
+    return Incident(str(entry.get("name") or f"incident {number}"), features, start, end)
+
+
+def _missing(entry: Mapping[str, Any]) -> list[str]:
+    return [name for name in _FIELDS if not str(entry.get(name) or "").strip()]
+
+
+def concerning(incidents: Iterable[Incident], view: str, feature: str) -> list[Incident]:
+    """Give the incidents of a feature."""
+    return [one for one in incidents if one.concerns(view, feature)]

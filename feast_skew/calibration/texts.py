@@ -1,0 +1,146 @@
+"""A calibration as text, JSON, and a file of settings to review."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from feast_skew.calibration.calibrate import HUMAN, Calibration, Catch, Proposal
+from feast_skew.render.wording import clean, short
+from feast_skew.report import iso
+from feast_skew.statistics.resampled import PSI
+
+_NAMES = ("feature", "metric", "limit", "false alarms per run", "clean runs", "beyond", "incidents caught")
+
+
+def render_text(found: Calibration) -> str:
+    """Give the proposals as a table, and below it what becomes of each incident."""
+    lines = [
+        clean(f"{found.project}: from {found.basis}"),
+        f"asked for: {found.rate:.3g} false alarms per run, by {found.method}",
+        "",
+    ]
+    rows = [_NAMES, *(_row(one) for one in found.proposals if one.limit is not None or one.catches)]
+    if len(rows) > 1:
+        widths = [max(len(row[i]) for row in rows) for i in range(len(_NAMES))]
+        lines += [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        ]
+    agreeing = sum(one.limit is None for one in found.proposals)
+    if agreeing:
+        lines += [
+            "",
+            f"{agreeing} of {len(found.proposals)} metrics agree in every clean run and need no limit: the mismatch budget holds them",
+        ]
+    for one in found.proposals:
+        lines += [_told(one, catch) for catch in one.catches]
+    lines += [clean(f"{name}: {reason}") for name, reason in found.skipped.items()]
+    return "\n".join(lines) + "\n"
+
+
+def render_json(found: Calibration) -> str:
+    """Give the calibration as JSON."""
+    content = {
+        "schema_version": "1",
+        "project": found.project,
+        "basis": found.basis,
+        "rate": found.rate,
+        "method": found.method,
+        "proposals": [_to_dict(one) for one in found.proposals],
+        "skipped": dict(found.skipped),
+    }
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def render_config(found: Calibration) -> str:
+    """Give the limits as settings for feast_skew.yaml, each with its rate beside it."""
+    head = [
+        f"# Limits proposed by feast-skew calibrate from {' '.join(clean(found.basis).split())}.",
+        "# Review them, and put them into feast_skew.yaml. Each is passed by clean runs at the rate beside it, with its bounds (95 %).",
+        "features:",
+    ]
+    lines: list[str] = []
+    name = ""
+    for one in found.proposals:
+        if one.limit is None:
+            continue
+        ref = f"{one.view}:{one.feature}"
+        if ref != name:
+            quoted = yaml.safe_dump(ref, default_style='"', width=10**6, allow_unicode=False).strip()
+            lines.append(f"  {quoted}:")
+            name = ref
+        limit = one.limit
+        lines.append(
+            f"    {one.metric}: {limit.value:g}  # {limit.rate:.3g} ({limit.rate_low:.3g} to {limit.rate_high:.3g})"
+        )
+    return "\n".join([*head, *lines] if lines else [*head[:2], "features: {}"]) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Calibration], str]] = {
+    "text": render_text,
+    "json": render_json,
+    "config": render_config,
+}
+
+
+def _row(one: Proposal) -> tuple[str, ...]:
+    limit = one.limit
+    caught = sum(catch.caught is not None for catch in one.catches)
+    return (
+        short(f"{one.view}:{one.feature}"),
+        one.metric,
+        "-" if limit is None else f"{limit.value:g}",
+        "-" if limit is None else f"{limit.rate:.3g} ({limit.rate_low:.3g} to {limit.rate_high:.3g})",
+        str(one.clean),
+        str(one.false_alarms),
+        f"{caught} of {len(one.catches)}" if one.catches else "-",
+    )
+
+
+def _told(one: Proposal, catch: Catch) -> str:
+    name = f"{short(catch.incident)}, {short(one.view)}:{short(one.feature)}, {one.metric}"
+    if not catch.runs:
+        return f"{name}: no run in it"
+    beside = ""
+    if one.metric == PSI:
+        beside = f"; a limit of {HUMAN} " + (
+            "misses it" if catch.caught_by_human is None else f"catches it {_after(catch.first, catch.caught_by_human)}"
+        )
+    if catch.caught is None:
+        return f"{name}: missed, at most {catch.largest:.4g} in {catch.runs} runs{beside}"
+    return f"{name}: caught {_after(catch.first, catch.caught)}, at most {catch.largest:.4g}{beside}"
+
+
+def _after(first: datetime | None, caught: datetime) -> str:
+    if first is None or caught == first:
+        return "by the first run in it"
+    hours = (caught - first).total_seconds() / 3600
+    return f"{hours / 24:.1f} days after it" if hours >= 48 else f"{hours:.1f} hours after its first run"
+
+
+def _to_dict(one: Proposal) -> dict[str, Any]:
+    limit = one.limit
+    return {
+        "view": one.view,
+        "feature": one.feature,
+        "metric": one.metric,
+        "limit": None if limit is None else limit.value,
+        "rate": None if limit is None else {"asked": limit.rate, "low": limit.rate_low, "high": limit.rate_high},
+        "clean_runs": one.clean,
+        "false_alarms": one.false_alarms,
+        "runs": [{"at": iso(mark.at), "value": mark.value} for mark in one.seen],
+        "incidents": [
+            {
+                "name": catch.incident,
+                "runs": catch.runs,
+                "caught_at": None if catch.caught is None else iso(catch.caught),
+                "caught_by_0.2_at": None if catch.caught_by_human is None else iso(catch.caught_by_human),
+                "largest": catch.largest,
+            }
+            for catch in one.catches
+        ],
+    }

@@ -1,0 +1,8 @@
+"""What the tests of this folder share is found here: test files are collected by path and are no package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
