@@ -23,7 +23,7 @@ ASKED = ("--as-of", AS_OF)
         ("json=", ("'json='", "json=report.json")),
         ("=x", ("'=x'", "json=report.json")),
         ("jsn=x.json", ("'jsn'", "json")),
-        ("xml=x.xml", ("'xml'", "json", "text")),
+        ("qq=x.q", ("'qq'", "known", "json")),
         ("json={tmp}", ("is a directory",)),
         ("json={tmp}/no/where.json", ("no directory", "/no")),
         ("json={tmp}/file/x.json", ("no directory", "/file")),

@@ -121,6 +121,7 @@ class Repository:
         for feature, dtype in features.items():
             schema.append(Field(name=feature, dtype=feast_type(dtype)) if isinstance(dtype, str) else dtype)
         options.setdefault("ttl", timedelta(0))
+        options.setdefault("owner", "tests@example.com")  # a view without one is a finding
         entities = [self.entity(key, dtype) for key, dtype in keys.items()]
         return FeatureView(name=name, entities=entities, schema=schema, source=source, **options)
 
