@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from sqlalchemy import Connection
 
@@ -13,7 +12,7 @@ from feast_skew.alerts.news import News
 from feast_skew.alerts.responding import respond
 from feast_skew.assembly import NOT_REMEMBERED, Opened, with_finding
 from feast_skew.core.model import SourceVersion
-from feast_skew.core.moments import parse_moment
+from feast_skew.core.moments import earlier, parse_moment
 from feast_skew.errors import ConfigError
 from feast_skew.history.memory import History
 from feast_skew.report import Finding, SkewReport, iso
@@ -59,7 +58,7 @@ def _keep(opened: Opened, history: History, report: SkewReport) -> _Kept:
 
     seen = [(view.name, view.version) for view in opened.plan.views if isinstance(view.version, SourceVersion)]
     created = parse_moment(report.created_at, "created_at")
-    history.record(report, seen, iso(created - timedelta(microseconds=settings.history_keep // 1000)), beside)
+    history.record(report, seen, iso(earlier(created, settings.history_keep)), beside)
     return kept
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from feast_skew.core.moments import aware
 from feast_skew.setting_values import Duration
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -49,9 +50,9 @@ class SilenceSetting(_Strict):
         asked = (self.owners, owner), (self.views, view), (self.features, f"{view}:{feature}")
         if any(names and name not in names for names, name in asked):
             return False
-        if self.start is not None and moment < _aware(self.start):
+        if self.start is not None and moment < aware(self.start):
             return False
-        if self.until is not None and moment >= _aware(self.until):
+        if self.until is not None and moment >= aware(self.until):
             return False
         if self.daily is None:
             return self.start is not None or self.until is not None
@@ -81,7 +82,3 @@ class ResponseSetting(_Strict):
     def name(self) -> str:
         """The command's program or the host of the URL, which is all that is shown of either."""
         return self.command[0] if self.command else self.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from feast_skew.config import CONFIG_NAME, RunSettings, Settings, read_config_file
+from feast_skew.config import RunSettings, Settings
 from feast_skew.core.alignment import to_nanoseconds
 from feast_skew.core.keys import KeySet
 from feast_skew.core.meaning import changes, in_registry
@@ -69,11 +69,7 @@ def layered(
     """
     from feast_skew.stores.feast_repository import settings_block
 
-    layers = Settings()
-    layers.add_layer("feast_skew: in feature_store.yaml", settings_block(store))
-    file = Path(config) if config is not None else path / CONFIG_NAME
-    if config is not None or file.is_file():
-        layers.add_layer(str(file), read_config_file(file))
+    layers = Settings.of_repository(settings_block(store), path, config)
     layers.add_layer(name, dict(flags))
     return layers
 

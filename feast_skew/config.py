@@ -142,6 +142,22 @@ class Settings:
         self._run: dict[str, Any] = {}
         self._layers: list[tuple[str, dict[str, Any]]] = []
 
+    @classmethod
+    def of_repository(cls, block: Mapping[str, Any], path: Path, config: str | Path | None) -> Settings:
+        """Lay the file of settings of a repository in that directory over the `feast_skew:` block of its feature_store.yaml.
+
+        Raises
+        ------
+        ConfigError
+            For unknown keys and bad values, and a file that was named and is not there.
+        """
+        layers = cls()
+        layers.add_layer("feast_skew: in feature_store.yaml", block)
+        file = Path(config) if config is not None else path / CONFIG_NAME
+        if config is not None or file.is_file():
+            layers.add_layer(str(file), read_config_file(file))
+        return layers
+
     def add_layer(self, origin: str, content: Mapping[str, Any]) -> None:
         """Put a layer over the ones before it; `origin` is named in errors.
 

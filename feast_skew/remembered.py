@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feast_skew.config import CONFIG_NAME, RunSettings, Settings, read_config_file, read_yaml
+from feast_skew.config import RunSettings, Settings, read_yaml
 from feast_skew.errors import ConfigError
 from feast_skew.history.memory import History, history_of
 
@@ -36,12 +36,7 @@ def open_history(repo: Path, config: str | Path | None = None) -> Remembered:
     if not file.is_file():
         raise ConfigError(f"there is no {_REPOSITORY} in {repo}", hint="give the directory that holds it to --repo")
     content = _expanded(read_yaml(file, "repository file"))
-    layers = Settings()
-    layers.add_layer("feast_skew: in feature_store.yaml", content.get("feast_skew") or {})
-    named = Path(config) if config is not None else repo / CONFIG_NAME
-    if config is not None or named.is_file():
-        layers.add_layer(str(named), read_config_file(named))
-    settings = layers.run
+    settings = Settings.of_repository(content.get("feast_skew") or {}, repo, config).run
     history = history_of(settings, repo)
     if history is None:
         raise ConfigError("the settings say `history: false`, so nothing is remembered", hint="name a database there")

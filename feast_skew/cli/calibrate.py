@@ -12,10 +12,10 @@ from feast_skew.calibration.calibrate import calibrate
 from feast_skew.calibration.incidents import read_incidents
 from feast_skew.calibration.texts import FORMATS
 from feast_skew.cli.outputs import deliver_texts, parse_outputs
+from feast_skew.cli.spans import since
 from feast_skew.errors import EXIT_PASS, ConfigError
 from feast_skew.remembered import open_history
 from feast_skew.report import iso
-from feast_skew.setting_values import parse_duration
 
 
 def run_calibrate(options: Mapping[str, Any]) -> int:
@@ -24,12 +24,7 @@ def run_calibrate(options: Mapping[str, Any]) -> int:
     incidents = () if options["incidents"] is None else read_incidents(Path(options["incidents"]))
     opened = open_history(Path(options["repo"]), options["config"])
     runs, now = opened.history.runs(opened.project), datetime.now(timezone.utc)
-    try:
-        last = parse_duration(options["last"])
-    except ValueError as error:
-        raise ConfigError(f"--last: {error}") from None
-    since = iso(now - timedelta(microseconds=last // 1000))
-    profiles = runs.profiles(since, iso(now + timedelta(days=1)))
+    profiles = runs.profiles(since(options["last"], "--last", now), iso(now + timedelta(days=1)))
     if not profiles:
         raise ConfigError(
             f"history {runs.database.name} has no run of project {opened.project} in the last {options['last']}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from feast_skew.cli.outputs import deliver, deliver_texts, parse_outputs, say
+from feast_skew.cli.spans import since
 from feast_skew.errors import ConfigError
 from feast_skew.history.runs import KEPT_PAIRS, Runs, StoredResult
 from feast_skew.history.stored_report import read_report
@@ -16,7 +17,6 @@ from feast_skew.judging.merged import describe_merged, merge
 from feast_skew.remembered import open_history
 from feast_skew.render.history import FORMATS, Listing
 from feast_skew.report import SkewReport, iso
-from feast_skew.setting_values import parse_duration
 
 LATEST = "latest"
 _SHOWN_RUNS = 60
@@ -45,7 +45,7 @@ def run_history(options: Mapping[str, Any]) -> int:
     opened = open_history(Path(options["repo"]), options["config"])
     runs = opened.history.runs(opened.project)
     if options["prune"] is not None:
-        gone = runs.prune(_ago(options["prune"], "--prune"))
+        gone = runs.prune(since(options["prune"], "--prune", datetime.now(timezone.utc)))
         say(f"{gone:,} runs older than {options['prune']} are gone from {runs.database.name}\n")
         return 0
     if options["run"] is not None:
@@ -74,15 +74,21 @@ def _stored(options: Mapping[str, Any]) -> SkewReport:
         return _owned(read_report(Path(wanted)), options["owner"])
     opened = open_history(Path(options["repo"]), options["config"])
     runs = opened.history.runs(opened.project)
-    if wanted == LATEST:
-        newest = runs.latest(1)
-        if not newest:
-            raise ConfigError(
-                f"history {runs.database.name} has no run of project {opened.project}",
-                hint="run `feast-skew validate` first",
-            )
-        wanted = newest[0].run_id
+    wanted = _named(runs, wanted)
     return _owned(runs.past(runs.report(wanted), _SHOWN_RUNS), options["owner"])
+
+
+def _named(runs: Runs, wanted: str) -> str:
+    """Give the id of a run; `latest` stands for the newest."""
+    if wanted != LATEST:
+        return wanted
+    newest = runs.latest(1)
+    if not newest:
+        raise ConfigError(
+            f"history {runs.database.name} has no run of project {runs.project}",
+            hint="run `feast-skew validate` first",
+        )
+    return newest[0].run_id
 
 
 def _owned(report: SkewReport, owner: str | None) -> SkewReport:
@@ -121,7 +127,7 @@ def _runs(runs: Runs, most: int, before: str | None) -> Listing:
 
 
 def _of_run(runs: Runs, run_id: str) -> Listing:
-    run_id = next((one.run_id for one in runs.latest(1)), run_id) if run_id == LATEST else run_id
+    run_id = _named(runs, run_id)
     entries = [_entry(one) for one in runs.of_run(run_id)]
     return Listing("features", runs.project, f"run {run_id}", _OF_RUN, entries, f"run {run_id} compared no feature")
 
@@ -160,7 +166,9 @@ def _entry(one: StoredResult) -> dict[str, Any]:
 
 def _merged(runs: Runs, span: str, confidence: float) -> Listing:
     entries = []
-    for (view, feature), kept in sorted(runs.profiles(_ago(span, "--merge"), iso(_soon())).items()):
+    for (view, feature), kept in sorted(
+        runs.profiles(since(span, "--merge", datetime.now(timezone.utc)), iso(_soon())).items()
+    ):
         entry: dict[str, Any] = {"view": view, "feature": feature, "name": f"{view}:{feature}", "runs": len(kept)}
         try:
             found = describe_merged(merge([profile for _, profile in kept], KEPT_PAIRS), confidence)
@@ -185,14 +193,6 @@ def _merged(runs: Runs, span: str, confidence: float) -> Listing:
     return Listing(
         "features", runs.project, f"the runs of the last {span}, merged", heads, entries, f"no run in the last {span}"
     )
-
-
-def _ago(span: str, name: str) -> str:
-    try:
-        length = parse_duration(span)
-    except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from None
-    return iso(datetime.now(timezone.utc) - timedelta(microseconds=length // 1000))
 
 
 def _soon() -> datetime:

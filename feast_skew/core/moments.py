@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from feast_skew.errors import ConfigError
 
@@ -22,6 +22,11 @@ def parse_moment(text: str, name: str) -> datetime:
             f"{name} {text!r} is no time", hint="write it as 2026-11-01 or 2026-11-01T12:00:00Z"
         ) from None
     return aware(moment)
+
+
+def earlier(moment: datetime, nanoseconds: int) -> datetime:
+    """Give the moment that lies so long before another, to the microsecond."""
+    return moment - timedelta(microseconds=nanoseconds // 1000)
 
 
 def aware(moment: datetime) -> datetime:

@@ -91,9 +91,10 @@ def _measured(
     notes += [f"{finding.code}: {finding.detail}" for finding in told[:_MOST]]
     if len(told) > _MOST:
         notes.append(f"and {len(told) - _MOST} more findings, in the JSON")
-    notes += _not_measured(change)
+    unseen = _not_measured(change)
+    notes += unseen
     verdicts = [feature.verdict for feature in features]
-    verdicts += [Verdict.FAIL for _ in failed] + [Verdict.WARN for _ in (*told, *_not_measured(change))]
+    verdicts += [Verdict.FAIL for _ in failed] + [Verdict.WARN for _ in (*told, *unseen)]
     verdict = worst(verdicts)
     if verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
         notes += _why(features, verdict, "cannot be decided")

@@ -65,13 +65,7 @@ class Incidents:
         self, connection: Connection, run_id: str, bad: Sequence[FeatureResult], fine: Sequence[FeatureResult]
     ) -> None:
         """Note what owners are told of now: of features that are bad, and of those that are so no longer."""
-        asked = (
-            select(results.c.series, results.c.since, series.c.view, series.c.feature)
-            .join(runs, runs.c.id == results.c.run)
-            .join(series, series.c.id == results.c.series)
-            .where(runs.c.run_id == run_id)
-        )
-        places = {(row.view, row.feature): row for row in connection.execute(asked)}
+        places = _results_of(connection, run_id)
         for feature in (*bad, *fine):
             place = places[name_of(feature.view), name_of(feature.feature)]
             connection.execute(delete(told).where(told.c.series == place.series))
@@ -90,13 +84,7 @@ class Incidents:
 
     def sinces(self, connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
         """Give since when each feature of a run is as it is."""
-        asked = (
-            select(results.c.since, series.c.view, series.c.feature)
-            .join(runs, runs.c.id == results.c.run)
-            .join(series, series.c.id == results.c.series)
-            .where(runs.c.run_id == run_id)
-        )
-        return {(row.view, row.feature): from_micros(row.since) for row in connection.execute(asked)}
+        return {name: from_micros(row.since) for name, row in _results_of(connection, run_id).items()}
 
     def enqueue(
         self, connection: Connection, run_id: str, created_at: str, wanted: Sequence[Mapping[str, str]]
@@ -184,6 +172,17 @@ class Incidents:
         with self.database.writing() as connection:
             ended = {"ended": to_micros(now), "outcome": outcome}
             connection.execute(update(responses).where(responses.c.id == number).values(ended))
+
+
+def _results_of(connection: Connection, run_id: str) -> dict[tuple[str, str], Any]:
+    """Give the series of each feature of a run, and since when it is as it is."""
+    asked = (
+        select(results.c.series, results.c.since, series.c.view, series.c.feature)
+        .join(runs, runs.c.id == results.c.run)
+        .join(series, series.c.id == results.c.series)
+        .where(runs.c.run_id == run_id)
+    )
+    return {(row.view, row.feature): row for row in connection.execute(asked)}
 
 
 def _message(row: Any) -> Message:

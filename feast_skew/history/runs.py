@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, desc, func, insert, select
+from sqlalchemy import Connection, Row, and_, delete, desc, insert, select
 
 from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError, UnknownName
@@ -71,8 +71,8 @@ class Runs:
     def record_with(self, connection: Connection, report: SkewReport) -> None:
         """Do the same as `record` in a transaction that is open."""
         created = to_micros(report.created_at)
-        numbers = self._series(connection, report.features)
-        before = self._latest(connection, created)
+        numbers, compared_before = self._series(connection, report.features)
+        before = self._latest(connection, created, compared_before)
         content = report.to_dict()
         bodies = content.pop("features")
         run = connection.execute(
@@ -238,7 +238,10 @@ class Runs:
         connection.execute(delete(series).where(series.c.project == name_of(self.project), ~left))
         return len(old)
 
-    def _series(self, connection: Connection, features: Collection[FeatureResult]) -> dict[tuple[str, str], int]:
+    def _series(
+        self, connection: Connection, features: Collection[FeatureResult]
+    ) -> tuple[dict[tuple[str, str], int], set[tuple[str, str]]]:
+        """Give the number of each feature's series, making those that are missing, and the features that had one, as the tables name them."""
         asked = select(series).where(series.c.project == name_of(self.project))
         known = {(row.view, row.feature): row.id for row in connection.execute(asked)}
         wanted = dict.fromkeys((name_of(one.view), name_of(one.feature)) for one in features)
@@ -247,22 +250,27 @@ class Runs:
             for view, feature in wanted
             if (view, feature) not in known
         ]
+        had = wanted.keys() & known.keys()
         if new:
             connection.execute(insert(series), new)
             known = {(row.view, row.feature): row.id for row in connection.execute(asked)}
-        return {(one.view, one.feature): known[name_of(one.view), name_of(one.feature)] for one in features}
+        return {(one.view, one.feature): known[name_of(one.view), name_of(one.feature)] for one in features}, had
 
-    def _latest(self, connection: Connection, created: int) -> dict[tuple[str, str], Row[Any]]:
-        """Give what was found last of every feature before a moment."""
-        newest = (
-            select(results.c.series, func.max(runs.c.created).label("created"))
-            .join(runs, runs.c.id == results.c.run)
-            .where(runs.c.project == name_of(self.project), runs.c.created < created)
-            .group_by(results.c.series)
-            .subquery()
-        )
-        asked = _joined().join(newest, and_(newest.c.series == results.c.series, newest.c.created == runs.c.created))
-        return {(row.view, row.feature): row for row in connection.execute(asked)}
+    def _latest(
+        self, connection: Connection, created: int, wanted: set[tuple[str, str]]
+    ) -> dict[tuple[str, str], Row[Any]]:
+        """Give what was found last of those features before a moment: mostly by the run before, and else by earlier ones.
+
+        Run by run, and not the newest of each feature out of all rows: a year of them would be read for every run that is kept.
+        """
+        asked = select(runs.c.id).where(runs.c.project == name_of(self.project), runs.c.created < created)
+        found: dict[tuple[str, str], Row[Any]] = {}
+        for run in connection.execute(asked.order_by(desc(runs.c.created))).scalars().all():
+            if wanted <= found.keys():
+                break
+            for row in connection.execute(_joined().where(results.c.run == run)):
+                found.setdefault((row.view, row.feature), row)
+        return found
 
     def _run(self, connection: Connection, run_id: str) -> Row[Any] | None:
         asked = select(runs).where(runs.c.run_id == run_id, runs.c.project == name_of(self.project))

@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest
+from receivers import Hook
+
+from feast_skew.history.memory import History, address
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    server = Hook()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(address(None, tmp_path))

@@ -16,7 +16,7 @@ from receivers import Hook, Mailbox
 from feast_skew.alert_settings import AlertSettings
 from feast_skew.alerts.delivering import deliver_messages, without_channel, write_messages
 from feast_skew.alerts.news import News
-from feast_skew.history.memory import History, address
+from feast_skew.history.memory import History
 from feast_skew.report import Cause, FeatureResult, Finding, Known, Metric, SkewReport, Verdict, iso
 
 START = datetime(2026, 5, 1, tzinfo=timezone.utc)
@@ -24,22 +24,10 @@ WINDOW = Cause("window", "what", 0.95, 0.99, "the same mean over 7 days", {}, "d
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
-    server = Hook()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     server = Mailbox()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> History:
-    return History(address(None, tmp_path))
 
 
 def feature(verdict: Verdict, wrong: int = 0, name: str = "x", owner: str = "crm@example.com") -> FeatureResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from test_messages import START, feature, report
 
 from feast_skew.alert_settings import ResponseSetting
 from feast_skew.alerts.responding import respond
-from feast_skew.history.memory import History, address
+from feast_skew.history.memory import History
 from feast_skew.report import Finding, SkewReport, Verdict, iso
 
 NOTE = """
@@ -23,18 +22,6 @@ assert content == json.load(open(os.environ["FEAST_SKEW_REPORT"]))
 line = json.dumps([content["run_id"], os.environ["FEAST_SKEW_VERDICT"], os.environ["FEAST_SKEW_FEATURES"].splitlines()])
 open(sys.argv[1], "a").write(line + "\\n")
 """
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    server = Hook()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> History:
-    return History(address(None, tmp_path))
 
 
 def kept(history: History, run: SkewReport, *settings: ResponseSetting) -> list[Finding]:
