@@ -18,6 +18,9 @@ from feast_skew.history.state_file import StateFile
 
 _KEPT_VERSIONS = 20
 
+# Runs of one moment are told apart by their place: clocks are coarse, and some are set.
+_LATEST_LAST = (definitions.c.last_seen, definitions.c.place)
+
 
 class Definitions:
     """Reads and extends what a history remembers of definitions.
@@ -46,7 +49,7 @@ class Definitions:
             rows = connection.execute(
                 select(definitions.c.version)
                 .where(definitions.c.project == project, definitions.c.view == view)
-                .order_by(definitions.c.last_seen)
+                .order_by(*_LATEST_LAST)
             ).scalars()
             return tuple(SourceVersion(**json.loads(row)) for row in rows)
 
@@ -124,21 +127,27 @@ class Definitions:
 
 def _note(connection: Connection, project: str, view: str, version: SourceVersion, moment: str) -> None:
     of_view = (definitions.c.project == project, definitions.c.view == view)
-    known = connection.execute(select(definitions).where(*of_view).order_by(definitions.c.last_seen)).all()
+    known = connection.execute(select(definitions).where(*of_view).order_by(*_LATEST_LAST)).all()
+    place = 1 + max((row.place for row in known), default=0)
     same = next((row for row in known if row.fingerprint == version.fingerprint), None)
     if same is not None:
         kept = replace(SourceVersion(**json.loads(same.version)), last_seen=moment)
         connection.execute(
             update(definitions)
             .where(*of_view, definitions.c.fingerprint == version.fingerprint)
-            .values(version=_text(kept), last_seen=moment)
+            .values(version=_text(kept), last_seen=moment, place=place)
         )
         return
     first = version.first_seen or moment
     added = replace(version, first_seen=first, last_seen=moment)
     connection.execute(
         insert(definitions).values(
-            project=project, view=view, fingerprint=version.fingerprint, version=_text(added), last_seen=moment
+            project=project,
+            view=view,
+            fingerprint=version.fingerprint,
+            version=_text(added),
+            last_seen=moment,
+            place=place,
         )
     )
     for row in known[: max(0, len(known) + 1 - _KEPT_VERSIONS)]:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest version of the tables, the one that this feast-skew reads and writes."""
 
 PREFIX = "feast_skew_"
@@ -92,6 +92,7 @@ definitions = Table(
     Column("fingerprint", String(64), primary_key=True),
     Column("version", Text, nullable=False),
     Column("last_seen", String(40), nullable=False),
+    Column("place", BigInteger, nullable=False, server_default="0"),
 )
 
 applied = Table(
