@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timezone
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from feast_skew.core.moments import aware
 from feast_skew.setting_values import Duration
@@ -77,6 +77,12 @@ class ResponseSetting(_Strict):
     command: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     url: str = ""
     timeout: Duration = 300 * 10**9
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_is_a_word(cls, value: object) -> object:
+        """Take the key `on` for what was written: to YAML 1.1 it is the truth value."""
+        return {"on" if key is True else key: one for key, one in value.items()} if isinstance(value, dict) else value
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, delete, desc, insert, select
 from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError, UnknownName
 from feast_skew.history.database import Database
-from feast_skew.history.schema import details, results, runs, series
+from feast_skew.history.schema import details, results, runs, series, storable
 from feast_skew.history.stored_report import report_of
 from feast_skew.report import FeatureResult, Past, SkewReport, Verdict, iso, rank
 from feast_skew.statistics.profile import Profile
@@ -337,10 +337,10 @@ def _worst_first(feature: FeatureResult) -> tuple[int, float, str, str]:
 
 def name_of(text: str) -> str:
     """Give a name as the tables hold it: a longer one is told apart by its hash."""
-    if len(text) <= _NAME:
-        return text
+    if len(storable(text)) <= _NAME:
+        return storable(text)
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{text[: _NAME - len(digest) - 1]}~{digest}"
+    return f"{storable(text)[: _NAME - len(digest) - 1]}~{digest}"
 
 
 def _packed(content: Mapping[str, Any]) -> bytes:

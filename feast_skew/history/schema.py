@@ -14,8 +14,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.engine import Dialect
 
 HEAD = "0003"
 """The newest version of the tables, the one that this feast-skew reads and writes."""
@@ -25,20 +27,44 @@ PREFIX = "feast_skew_"
 
 metadata = MetaData()
 
-versions = Table(f"{PREFIX}version", metadata, Column("version_num", String(32), primary_key=True))
+
+class Storable(TypeDecorator[str]):
+    """Text of so many characters in which what a database cannot hold is spelled out."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Spell out on the way into the database."""
+        return None if value is None else storable(value)
+
+
+class LongStorable(Storable):
+    """The same, of any length."""
+
+    impl = Text
+    cache_ok = True
+
+
+def storable(text: str) -> str:
+    """Spell out zero characters, which PostgreSQL refuses, and halves of a pair of surrogates, which are no UTF-8."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+versions = Table(f"{PREFIX}version", metadata, Column("version_num", Storable(32), primary_key=True))
 
 # Moments are microseconds since 1970 in UTC: whole, sortable, and the same in every database.
 runs = Table(
     f"{PREFIX}runs",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", String(64), nullable=False, unique=True),
-    Column("project", String(255), nullable=False),
+    Column("run_id", Storable(64), nullable=False, unique=True),
+    Column("project", Storable(255), nullable=False),
     Column("created", BigInteger, nullable=False),
-    Column("as_of", String(40), nullable=False),
-    Column("engine", String(20), nullable=False),
+    Column("as_of", Storable(40), nullable=False),
+    Column("engine", Storable(20), nullable=False),
     Column("seed", BigInteger, nullable=False),
-    Column("verdict", String(20), nullable=False),
+    Column("verdict", Storable(20), nullable=False),
     Column("entities", BigInteger, nullable=False),
     Column("features", Integer, nullable=False),
     Column("failing", Integer, nullable=False),
@@ -50,9 +76,9 @@ series = Table(
     f"{PREFIX}series",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("project", String(255), nullable=False),
-    Column("view", String(255), nullable=False),
-    Column("feature", String(255), nullable=False),
+    Column("project", Storable(255), nullable=False),
+    Column("view", Storable(255), nullable=False),
+    Column("feature", Storable(255), nullable=False),
     UniqueConstraint("project", "view", "feature"),
 )
 
@@ -61,15 +87,15 @@ results = Table(
     metadata,
     Column("series", ForeignKey(series.c.id), primary_key=True, autoincrement=False),
     Column("run", ForeignKey(runs.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("verdict", String(20), nullable=False),
+    Column("verdict", Storable(20), nullable=False),
     Column("since", BigInteger, nullable=False),
-    Column("owner", Text, nullable=False),
+    Column("owner", LongStorable, nullable=False),
     Column("entities", BigInteger, nullable=False),
     Column("value", Float),
     Column("low", Float),
     Column("high", Float),
     Column("psi", Float),
-    Column("cause", String(40), nullable=False),
+    Column("cause", Storable(40), nullable=False),
     Index(f"{PREFIX}results_by_run", "run"),
 )
 
@@ -87,27 +113,27 @@ details = Table(
 definitions = Table(
     f"{PREFIX}definitions",
     metadata,
-    Column("project", String(255), primary_key=True),
-    Column("view", String(255), primary_key=True),
-    Column("fingerprint", String(64), primary_key=True),
-    Column("version", Text, nullable=False),
-    Column("last_seen", String(40), nullable=False),
+    Column("project", Storable(255), primary_key=True),
+    Column("view", Storable(255), primary_key=True),
+    Column("fingerprint", Storable(64), primary_key=True),
+    Column("version", LongStorable, nullable=False),
+    Column("last_seen", Storable(40), nullable=False),
     Column("place", BigInteger, nullable=False, server_default="0"),
 )
 
 applied = Table(
     f"{PREFIX}applied",
     metadata,
-    Column("project", String(255), primary_key=True),
-    Column("view", String(255), primary_key=True),
-    Column("kind", String(64), nullable=False),
-    Column("parts", Text, nullable=False),
+    Column("project", Storable(255), primary_key=True),
+    Column("view", Storable(255), primary_key=True),
+    Column("kind", Storable(64), nullable=False),
+    Column("parts", LongStorable, nullable=False),
 )
 
 taken_over = Table(
     f"{PREFIX}taken_over",
     metadata,
-    Column("file", Text, primary_key=True),
+    Column("file", LongStorable, primary_key=True),
 )
 
 # What the owner of a feature was told last; no row while there is nothing to tell.
@@ -115,11 +141,11 @@ told = Table(
     f"{PREFIX}told",
     metadata,
     Column("series", ForeignKey(series.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("verdict", String(20), nullable=False),
+    Column("verdict", Storable(20), nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("value", Float),
     Column("high", Float),
-    Column("cause", String(40), nullable=False),
+    Column("cause", Storable(40), nullable=False),
 )
 
 # Written in the transaction of the run, and sent afterwards: what a channel does not take is sent later, and by one process only.
@@ -127,17 +153,17 @@ messages = Table(
     f"{PREFIX}messages",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("project", String(255), nullable=False),
-    Column("run_id", String(64), nullable=False),
-    Column("owner", Text, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("project", Storable(255), nullable=False),
+    Column("run_id", Storable(64), nullable=False),
+    Column("owner", LongStorable, nullable=False),
+    Column("channel", LongStorable, nullable=False),
+    Column("title", LongStorable, nullable=False),
+    Column("body", LongStorable, nullable=False),
     Column("created", BigInteger, nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("state", Storable(20), nullable=False),
     Column("claimed", BigInteger),
     Column("attempts", Integer, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", LongStorable, nullable=False),
     Index(f"{PREFIX}messages_by_state", "project", "state"),
 )
 
@@ -145,11 +171,11 @@ responses = Table(
     f"{PREFIX}responses",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("project", String(255), nullable=False),
-    Column("run_id", String(64), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("project", Storable(255), nullable=False),
+    Column("run_id", Storable(64), nullable=False),
+    Column("name", LongStorable, nullable=False),
     Column("begun", BigInteger, nullable=False),
     Column("ended", BigInteger),
-    Column("outcome", Text, nullable=False),
+    Column("outcome", LongStorable, nullable=False),
     UniqueConstraint("project", "run_id", "name"),
 )

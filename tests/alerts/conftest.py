@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1]))
 
 import pytest
-from receivers import Hook
+from servers.databases import postgres, url  # noqa: F401
+from servers.receivers import Hook
 
-from feast_skew.history.memory import History, address
+from feast_skew.history.memory import History
 
 
 @pytest.fixture
@@ -22,5 +24,5 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> History:
-    return History(address(None, tmp_path))
+def history(url: str) -> History:  # noqa: F811
+    return History(url)

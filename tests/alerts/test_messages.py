@@ -7,11 +7,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
-from receivers import Hook, Mailbox
+from servers.receivers import Hook, Mailbox
 
 from feast_skew.alert_settings import AlertSettings
 from feast_skew.alerts.delivering import deliver_messages, without_channel, write_messages
@@ -139,16 +138,15 @@ def test_what_one_address_took_is_not_sent_to_it_again(history: History, hook: H
 
 SENDER = """
 import sys
-from pathlib import Path
 from feast_skew.alert_settings import AlertSettings
 from feast_skew.alerts.delivering import deliver_messages
-from feast_skew.history.memory import History, address
+from feast_skew.history.memory import History
 settings = AlertSettings.model_validate({"channels": {"default": sys.argv[2]}})
-assert deliver_messages(History(address(sys.argv[1], Path())).incidents("shop"), settings) == []
+assert deliver_messages(History(sys.argv[1]).incidents("shop"), settings) == []
 """
 
 
-def test_several_processes_send_nothing_twice(history: History, hook: Hook, tmp_path: Path) -> None:
+def test_several_processes_send_nothing_twice(history: History, hook: Hook, url: str) -> None:
     settings = alerts(default=hook.url)
     incidents = history.incidents("shop")
     for day in range(12):
@@ -156,7 +154,7 @@ def test_several_processes_send_nothing_twice(history: History, hook: Hook, tmp_
         history.record(
             run, (), iso(START), lambda connection, run=run: _only_write(connection, incidents, run, settings)
         )
-    command = [sys.executable, "-c", SENDER, str(tmp_path / ".feast_skew" / "history.db"), hook.url]
+    command = [sys.executable, "-c", SENDER, url, hook.url]
     senders = [subprocess.Popen(command) for _ in range(3)]
     assert [sender.wait(120) for sender in senders] == [0, 0, 0]
     assert len(hook.posts) == 12

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from receivers import Hook
+from servers.receivers import Hook
 from test_messages import START, feature, report
 
 from feast_skew.alert_settings import ResponseSetting

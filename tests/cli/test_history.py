@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -224,3 +225,25 @@ def test_a_report_for_each_owner(run: Run, repo: Repository, tmp_path: Path) -> 
     unowned = owned["unowned.json"]
     assert {feature["view"] for feature in unowned["features"]} == {"driver_stats"}
     assert [finding["code"] for finding in unowned["findings"]] == ["FS217"]
+
+
+@pytest.mark.parametrize("runs", [0, 1])
+def test_a_disk_that_is_full(run: Run, repo: Repository, runs: int) -> None:
+    """Files can grow no more: the verdict is told all the same, no half of the run is kept, and the history goes on later."""
+    for _ in range(runs):
+        assert run("validate", "--repo", repo.path, *ASKED).code == 0
+    most = database_of(repo).stat().st_size if runs else 48 * 1024
+    before = listed(run, repo)["runs"] if runs else []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        full = [run("validate", "--repo", repo.path, *ASKED) for _ in range(3)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(one.code, one.err) for one in full] == [(0, "")] * 3
+    kept = [one for one in full if not findings(one.report)]
+    assert findings(full[-1].report) == [("FS206", "info")]
+    after = run("validate", "--repo", repo.path, *ASKED)
+    assert findings(after.report) == []
+    found = [entry["run_id"] for entry in listed(run, repo)["runs"]]
+    assert found == [one.report["run_id"] for one in (after, *kept[::-1])] + [entry["run_id"] for entry in before]

@@ -14,8 +14,8 @@ from sqlalchemy import MetaData, create_engine, select, text
 
 sys.path.append(str(Path(__file__).parents[1] / "gate"))
 
-from postgres import Postgres, start_postgres
 from rides import Run
+from servers.postgres import Postgres, start_postgres
 from shop import Shop, make_shop
 
 from feast_skew.embedded.redis_server import EmbeddedRedis

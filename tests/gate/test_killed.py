@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import Postgres, start_postgres
+from servers.postgres import Postgres, start_postgres
 from shop import ROOT, Shop, make_shop
 
 from feast_skew.embedded.redis_server import EmbeddedRedis

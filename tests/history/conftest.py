@@ -1,8 +1,10 @@
-"""What the folders of tests share is found here: test files are collected by path and are no package."""
+"""What the folders of tests share is found here, and both databases that a history is tried with."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from servers.databases import postgres, url  # noqa: F401

@@ -1,0 +1,69 @@
+"""The tables of every version before are brought to the present one, with what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from days_kept import OLDEST, at, feature, run
+from sqlalchemy import create_engine, inspect, text
+
+from feast_skew.core.model import SourceVersion
+from feast_skew.history import migrations
+from feast_skew.history.memory import History
+from feast_skew.history.schema import HEAD, PREFIX, metadata
+
+SCRIPTS = ScriptDirectory(str(Path(str(migrations.__file__)).parent))
+EARLIER = [script.revision for script in SCRIPTS.walk_revisions() if script.revision != HEAD]
+
+
+def make(url: str, revision: str) -> None:
+    """Make the tables of a version, with a run and a definition in them."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", SCRIPTS.dir)
+        command.upgrade(config, revision)
+        connection.execute(
+            text(
+                f"INSERT INTO {PREFIX}definitions (project, view, fingerprint, version, last_seen) "
+                "VALUES ('shop', 'v', 'f', '{\"fingerprint\": \"f\", \"source_name\": \"l\", \"source\": {}}', '2026-01-01T00:00:00Z')"
+            )
+        )
+        connection.execute(
+            text(
+                f"INSERT INTO {PREFIX}runs (run_id, project, created, as_of, engine, seed, verdict, entities, features, "
+                "failing, body) VALUES ('old', 'shop', 1, 'x', 'local', 0, 'pass', 10, 0, 0, :body)"
+            ).bindparams(body=b"")
+        )
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", EARLIER)
+def test_an_earlier_version_is_brought_to_the_present_one(url: str, revision: str) -> None:
+    make(url, revision)
+    history = History(url)
+    assert [one.fingerprint for one in history.definitions.versions("shop", "v")] == ["f"]
+    assert [one.run_id for one in history.runs("shop").latest(5)] == ["old"]
+    history.record(run(1, [feature()]), [("v", SourceVersion("g", "l", {}))], "1970-01-01T00:00:00Z")
+    assert [one.fingerprint for one in history.definitions.versions("shop", "v")] == ["f", "g"]
+    assert history.runs("shop").latest(1)[0].created_at == at(1)
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(url: str) -> None:
+    History(url).record(run(0, [feature()]), (), OLDEST)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": f"{PREFIX}version"})
+        assert compare_metadata(context, metadata) == []
+        assert all(name.startswith(PREFIX) for name in inspect(connection).get_table_names())
+    engine.dispose()
+
+
+def test_the_present_version_is_the_last_migration() -> None:
+    assert SCRIPTS.get_current_head() == HEAD
