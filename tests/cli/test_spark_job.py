@@ -76,6 +76,7 @@ def dag(monkeypatch: pytest.MonkeyPatch, **names: str) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_command_of_the_airflow_dag(repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = dag(
         monkeypatch, FEAST_SKEW_SUBMIT=SUBMIT, FEAST_SKEW_REPO=str(repo.path), FEAST_SKEW_REPORTS=str(tmp_path)

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# One run of the demo for all of them.
+pytestmark = pytest.mark.xdist_group("readme")
+
 SECONDS = re.compile(r"\d+(\.\d+)? s\b")
 
 

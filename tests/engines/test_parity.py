@@ -30,7 +30,10 @@ COVERING = (
     ("unaligned", 0, 7, "redis", "spark"),
     ("ties", 0, 1, "redis", "dask"),
     ("keys", 0, 7, "redis", "dask"),
-    ("populations", 1, 64, "sqlite", "dask"),
+    pytest.param(
+        "populations", 1, 64, "sqlite", "dask", marks=pytest.mark.slow
+    ),  # a minute; 64 partitions are below, too
+    ("populations", 1, 2, "sqlite", "dask"),
     ("errors", 0, 1, "redis", "dask"),
     ("suites", 0, 2, "sqlite", "duckdb"),
     ("on_demand", 0, 2, "redis", "dask"),

@@ -39,7 +39,7 @@ def repo(make_repository: Any, tmp_path: Path) -> Any:
     return repo
 
 
-@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("partitions", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_keys_that_read_alike_get_their_own_values(partitions: int, repo: Any) -> None:
     options: dict[str, Any] = {"state": False, "max_ops": "off"}
     local = repo.validate(**options)

@@ -15,6 +15,9 @@ from shop import ROOT, Shop, make_shop
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
+# What is made once for all of them takes longer than they do.
+pytestmark = pytest.mark.xdist_group("killed")
+
 WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
 STEPS = 10
 
@@ -100,7 +103,9 @@ def steps(registered: tuple[Shop, Content]) -> list[int]:
     return [1 + (last - 1) * i // (STEPS - 1) for i in range(STEPS)]
 
 
-@pytest.mark.parametrize("number", range(STEPS))
+@pytest.mark.parametrize(
+    "number", [step if step % 3 == 0 else pytest.param(step, marks=pytest.mark.slow) for step in range(STEPS)]
+)
 def test_killed_on_the_way(registered: tuple[Shop, Content], steps: list[int], number: int) -> None:
     shop, content = registered
     before, files = content(), sorted(shop.path.rglob("*"))

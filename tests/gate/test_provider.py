@@ -13,6 +13,9 @@ from shop import Shop, make_shop
 from feast_skew.embedded.redis_server import EmbeddedRedis
 from feast_skew.errors import ConfigError
 
+# What is made once for all of them takes longer than they do.
+pytestmark = pytest.mark.xdist_group("provider")
+
 WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
 GATED = ("feature_store.yaml", "provider: local", "provider: feast_skew.SkewProvider")
 
@@ -35,7 +38,7 @@ def shop_with(tmp_path: Path, redis: EmbeddedRedis, registry: str) -> Shop:
     return shop
 
 
-@pytest.fixture(scope="module", params=["file", "sql"])
+@pytest.fixture(scope="module", params=["file", pytest.param("sql", marks=pytest.mark.slow)])
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis: EmbeddedRedis
 ) -> tuple[Shop, Path]:
@@ -168,7 +171,10 @@ def test_what_cannot_be_wrapped(tmp_path: Path, name: str) -> None:
 SPELLINGS = ("nope", "feast_skew.SkewProvider", "feast_skew.provider.SkewProvider", "no.such.Klass", "json.JSONDecoder")
 
 
-@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize(
+    "name",
+    [one if one in ("nope", "json.JSONDecoder") else pytest.param(one, marks=pytest.mark.slow) for one in SPELLINGS],
+)
 def test_a_plain_apply_says_in_one_line_what_cannot_be_wrapped(tmp_path: Path, name: str) -> None:
     shop = make_shop(tmp_path / "shop")
     shop.edit(*GATED)

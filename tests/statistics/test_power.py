@@ -62,7 +62,7 @@ def test_probabilities_are_those_of_the_judge(case, data):
     assert point.passes + point.fails + point.open == pytest.approx(1.0, abs=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases())
 def test_critical_counts_are_where_the_verdict_changes(case):
     population, sample, budget, confidence, features = case

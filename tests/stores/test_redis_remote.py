@@ -261,7 +261,8 @@ def test_values_too_large_are_counted_by_view(world: World, tmp_path: Path) -> N
     reader.close()
 
 
-def test_notes_of_several_readers_are_those_of_one() -> None:
+def test_notes_of_several_readers_are_those_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feast_skew.stores.redis.notes._WORTH_TELLING", 0.25)
     together = Notes.together([Notes({"a": 1, "b": 2}, 0.5), Notes(), Notes({"b": 3}, 0.125)])
     assert together == Notes({"a": 1, "b": 5}, 0.125)
     assert Notes.together([]) == Notes()

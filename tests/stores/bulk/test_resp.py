@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feast_skew.stores.redis import resp
@@ -83,6 +83,7 @@ def test_replies_of_other_lengths_are_passed_over(stream: tuple[int, list], data
     hold(fields, rows, data.draw(st.integers(0, whole)), data.draw(st.integers(1, 10)), mixed=True)
 
 
+@settings(max_examples=40)
 @given(stream=streams(), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_a_stream_read_bit_by_bit_gives_each_reply_once(stream: tuple[int, list], sizes: list[int]) -> None:
     fields, rows = stream
