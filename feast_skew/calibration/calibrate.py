@@ -10,23 +10,17 @@ import numpy as np
 
 from feast_skew.calibration.incidents import Incident, concerning
 from feast_skew.calibration.limits import QUANTILE, Limit, limit_of
+from feast_skew.calibration.tradeoffs import Seen, Tradeoff, tradeoffs
 from feast_skew.core.moments import parse_moment
 from feast_skew.statistics.profile import Profile
-from feast_skew.statistics.resampled import PSI, distances, resampled
+from feast_skew.statistics.resampled import PSI, VARIANCE, distances, resampled
 
 HUMAN = 0.2
 """The PSI that people set without looking: the rule of thumb that limits are held beside."""
 
 FEW = 10
-_AGREES = {"variance": 1.0}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A run's distance of one feature: when, and how far by one metric."""
-
-    at: datetime
-    value: float
+AGREES = {VARIANCE: 1.0}
+"""The distance of sides that agree, where it is not 0."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,8 @@ class Catch:
 class Proposal:
     """A limit on one metric of one feature, from clean runs; `false_alarms` of them lie beyond it.
 
-    `limit` is None when both sides agree in every clean run: then the mismatch budget says it all.
+    `limit` is None when both sides agree in every clean run: then the mismatch budget says it all. `tradeoffs` hold other limits beside it, where there
+    are incidents.
     """
 
     view: str
@@ -56,11 +51,15 @@ class Proposal:
     false_alarms: int
     seen: tuple[Seen, ...]
     catches: tuple[Catch, ...]
+    tradeoffs: tuple[Tradeoff, ...] = ()
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The proposals of a project; `basis` says in a sentence what they come from, `skipped` why features have none."""
+    """The proposals of a project; `basis` says in a sentence what they come from, `skipped` why features have none.
+
+    `incidents` are those that runs were held beside.
+    """
 
     project: str
     basis: str
@@ -68,6 +67,7 @@ class Calibration:
     method: str
     proposals: tuple[Proposal, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
 
 
 def calibrate(
@@ -110,7 +110,7 @@ def calibrate(
         fewest = min(fewest or len(clean), len(clean))
         generator = np.random.default_rng([seed, *f"{view}:{feature}".encode()])
         found += _of_feature(view, feature, dated, clean, mine, rate, method, draws, generator)
-    return Calibration(project, _basis(profiles, fewest), rate, method, tuple(found), skipped)
+    return Calibration(project, _basis(profiles, fewest), rate, method, tuple(found), skipped, tuple(incidents))
 
 
 def _of_feature(  # noqa: PLR0917  one call site, each argument a thing of its own
@@ -131,7 +131,7 @@ def _of_feature(  # noqa: PLR0917  one call site, each argument a thing of its o
     for metric in pools[0]:
         usable = [i for i, pool in enumerate(pools) if metric in pool]
         values = [distances(clean[i]).get(metric, 0.0) for i in usable]
-        agrees = _AGREES.get(metric, 0.0)
+        agrees = AGREES.get(metric, 0.0)
         limit = None
         if any(value > agrees for value in values):
             limit = limit_of(values, [pools[i][metric] for i in usable], rate, method, generator)
@@ -139,7 +139,10 @@ def _of_feature(  # noqa: PLR0917  one call site, each argument a thing of its o
         marks = tuple(Seen(at, distance[metric]) for at, distance in seen if metric in distance)
         catches = tuple(_catch(one, marks, bound, metric) for one in incidents)
         alarms = sum(value > bound for value in values)
-        found.append(Proposal(view, feature, metric, limit, len(usable), alarms, marks, catches))
+        others = [bound, HUMAN] if metric == PSI else [bound]
+        whole = np.concatenate([pools[i][metric] for i in usable])
+        beside = tradeoffs(whole, marks, incidents, others) if incidents else ()
+        found.append(Proposal(view, feature, metric, limit, len(usable), alarms, marks, catches, beside))
     return found
 
 

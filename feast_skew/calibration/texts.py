@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from feast_skew.calibration.calibrate import HUMAN, Calibration, Catch, Proposal
+from feast_skew.calibration.plots import render_html
+from feast_skew.calibration.tradeoffs import Tradeoff
 from feast_skew.render.wording import clean, short
 from feast_skew.report import iso
 from feast_skew.statistics.resampled import PSI
@@ -38,6 +40,8 @@ def render_text(found: Calibration) -> str:
         ]
     for one in found.proposals:
         lines += [_told(one, catch) for catch in one.catches]
+    for one in found.proposals:
+        lines += _beside(one)
     lines += [clean(f"{name}: {reason}") for name, reason in found.skipped.items()]
     return "\n".join(lines) + "\n"
 
@@ -84,6 +88,7 @@ FORMATS: Mapping[str, Callable[[Calibration], str]] = {
     "text": render_text,
     "json": render_json,
     "config": render_config,
+    "html": render_html,
 }
 
 
@@ -115,6 +120,33 @@ def _told(one: Proposal, catch: Catch) -> str:
     return f"{name}: caught {_after(catch.first, catch.caught)}, at most {catch.largest:.4g}{beside}"
 
 
+def _beside(one: Proposal) -> list[str]:
+    """Give the table of limits of a metric, where one of them catches something; `*` marks the proposed one."""
+    if not any(other.caught for other in one.tradeoffs):
+        return []
+    proposed = None if one.limit is None else one.limit.value
+    rows = [("limit", "false alarms per run", "incidents caught", "after")]
+    for other in one.tradeoffs:
+        mark = "*" if other.limit == proposed else ""
+        late = "-" if other.hours is None else "first run" if not other.hours else f"{other.hours:,.0f} hours"
+        rows.append((f"{other.limit:.4g}{mark}", f"{other.rate:.3g}", f"{other.caught} of {other.incidents}", late))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return ["", f"{short(f'{one.view}:{one.feature}')}, {one.metric}: other limits (* the proposed one)", *lines]
+
+
+def _beside_dict(other: Tradeoff) -> dict[str, Any]:
+    return {
+        "limit": other.limit,
+        "false_alarm_rate": other.rate,
+        "caught": other.caught,
+        "incidents": other.incidents,
+        "median_hours": other.hours,
+    }
+
+
 def _after(first: datetime | None, caught: datetime) -> str:
     if first is None or caught == first:
         return "by the first run in it"
@@ -143,4 +175,5 @@ def _to_dict(one: Proposal) -> dict[str, Any]:
             }
             for catch in one.catches
         ],
+        "other_limits": [_beside_dict(other) for other in one.tradeoffs],
     }

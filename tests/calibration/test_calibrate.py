@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from days import START, at, history, profile
 
 from feast_skew.calibration.calibrate import calibrate
 from feast_skew.calibration.incidents import Incident, read_incidents
+from feast_skew.calibration.plots import render_html
 from feast_skew.calibration.texts import render_config, render_json, render_text
 from feast_skew.config import Settings
 from feast_skew.errors import ConfigError
@@ -67,6 +69,41 @@ def test_an_incident_that_a_human_limit_misses() -> None:
     text = render_text(found)
     assert "orders halved, v:x, psi: caught by the first run in it" in text
     assert "a limit of 0.2 misses it" in text
+
+
+def test_other_limits_beside_the_proposed_one() -> None:
+    """A lower limit has more false alarms and catches no less, no later."""
+    shifts = {20: 0.05, 21: 0.1, 22: 0.6, 23: 0.6, 24: 0.6}
+    late = Incident("later", "v:x", START + timedelta(days=60), START + timedelta(days=61))
+    found = calibrate("p", {("v", "x"): history(0, 40, skewed=shifts)}, (INCIDENT, late))
+    psi = next(one for one in found.proposals if one.metric == "psi")
+    others = psi.tradeoffs
+    assert psi.limit is not None
+    assert {psi.limit.value, 0.2} <= {one.limit for one in others}
+    assert [one.limit for one in others] == sorted(one.limit for one in others)
+    assert [one.rate for one in others] == sorted((one.rate for one in others), reverse=True)
+    assert {one.incidents for one in others} == {1}, "one had no run"
+    caught = [one.hours for one in others if one.caught]
+    assert caught == sorted(caught)
+    assert caught[-1] == 48.0
+    assert "v:x, psi: other limits (* the proposed one)" in render_text(found)
+    told = next(one for one in json.loads(render_json(found))["proposals"] if one["metric"] == "psi")
+    assert [one["limit"] for one in told["other_limits"]] == [one.limit for one in others]
+
+
+def test_the_page_of_plots() -> None:
+    """Every limit with its runs; nothing in a name is markup, and the browser is told to run nothing."""
+    name = "<script>alert(1)</script>"
+    incident = Incident(name, "v:*", START + timedelta(days=20), START + timedelta(days=24))
+    runs = history(0, 40, skewed=dict.fromkeys(range(20, 25), 2.0))
+    page = render_html(calibrate(name, {("v", "x"): runs, ("v", name): runs}, (incident,)))
+    assert "<script" not in page
+    assert "script-src 'none'" in html.unescape(page)
+    assert page.count("<svg") == 8
+    assert page.count("<circle") + page.count("<path class=") == 8 * 40
+    assert page.count('class="band"') == 8
+    assert "above this plot" in page
+    assert "No metric needs a limit" in render_html(calibrate("p", {}))
 
 
 def test_runs_in_an_incident_are_not_clean() -> None:

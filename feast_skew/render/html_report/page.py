@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING
 
-from feast_skew.render.html_report import text
 from feast_skew.render.html_report.charts import chart_data
 from feast_skew.render.html_report.glossary import used
+from feast_skew.render.html_report.parts import environment, policy, read, style
 from feast_skew.render.html_report.rows import FeatureRow, Filters, feature_row, worst_first
 from feast_skew.render.wording import WORDS, against_baseline, reach, without_commands
 from feast_skew.report import SkewReport, Verdict, rank
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_HERE = files("feast_skew.render.html_report")
-_MARKS = {
-    Verdict.PASS: "✓",
-    Verdict.WARN: "!",
-    Verdict.FAIL: "✕",
-    Verdict.INCONCLUSIVE: "?",
-    Verdict.ERROR: "✕",
-}
+_PACKAGE = "feast_skew.render.html_report"
 _SEVERITIES = {"fail": 0, "warn": 1, "info": 2}
 
 
@@ -35,12 +21,12 @@ def page(report: SkewReport) -> str:
     features = worst_first(report.features)
     filters = Filters()
     rows = [feature_row(feature, filters) for feature in features]
-    style, library, script = _style(), _library(), _script()
-    template = _environment().get_template("page.html.jinja")
+    library, script = _library(), _script()
+    template = environment(_PACKAGE).get_template("page.html.jinja")
     text = template.render(
         report=report,
-        policy=_policy([library, script], style),
-        style=style,
+        policy=policy([library, script], style()),
+        style=style(),
         library=library,
         script=script,
         data=chart_data(report, features),
@@ -78,58 +64,13 @@ def _verdicts(report: SkewReport) -> list[tuple[str, int]]:
 
 
 @cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("feast_skew.render.html_report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        visible=text.visible,
-        name=lambda content: text.visible(content, text.NAME),
-        value=text.value,
-        share=text.share,
-        number=text.number,
-        mark=lambda verdict: _MARKS[Verdict(verdict)],
-    )
-    return environment
-
-
-def _policy(scripts: list[str], style: str) -> str:
-    """Allow these scripts and this style, and nothing else; only what the template wrote is ever turned into markup."""
-    allowed = " ".join(_hash(script) for script in scripts)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types own"
-    )
-
-
-def _hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-@cache
-def _style() -> str:
-    return _read("static", "page.css")
-
-
-@cache
 def _script() -> str:
-    return _read("static", "charts.js") + _read("static", "page.js")
+    return read("static", "charts.js") + read("static", "page.js")
 
 
 @cache
 def _library() -> str:
     """Give the vendored library with its licence, in the order in which its modules need each other."""
-    modules = json.loads(_read("vendor", "modules.json"))
-    licence = _read("vendor", "LICENSE")
-    return f"/*\n{licence}*/\n" + "".join(_read("vendor", module["file"]) for module in modules)
-
-
-def _read(folder: str, name: str) -> str:
-    return (_HERE / folder / name).read_text(encoding="utf-8")
+    modules = json.loads(read("vendor", "modules.json"))
+    licence = read("vendor", "LICENSE")
+    return f"/*\n{licence}*/\n" + "".join(read("vendor", module["file"]) for module in modules)
