@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 
@@ -79,6 +80,8 @@ def calibrate(
     method: str = QUANTILE,
     draws: int = 5_000,
     seed: int = 0,
+    basis: str | None = None,
+    skipped: Mapping[str, str] = MappingProxyType({}),
 ) -> Calibration:
     """Propose limits for features from the states of their runs.
 
@@ -92,25 +95,30 @@ def calibrate(
         Of false alarms that is asked for, of one metric in one run, between 0 and 0.5.
     draws : int
         Runs that are drawn for each feature in all.
+    basis : str, optional
+        What the profiles come from, where they are no stored runs.
+    skipped : mapping
+        Why other features have no profile.
 
     Notes
     -----
     With few clean runs (below 10) what moves between runs is hardly known, and the interval of the rate says so; with one, only chance is.
     """
     found: list[Proposal] = []
-    skipped: dict[str, str] = {}
+    left_out = dict(skipped)
     fewest = 0
     for (view, feature), runs in sorted(profiles.items()):
         mine = concerning(incidents, view, feature)
         dated = [(parse_moment(at, "moment"), profile) for at, profile in runs]
         clean = [profile for at, profile in dated if not any(one.holds(at) for one in mine)]
         if not clean:
-            skipped[f"{view}:{feature}"] = "all of its runs lie in incidents"
+            left_out[f"{view}:{feature}"] = "all of its runs lie in incidents"
             continue
         fewest = min(fewest or len(clean), len(clean))
         generator = np.random.default_rng([seed, *f"{view}:{feature}".encode()])
         found += _of_feature(view, feature, dated, clean, mine, rate, method, draws, generator)
-    return Calibration(project, _basis(profiles, fewest), rate, method, tuple(found), skipped, tuple(incidents))
+    told = basis or _basis(profiles, fewest)
+    return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents))
 
 
 def _of_feature(  # noqa: PLR0917  one call site, each argument a thing of its own

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from feast_skew.cli.options import CONFIG, DEBUG, QUIET, REPO, SEED, outputs
+from feast_skew.cli.options import CONFIG, DEBUG, NO_PROGRESS, QUIET, REPO, SEED, outputs
 
 
 @click.command()
@@ -88,15 +88,25 @@ def alerts(**options: Any) -> None:
     help="From the quantile of clean runs, or from their mean and standard deviation.",
 )
 @click.option("--last", metavar="SPAN", default="180d", show_default=True, help="Runs of this span.")
+@click.option(
+    "--every",
+    metavar="SPAN",
+    default="1d",
+    show_default=True,
+    help="Without a stored run: how far apart offline is held against itself.",
+)
 @SEED
 @CONFIG
-@outputs("Also write the proposal (config, json, text); - is stdout; repeatable.")
+@outputs("Also write the proposal (config, html, json, text); - is stdout; repeatable.")
 @QUIET
+@NO_PROGRESS
 @DEBUG
 def calibrate(**options: Any) -> None:
     """Propose limits from the clean runs of the history, and say which known incidents they catch.
 
-    Exit codes: 0 proposed, 2 there is nothing to propose from.
+    Where no run is stored, limits come from splits and time-shifted runs of the present data.
+
+    Exit codes: 0 proposed, 2 there is nothing to propose from, 3 a store does not answer.
     """
     from feast_skew.cli.calibrate import run_calibrate
 

@@ -8,36 +8,48 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from feast_skew.calibration.calibrate import calibrate
+from feast_skew.calibrating import calibrate_history, calibrate_present
+from feast_skew.calibration.calibrate import Calibration
 from feast_skew.calibration.incidents import read_incidents
 from feast_skew.calibration.texts import FORMATS
 from feast_skew.cli.outputs import deliver_texts, parse_outputs
+from feast_skew.cli.progress import progress_for
 from feast_skew.cli.spans import since
 from feast_skew.errors import EXIT_PASS, ConfigError
-from feast_skew.remembered import open_history
-from feast_skew.report import iso
+from feast_skew.setting_values import parse_duration
 
 
 def run_calibrate(options: Mapping[str, Any]) -> int:
     """Calibrate and deliver; give the exit code."""
     outputs = parse_outputs(options["outputs"], FORMATS)
-    incidents = () if options["incidents"] is None else read_incidents(Path(options["incidents"]))
-    opened = open_history(Path(options["repo"]), options["config"])
-    runs, now = opened.history.runs(opened.project), datetime.now(timezone.utc)
-    profiles = runs.profiles(since(options["last"], "--last", now), iso(now + timedelta(days=1)))
-    if not profiles:
-        raise ConfigError(
-            f"history {runs.database.name} has no run of project {opened.project} in the last {options['last']}",
-            hint="run `feast-skew validate` first, best every day for some weeks",
-        )
-    found = calibrate(
-        opened.project,
-        profiles,
-        incidents,
-        rate=options["rate"],
-        method=options["method"],
-        seed=options["seed"] or 0,
-    )
+    found = _calibrated(options, datetime.now(timezone.utc))
     forms = {form: partial(render, found) for form, render in FORMATS.items()}
     deliver_texts(forms, outputs, None if options["quiet"] else forms["text"], "the calibration was made")
     return EXIT_PASS
+
+
+def _calibrated(options: Mapping[str, Any], now: datetime) -> Calibration:
+    incidents = () if options["incidents"] is None else read_incidents(Path(options["incidents"]))
+    first, every = since(options["last"], "--last", now), _every(options["every"])
+    repo, config, seed = Path(options["repo"]), options["config"], options["seed"]
+    limits = {"rate": options["rate"], "method": options["method"]}
+    found = calibrate_history(repo, config, first, now, incidents, seed=seed or 0, **limits)
+    if found is not None:
+        return found
+    if incidents:
+        raise ConfigError(
+            f"--incidents {options['incidents']}: no run is stored in the last {options['last']} that could have caught them",
+            hint="leave it out, or run `feast-skew validate` every day and calibrate then",
+        )
+    progress = progress_for(not (options["quiet"] or options["no_progress"]))
+    return calibrate_present(repo, config, now, every, seed=seed, progress=progress, **limits)
+
+
+def _every(span: str) -> timedelta:
+    try:
+        found = timedelta(microseconds=parse_duration(span) // 1_000)
+    except ValueError as error:
+        raise ConfigError(f"--every: {error}") from None
+    if not found:
+        raise ConfigError(f"--every {span!r} is no time", hint="give the time between two materializations, such as 1d")
+    return found
