@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from feast_skew.calibration.calibrate import HUMAN, Calibration, Catch, Proposal
 from feast_skew.calibration.plots import render_html
 from feast_skew.calibration.tradeoffs import Tradeoff
+from feast_skew.render.harmless import harmless_json, harmless_text
 from feast_skew.render.wording import clean, short
 from feast_skew.report import iso
 from feast_skew.statistics.resampled import PSI
@@ -43,7 +43,7 @@ def render_text(found: Calibration) -> str:
     for one in found.proposals:
         lines += _beside(one)
     lines += [clean(f"{name}: {reason}") for name, reason in found.skipped.items()]
-    return "\n".join(lines) + "\n"
+    return harmless_text(lines)
 
 
 def render_json(found: Calibration) -> str:
@@ -57,7 +57,7 @@ def render_json(found: Calibration) -> str:
         "proposals": [_to_dict(one) for one in found.proposals],
         "skipped": dict(found.skipped),
     }
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+    return harmless_json(content)
 
 
 def render_config(found: Calibration) -> str:

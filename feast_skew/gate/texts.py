@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import textwrap
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping
 from feast_skew.gate.changes import CHANGED, DELETED, NEW
 from feast_skew.gate.proposal import Judged, Proposal
 from feast_skew.render.escaping import code, plain
+from feast_skew.render.harmless import harmless_json, harmless_text
 from feast_skew.render.terminal import COLOURS
 from feast_skew.render.wording import clean, one_line, short
 from feast_skew.report import Verdict
@@ -40,12 +40,12 @@ def render_text(proposal: Proposal, *, colour: bool = False, width: int = 100) -
         # The command stands alone and whole, to be copied.
         text = clean(f"refused: {refused_names(proposal)}; {says}")
         lines += ["", *textwrap.wrap(text, width, subsequent_indent="  "), f"  {clean(command)}"]
-    return "\n".join(lines) + "\n"
+    return harmless_text(lines)
 
 
 def render_json(proposal: Proposal) -> str:
     """Give a plan as JSON."""
-    return json.dumps(proposal.to_dict(), indent=2, ensure_ascii=False, default=str) + "\n"
+    return harmless_json(proposal.to_dict(), default=str)
 
 
 def render_markdown(proposal: Proposal) -> str:

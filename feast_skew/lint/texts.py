@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 from feast_skew.lint.base import HAZARDS, Linted
+from feast_skew.render.harmless import harmless_json, harmless_text
+from feast_skew.render.wording import clean
 from feast_skew.report import Finding
 
 SCHEMA_VERSION = "1"
@@ -33,13 +34,13 @@ def render_text(linted: Linted, *, colour: bool = False, width: int = 100) -> st
         for finding in found[:_MOST]:
             text = f"{finding.view}: {finding.detail}" if finding.view else finding.detail
             lines += textwrap.wrap(
-                _clean(text), width, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+                clean(text), width, initial_indent="  ", subsequent_indent="    ", break_long_words=False
             )
         if len(found) > _MOST:
             lines.append(f"  and {len(found) - _MOST} more")
         lines += textwrap.wrap(f"why: {hazard.why}", width, initial_indent="  ", subsequent_indent="       ")
         lines += textwrap.wrap(f"-> {hazard.remedy}", width, initial_indent="  ", subsequent_indent="     ")
-    return "\n".join(lines) + "\n"
+    return harmless_text(lines)
 
 
 def render_json(linted: Linted) -> str:
@@ -51,7 +52,7 @@ def render_json(linted: Linted) -> str:
         "views": linted.views,
         "findings": [{**finding.to_dict(), "why": HAZARDS[finding.code].why} for finding in linted.findings],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return harmless_json(content)
 
 
 FORMATS: Mapping[str, Callable[[Linted], str]] = {"text": render_text, "json": render_json}
@@ -61,7 +62,3 @@ def _grouped(linted: Linted) -> Iterator[tuple[str, list[Finding]]]:
     ordered = sorted(linted.findings, key=lambda finding: (_ORDER.index(finding.severity), finding.code))
     for code, found in groupby(ordered, key=lambda finding: finding.code):
         yield code, list(found)
-
-
-def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)

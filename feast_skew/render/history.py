@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from feast_skew.render.harmless import harmless_json, harmless_text
 from feast_skew.render.terminal import columns
 from feast_skew.render.wording import clean, short
 
@@ -32,7 +32,7 @@ class Listing:
 
 def render_json(listing: Listing) -> str:
     """Give the listing as indented JSON with a final newline."""
-    return json.dumps(listing.to_dict(), indent=2, default=_plain, allow_nan=False) + "\n"
+    return harmless_json(listing.to_dict(), default=_plain)
 
 
 def render_text(listing: Listing) -> str:
@@ -50,7 +50,7 @@ def render_text(listing: Listing) -> str:
         spaces = [" " * (width - columns(cell)) for width, cell in zip(widths, row, strict=True)]
         cells = [gap + cell if right else cell + gap for cell, gap, right in zip(row, spaces, numeric, strict=True)]
         lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+    return harmless_text(lines)
 
 
 def _cell(name: str, value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 from feast_skew.render.base import renderer
+from feast_skew.render.harmless import harmless_text
 from feast_skew.render.wording import (
     WORDS,
     against_baseline,
@@ -15,7 +16,6 @@ from feast_skew.render.wording import (
     sampled,
     short,
     tally,
-    without_commands,
 )
 from feast_skew.report import Example, FeatureResult, SkewReport, Verdict
 
@@ -52,7 +52,7 @@ def render_text(report: SkewReport, *, colour: bool, width: int = 100) -> str:
         lines.extend(_wrapped(f"skipped {short(entry['view'])}: {entry['reason']}", width, "", "  "))
     while lines and not lines[-1]:
         lines.pop()
-    return without_commands("\n".join(lines) + "\n", "{} ".format)
+    return harmless_text(lines)
 
 
 class _Paint:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 
+from feast_skew.render.harmless import harmless_json, harmless_text
 from feast_skew.render.terminal import COLOURS
 from feast_skew.render.wording import clean, one_line, short
 from feast_skew.repairing.result import REASONS, Repair, ViewRepair
@@ -34,12 +34,12 @@ def render_text(repair: Repair, *, colour: bool = False, width: int = 100) -> st
         lines += textwrap.wrap(one_line(text), width, subsequent_indent="  ", break_long_words=False)
     if repair.rows and not repair.yes:
         lines += ["", "nothing was written; --yes writes these rows"]
-    return "\n".join(lines) + "\n"
+    return harmless_text(lines)
 
 
 def render_json(repair: Repair) -> str:
     """Give a repair as JSON."""
-    return json.dumps(repair.to_dict(), indent=2, ensure_ascii=False, default=str) + "\n"
+    return harmless_json(repair.to_dict(), default=str)
 
 
 FORMATS: Mapping[str, Callable[[Repair], str]] = {"text": render_text, "json": render_json}
