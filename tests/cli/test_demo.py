@@ -35,6 +35,7 @@ def check_story(out: str) -> None:
     assert "passed when clean, failed on the silent change, passed after repair" in out
 
 
+@pytest.mark.slow
 def test_with_its_own_server_and_a_kept_repository(tmp_path: Path) -> None:
     """A relative name is one from where the user stands."""
     cwd, scratch = tmp_path / "here", tmp_path / "tmp"

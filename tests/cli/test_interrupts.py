@@ -118,6 +118,7 @@ def test_during_the_demo(tmp_path: Path, scratch: Path, how: signal.Signals, wor
     wait_until_interrupted(process)
 
 
+@pytest.mark.slow
 def test_during_the_demo_on_a_server_of_the_users_own(tmp_path: Path, scratch: Path, redis: EmbeddedRedis) -> None:
     with redis.client() as client:
         client.set("mine", "kept")

@@ -37,7 +37,7 @@ COVERING = (
     ("errors", 0, 1, "redis", "dask"),
     ("suites", 0, 2, "sqlite", "duckdb"),
     ("on_demand", 0, 2, "redis", "dask"),
-    ("thinned", 0, 7, "redis", "dask"),
+    pytest.param("thinned", 0, 7, "redis", "dask", marks=pytest.mark.slow),
 )
 
 
