@@ -24,6 +24,8 @@ KEPT_PAIRS = 500
 """Pairs of a feature that a run keeps: those with the smallest hashes, so that they are a random sample."""
 
 _NAME = 255
+_VERDICTS = {one.value: one for one in Verdict}
+_OF_PAST = tuple(results.c[name] for name in ("series", "verdict", "value", "low", "high", "psi", "cause"))
 
 
 @dataclass(frozen=True)
@@ -154,19 +156,23 @@ class Runs:
             if connection is None:
                 return report
             chosen = (
-                select(runs.c.id)
+                select(runs.c.id, runs.c.run_id, runs.c.created)
                 .where(runs.c.project == name_of(self.project), runs.c.created < created)
                 .order_by(desc(runs.c.created))
                 .limit(most)
             )
-            earlier = connection.execute(chosen).scalars().all()
-            asked = _joined().where(results.c.run.in_(earlier)).order_by(runs.c.created)
-            found: dict[tuple[str, str], list[Past]] = {}
-            for row in connection.execute(asked) if earlier else ():
-                found.setdefault((row.view, row.feature), []).append(_past(row))
+            names = select(series.c.id, series.c.view, series.c.feature).where(
+                series.c.project == name_of(self.project)
+            )
+            found: dict[int, list[Past]] = {}
+            # Run by run: joined, a row of 60,000 takes as long as ten of these.
+            for number, run_id, at in connection.execute(chosen).all()[::-1]:
+                when = from_micros(at)
+                for of, verdict, *rest in connection.execute(select(*_OF_PAST).where(results.c.run == number)).all():
+                    found.setdefault(of, []).append(Past(run_id, when, _VERDICTS[verdict], *rest))
+            past = {(view, feature): tuple(found.get(of, ())) for of, view, feature in connection.execute(names)}
         features = tuple(
-            replace(one, past=tuple(found.get((name_of(one.view), name_of(one.feature)), ())))
-            for one in report.features
+            replace(one, past=past.get((name_of(one.view), name_of(one.feature)), ())) for one in report.features
         )
         return replace(report, features=features)
 
