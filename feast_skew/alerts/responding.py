@@ -13,18 +13,21 @@ from pathlib import Path
 from feast_skew.alert_settings import ResponseSetting
 from feast_skew.errors import ConfigError
 from feast_skew.history.incidents import Incidents
+from feast_skew.history.runs import name_of
 from feast_skew.render.json import render
 from feast_skew.report import FeatureResult, Finding, SkewReport, Verdict, iso
 
 RESPONDED = "FS225"
 _SECOND = 10**9
+_UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
 def respond(settings: Sequence[ResponseSetting], report: SkewReport, incidents: Incidents) -> list[Finding]:
     """Start each response for whose severity an incident begins with this run, and give a finding for each.
 
-    An incident of a feature begins with the run in which its verdict becomes bad. A response that was begun for this run, by this or
-    another process, is not begun again; how it ends is noted in the history, and changes nothing of the run.
+    An incident of a feature begins with the run in which its verdict becomes bad; runs in between that could not decide, or not read a store, do
+    not end one. A response that was begun for this run, by this or another process, is not begun again; how it ends is noted in the history,
+    and changes nothing of the run.
 
     Raises
     ------
@@ -44,10 +47,17 @@ def respond(settings: Sequence[ResponseSetting], report: SkewReport, incidents: 
 
 def _begun(report: SkewReport, incidents: Incidents) -> list[FeatureResult]:
     with incidents.database.reading() as connection:
-        sinces = {} if connection is None else incidents.sinces(connection, report.run_id)
-    return [
-        one for one in report.features if sinces.get((one.view, one.feature)) == report.created_at and not one.ignored
-    ]
+        if connection is None:
+            return []
+        sinces = incidents.sinces(connection, report.run_id)
+        found = []
+        for one in report.features:
+            if sinces.get((name_of(one.view), name_of(one.feature))) != report.created_at or one.ignored:
+                continue
+            open_ones = [verdict for verdict in _UNDECIDED if verdict is not one.verdict]
+            if incidents.before(connection, report.run_id, one.view, one.feature, open_ones) is not one.verdict:
+                found.append(one)
+        return found
 
 
 def _responded(

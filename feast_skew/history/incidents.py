@@ -86,6 +86,28 @@ class Incidents:
         """Give since when each feature of a run is as it is."""
         return {name: from_micros(row.since) for name, row in _results_of(connection, run_id).items()}
 
+    def before(
+        self, connection: Connection, run_id: str, view: str, feature: str, passed: Sequence[Verdict]
+    ) -> Verdict | None:
+        """Give the verdict of a feature in the last run before one, without the verdicts that are passed over; None when there is none."""
+        own = select(runs.c.created).where(runs.c.run_id == run_id).scalar_subquery()
+        asked = (
+            select(results.c.verdict)
+            .join(runs, runs.c.id == results.c.run)
+            .join(series, series.c.id == results.c.series)
+            .where(
+                series.c.project == name_of(self.project),
+                series.c.view == name_of(view),
+                series.c.feature == name_of(feature),
+                runs.c.created < own,
+                results.c.verdict.not_in([one.value for one in passed]),
+            )
+            .order_by(runs.c.created.desc())
+            .limit(1)
+        )
+        found = connection.execute(asked).scalar()
+        return None if found is None else Verdict(found)
+
     def enqueue(
         self, connection: Connection, run_id: str, created_at: str, wanted: Sequence[Mapping[str, str]]
     ) -> None:

@@ -39,6 +39,21 @@ def test_a_command_runs_once_for_each_incident(history: History, tmp_path: Path)
     assert lines == [["run-1", "fail", ["v:x"]], ["run-5", "fail", ["v:x"]]]
 
 
+@pytest.mark.parametrize("between", [Verdict.INCONCLUSIVE, Verdict.ERROR])
+def test_a_run_that_could_not_tell_ends_no_incident(history: History, tmp_path: Path, between: Verdict) -> None:
+    setting = ResponseSetting(command=(sys.executable, "-c", NOTE, str(tmp_path / "log")))
+    long = "n" * 300
+    for day, verdict in enumerate((Verdict.FAIL, between, between, Verdict.FAIL, Verdict.PASS, Verdict.FAIL)):
+        findings = kept(history, report(day, feature(verdict, 50, long)), setting)
+        assert [one.severity for one in findings] == (["info"] if day in (0, 5) else [])
+
+
+def test_errors_in_a_row_are_one_incident(history: History, tmp_path: Path) -> None:
+    setting = ResponseSetting(on="error", command=(sys.executable, "-c", NOTE, str(tmp_path / "log")))
+    for day, verdict in enumerate((Verdict.PASS, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.FAIL)):
+        assert bool(kept(history, report(day, feature(verdict, 50)), setting)) == (day == 1)
+
+
 def test_a_response_to_a_run_is_not_given_twice(history: History, tmp_path: Path) -> None:
     setting = ResponseSetting(command=(sys.executable, "-c", NOTE, str(tmp_path / "log")))
     run = report(0, feature(Verdict.FAIL, 50))
