@@ -9,7 +9,7 @@ def write_again(view: ViewPlan) -> str:
     """Give the step that writes the rows of a view again under the event timestamps that they have."""
     if view.keeps_newer:
         return (
-            f"write the rows again: set `skip_dedup: true` in online_store, materialize view {view.name} over "
-            f"the same range, take it out again; nothing is missing meanwhile"
+            f"set `skip_dedup: true` in online_store, materialize view {view.name} over the same range, take it out again; "
+            f"nothing is missing meanwhile. Or write the wrong rows alone: `feast-skew repair --view {view.name} --sample all --yes`"
         )
     return f"materialize view {view.name} over the same range again"

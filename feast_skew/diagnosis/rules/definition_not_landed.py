@@ -9,6 +9,7 @@ from feast_skew.core.arrays import Mask
 from feast_skew.core.model import SourceVersion
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.rewriting import write_again
 from feast_skew.report import Cause
 
 _LEAST_SHARE = 0.05
@@ -92,18 +93,10 @@ def _cause(case: Case, claims: _Claims, share: float, text: str) -> Cause:
     names = {key: version.source_name for key, version in versions.items()}
     told = ", ".join(f"{names[key]}: {counts[key]:,}" if len(names) > 1 else names[key] for key in names)
     now = case.view.version.source_name if case.view.version else "the present source"
-    name, keeps = case.view.name, case.view.keeps_newer
-    why = (
-        " and Redis keeps a row when the new one is not newer, so materializing the same range again changed nothing"
-        if keeps
-        else ""
-    )
-    remedy = (
-        f"set `skip_dedup: true` in online_store, materialize view {name} over the same range, take it out again; "
-        f"nothing is missing meanwhile. If the change was not meant, apply the earlier definition instead"
-        if keeps
-        else f"materialize view {name} over the same range again"
-    )
+    why, remedy = "", write_again(case.view)
+    if case.view.keeps_newer:
+        why = " and Redis keeps a row when the new one is not newer, so materializing the same range again changed nothing"
+        remedy += ". If the change was not meant, apply the earlier definition instead"
     plural = "s give" if len(names) > 1 else " gives"
     return Cause(
         "definition_not_landed",

@@ -7,6 +7,7 @@ import numpy as np
 from feast_skew.core.arrays import Mask
 from feast_skew.core.pairs import PairClass
 from feast_skew.diagnosis.base import FEWEST_ROWS, Case, Explanation, rule, share_text
+from feast_skew.diagnosis.rewriting import write_again
 from feast_skew.report import Cause
 
 
@@ -32,14 +33,7 @@ def null_fill(case: Case) -> Explanation | None:
     remedy = "find the step that drops the value on its way online, then materialize again"
     if everywhere:
         detail += "; the feature may have been added after its view was materialized"
-        remedy = (
-            (
-                "write the rows again: Redis skips rows whose timestamp is not newer, so materialize once with "
-                "`skip_dedup: true`"
-            )
-            if case.view.keeps_newer
-            else "materialize the whole range again"
-        )
+        remedy = write_again(case.view)
     return Explanation(
         Cause(
             "null_fill",
