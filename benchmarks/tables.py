@@ -6,8 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scipy.stats import beta
+
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Heads, and rows of as many cells."""
+
+
+def interval(hits: int, of: int, confidence: float = 0.95) -> str:
+    """Write a share with its Clopper-Pearson interval, in percent."""
+    if not of:
+        return ""
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+    return f"{100 * hits / of:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

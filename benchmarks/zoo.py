@@ -20,22 +20,11 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
 import zoo.costs  # noqa: E402  a package of the tests
 import zoo.menagerie  # noqa: E402
-from scipy.stats import beta  # noqa: E402
-from tables import show  # noqa: E402
+from tables import interval, show  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "zoo.md"
 Row = dict[str, Any]
 _JOBS: list[Callable[[], Row]] = []
-
-
-def interval(hits: int, of: int, confidence: float = 0.95) -> str:
-    """Write a share with its Clopper-Pearson interval, in percent."""
-    if not of:
-        return ""
-    tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
-    return f"{100 * hits / of:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def run(number: int) -> Row:

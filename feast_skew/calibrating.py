@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,18 +31,26 @@ def calibrate_history(
     method: str,
     seed: int,
 ) -> Calibration | None:
-    """Propose limits from the stored runs since a moment; None when there is none. Neither Feast nor a store is asked.
+    """Propose limits from the stored runs since a moment; None when none is stored at all. Neither Feast nor a store is asked.
 
     Raises
     ------
     ConfigError
-        When the history, or the settings, cannot be read.
+        When the history, or the settings, cannot be read, or all runs are older.
     """
     opened = open_history(repo, config)
-    profiles = opened.history.runs(opened.project).profiles(since, iso(now + timedelta(days=1)))
+    runs, until = opened.history.runs(opened.project), iso(now + timedelta(days=1))
+    profiles = runs.profiles(since, until)
     if not profiles:
+        newest = runs.latest(1)
+        if newest:
+            raise ConfigError(
+                f"project {opened.project}: no run is stored since {since}, the newest is of {newest[0].created_at}",
+                hint="ask for a longer time with --last",
+            )
         return None
-    return calibrate(opened.project, profiles, incidents, rate=rate, method=method, seed=seed)
+    failed = runs.failures(since, until)
+    return calibrate(opened.project, profiles, incidents, failed=failed, rate=rate, method=method, seed=seed)
 
 
 def calibrate_present(
@@ -87,15 +96,8 @@ def calibrate_present(
         f"no stored run: offline's present values, held against those of up to {SHIFTS} moments {_told(every)} apart, and "
         f"{SPLITS} times one half of the entities against the other; what the online store does is not in them, so calibrate again after some weeks of runs"
     )
-    return calibrate(
-        plan.project,
-        found.profiles,
-        rate=rate,
-        method=method,
-        seed=settings.seed,
-        basis=basis,
-        skipped=found.skipped,
-    )
+    given = calibrate(plan.project, found.profiles, rate=rate, method=method, seed=settings.seed, basis=basis)
+    return replace(given, skipped={**found.skipped, **given.skipped})
 
 
 def _told(every: timedelta) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
-from feast_skew.calibration.incidents import Incident, concerning
+from feast_skew.calibration.incidents import Incident, concerning, unknown_names
 from feast_skew.calibration.limits import QUANTILE, Limit, limit_of
+from feast_skew.calibration.outlying import outlying
 from feast_skew.calibration.tradeoffs import Seen, Tradeoff, tradeoffs
 from feast_skew.core.moments import parse_moment
 from feast_skew.statistics.profile import Profile
-from feast_skew.statistics.resampled import PSI, VARIANCE, distances, resampled
+from feast_skew.statistics.resampled import MEAN, NULL_RATE, PSI, VARIANCE, distances, resampled
 
 HUMAN = 0.2
 """The PSI that people set without looking: the rule of thumb that limits are held beside."""
@@ -22,6 +24,7 @@ HUMAN = 0.2
 FEW = 10
 AGREES = {VARIANCE: 1.0}
 """The distance of sides that agree, where it is not 0."""
+_METRICS = {"numeric": (PSI, MEAN, VARIANCE, NULL_RATE), "category": (PSI, NULL_RATE)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Proposal:
     """A limit on one metric of one feature, from clean runs; `false_alarms` of them lie beyond it.
 
     `limit` is None when both sides agree in every clean run: then the mismatch budget says it all. `tradeoffs` hold other limits beside it, where there
-    are incidents.
+    are incidents. Of the clean runs the feature failed in `failed`, and `apart` lie so far from the others that they may be incidents without a name.
     """
 
     view: str
@@ -53,6 +56,8 @@ class Proposal:
     seen: tuple[Seen, ...]
     catches: tuple[Catch, ...]
     tradeoffs: tuple[Tradeoff, ...] = ()
+    failed: int = 0
+    apart: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,12 @@ def calibrate(
     profiles: Mapping[tuple[str, str], Sequence[tuple[str, Profile]]],
     incidents: Sequence[Incident] = (),
     *,
+    failed: Mapping[tuple[str, str], Collection[str]] = MappingProxyType({}),
     rate: float = 0.01,
     method: str = QUANTILE,
     draws: int = 5_000,
     seed: int = 0,
     basis: str | None = None,
-    skipped: Mapping[str, str] = MappingProxyType({}),
 ) -> Calibration:
     """Propose limits for features from the states of their runs.
 
@@ -91,67 +96,97 @@ def calibrate(
         By view and feature, the moment and the states of each run, oldest first.
     incidents : sequence of Incident
         Runs in one that concerns the feature are not clean.
+    failed : mapping
+        By view and feature the moments of the runs in which it failed. They are clean all the same, unless they are in an incident: limits are for
+        features that fail without being wrong.
     rate : float
         Of false alarms that is asked for, of one metric in one run, between 0 and 0.5.
     draws : int
         Runs that are drawn for each feature in all.
     basis : str, optional
         What the profiles come from, where they are no stored runs.
-    skipped : mapping
-        Why other features have no profile.
 
     Notes
     -----
     With few clean runs (below 10) what moves between runs is hardly known, and the interval of the rate says so; with one, only chance is.
     """
     found: list[Proposal] = []
-    left_out = dict(skipped)
+    left_out = unknown_names(incidents, profiles)
     fewest = 0
-    for (view, feature), runs in sorted(profiles.items()):
-        mine = concerning(incidents, view, feature)
-        dated = [(parse_moment(at, "moment"), profile) for at, profile in runs]
-        clean = [profile for at, profile in dated if not any(one.holds(at) for one in mine)]
-        if not clean:
-            left_out[f"{view}:{feature}"] = "all of its runs lie in incidents"
+    for (view, feature), kept in sorted(profiles.items()):
+        bad = failed.get((view, feature), ())
+        runs = [_Run(parse_moment(at, "moment"), profile, at in bad, distances(profile)) for at, profile in kept]
+        one = _Feature(view, feature, runs, concerning(incidents, view, feature))
+        if not one.clean:
+            left_out[one.ref] = "all of its runs lie in incidents"
             continue
-        fewest = min(fewest or len(clean), len(clean))
-        generator = np.random.default_rng([seed, *f"{view}:{feature}".encode()])
-        found += _of_feature(view, feature, dated, clean, mine, rate, method, draws, generator)
+        fewest = min(fewest or len(one.clean), len(one.clean))
+        generator = np.random.default_rng([seed, *one.ref.encode("utf-8", "surrogatepass")])
+        proposals = list(_proposals(one, rate, method, draws, generator))
+        found += proposals
+        missing = [name for name in _METRICS[kept[-1][1].kind] if all(name != other.metric for other in proposals)]
+        if missing:
+            left_out[f"{one.ref}, {', '.join(missing)}"] = (
+                "cannot be computed: too few pairs, values without spread, or too large ones"
+            )
     told = basis or _basis(profiles, fewest)
     return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents))
 
 
-def _of_feature(  # noqa: PLR0917  one call site, each argument a thing of its own
-    view: str,
-    feature: str,
-    dated: Sequence[tuple[datetime, Profile]],
-    clean: Sequence[Profile],
-    incidents: Sequence[Incident],
-    rate: float,
-    method: str,
-    draws: int,
-    generator: np.random.Generator,
-) -> list[Proposal]:
-    each = max(1, -(-draws // len(clean)))
-    pools = [resampled(profile, each, generator) for profile in clean]
-    seen = [(at, distances(profile)) for at, profile in dated]
-    found = []
-    for metric in pools[0]:
-        usable = [i for i, pool in enumerate(pools) if metric in pool]
-        values = [distances(clean[i]).get(metric, 0.0) for i in usable]
+@dataclass(frozen=True)
+class _Run:
+    at: datetime
+    profile: Profile
+    failed: bool
+    distances: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Feature:
+    """A feature with its runs, oldest first, and the incidents that concern it."""
+
+    view: str
+    feature: str
+    runs: Sequence[_Run]
+    incidents: Sequence[Incident]
+
+    @property
+    def ref(self) -> str:
+        return f"{self.view}:{self.feature}"
+
+    @cached_property
+    def clean(self) -> list[_Run]:
+        return [run for run in self.runs if not any(one.holds(run.at) for one in self.incidents)]
+
+
+def _proposals(
+    one: _Feature, rate: float, method: str, draws: int, generator: np.random.Generator
+) -> Iterator[Proposal]:
+    each = max(1, -(-draws // len(one.clean)))
+    pools = [resampled(run.profile, each, generator) for run in one.clean]
+    for metric in dict.fromkeys(name for pool in pools for name in pool):
+        clean = [run for run, pool in zip(one.clean, pools, strict=True) if metric in pool]
+        drawn = [pool[metric] for pool in pools if metric in pool]
+        values = [run.distances[metric] for run in clean]
         agrees = AGREES.get(metric, 0.0)
-        limit = None
-        if any(value > agrees for value in values):
-            limit = limit_of(values, [pools[i][metric] for i in usable], rate, method, generator)
+        limit = limit_of(values, drawn, rate, method, generator) if any(value > agrees for value in values) else None
         bound = agrees if limit is None else limit.value
-        marks = tuple(Seen(at, distance[metric]) for at, distance in seen if metric in distance)
-        catches = tuple(_catch(one, marks, bound, metric) for one in incidents)
-        alarms = sum(value > bound for value in values)
+        marks = tuple(Seen(run.at, run.distances[metric]) for run in one.runs if metric in run.distances)
         others = [bound, HUMAN] if metric == PSI else [bound]
-        whole = np.concatenate([pools[i][metric] for i in usable])
-        beside = tradeoffs(whole, marks, incidents, others) if incidents else ()
-        found.append(Proposal(view, feature, metric, limit, len(usable), alarms, marks, catches, beside))
-    return found
+        noise = float(np.median([pool.std() for pool in drawn]))
+        yield Proposal(
+            one.view,
+            one.feature,
+            metric,
+            limit,
+            len(clean),
+            sum(value > bound for value in values),
+            marks,
+            tuple(_catch(incident, marks, bound, metric) for incident in one.incidents),
+            tradeoffs(np.concatenate(drawn), marks, one.incidents, others) if one.incidents else (),
+            sum(run.failed for run in clean),
+            tuple(Seen(clean[i].at, values[i]) for i in outlying(values, noise)),
+        )
 
 
 def _catch(incident: Incident, marks: Sequence[Seen], bound: float, metric: str) -> Catch:

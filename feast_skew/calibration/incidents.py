@@ -6,7 +6,8 @@ import csv
 import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _FIELDS = ("feature", "from", "to")
 
 @dataclass(frozen=True)
 class Incident:
-    """Features, as a pattern like `driver_stats:*`, that were wrong from one moment until another."""
+    """Features, as a pattern like `driver_stats:*`, that were wrong from one moment until another, both included."""
 
     name: str
     features: str
@@ -38,7 +39,7 @@ class Incident:
 def read_incidents(path: Path) -> tuple[Incident, ...]:
     """Read a CSV file with the columns `feature`, `from` and `to`, or a YAML file with a list `incidents` of the same; `name` is optional.
 
-    `feature` is `view:feature`, a view, or a pattern with `*`.
+    `feature` is `view:feature`, a view, or a pattern with `*`; a date in `to` is all of that day.
 
     Raises
     ------
@@ -51,11 +52,18 @@ def read_incidents(path: Path) -> tuple[Incident, ...]:
             raise ConfigError(f"file of incidents {path} has no list `incidents`", hint="see docs/calibrate.md")
         return tuple(_incident(path, number, one) for number, one in enumerate(entries, 1))
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, restval=""))
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first name
+            reader = csv.DictReader(file, restval="")
+            rows, names = list(reader), reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"file of incidents {path} cannot be read", hint=reason) from error
+    missing = [name for name in _FIELDS if name not in names]
+    if missing:
+        raise ConfigError(
+            f"file of incidents {path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            hint="its first line names the columns: feature,from,to and by wish name",
+        )
     return tuple(_incident(path, number, row) for number, row in enumerate(rows, 2))
 
 
@@ -69,11 +77,17 @@ def _incident(path: Path, number: int, entry: Any) -> Incident:
     features = str(entry["feature"]).strip()
     features = features if ":" in features or features == "*" else f"{features}:*"
     start, end = (parse_moment(str(entry[name]), f"{path.name}, entry {number}: {name}") for name in ("from", "to"))
+    if _is_date(entry["to"]):  # people mean all of that day
+        end += timedelta(days=1) - timedelta(microseconds=1)
     if end < start:
         raise ConfigError(
             f"file of incidents {path}, entry {number} ends before it begins", hint="exchange from and to"
         )
     return Incident(str(entry.get("name") or f"incident {number}"), features, start, end)
+
+
+def _is_date(value: Any) -> bool:
+    return len(str(value).strip()) == len("2026-01-01")
 
 
 def _missing(entry: Mapping[str, Any]) -> list[str]:
@@ -83,3 +97,17 @@ def _missing(entry: Mapping[str, Any]) -> list[str]:
 def concerning(incidents: Iterable[Incident], view: str, feature: str) -> list[Incident]:
     """Give the incidents of a feature."""
     return [one for one in incidents if one.concerns(view, feature)]
+
+
+def unknown_names(incidents: Iterable[Incident], features: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Tell of incidents that concern none of the features: what they name, and which name may be meant."""
+    known = [f"{view}:{feature}" for view, feature in features]
+    found = {}
+    for one in incidents:
+        if not any(fnmatch.fnmatchcase(ref, one.features) for ref in known):
+            near = get_close_matches(
+                one.features.removesuffix(":*"), [*known, *(ref.split(":")[0] for ref in known)], 1, 0.6
+            )
+            meant = f"; did you mean {near[0]}?" if near else ""
+            found[f"incident {one.name}"] = f"no stored run has a feature {one.features}{meant}"
+    return found

@@ -14,19 +14,28 @@ Floats = NDArray[np.float64]
 QUANTILE, SD = "quantile", "sd"
 METHODS = (QUANTILE, SD)
 _REPLICATES = 2_000
+_FEWEST = 4
+_MOVES = 0.5
+"""Of the spread that chance alone gives: runs that differ by less do not move by themselves."""
+_LEAST_FREEDOM = 0.5
+_TAIL = 0.025
 _BETWEEN = 0.998
 """Of the bootstrap, whose bounds are too narrow for the far tail of a few dozen runs: on 30 of them these hold 95 % (tests/calibration)."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit, and the share of clean runs that lie beyond it: as asked, and between which bounds (95 %) it will be on as many runs to come."""
+    """A limit, and the share of clean runs that lie beyond it: of those it comes from, and between which bounds (95 %) it will be on as many to come.
+
+    `worth` of the `runs` are independent of each other: where each looks like the one before it, fewer than there are.
+    """
 
     value: float
     rate: float
     rate_low: float
     rate_high: float
     runs: int
+    worth: float
 
 
 def limit_of(
@@ -37,7 +46,7 @@ def limit_of(
     Parameters
     ----------
     values : sequence of float
-        The distance in each clean run, at least one.
+        The distance in each clean run, oldest first, at least one.
     pools : sequence of array
         For each of these runs the distances that chance could have given instead, equally many.
     rate : float
@@ -48,30 +57,91 @@ def limit_of(
     Notes
     -----
     Runs are drawn again with replacement, twice (a bootstrap by clusters: A. Davison and D. Hinkley, Bootstrap Methods and their Application,
-    1997, section 3.8): a limit from the ones, and its rate on the others, so that the bounds are those of as many runs to come. What a run holds that was like none before
-    it is bounded by exchangeability: of ``n`` clean runs and one more, the one more is the farthest with probability ``1 / (n + 1)``.
+    1997, section 3.8): a limit from the ones, and its rate on the others, so that the bounds are those of as many runs to come. Runs that depend on each
+    other, such as those of windows that overlap, tell less of where the distance lies in the long run: by what `effective_runs` gives, the others are moved
+    as far as the means of two such series lie apart (Student's t). What runs hold that was like nothing before is bounded by exchangeability (`_beyond_all`),
+    unless they differ by so little that chance alone makes it.
     """
     whole = np.concatenate(pools)
     value = _limit(whole, rate, method)
     # As it will be written: up, so that a rounded limit has no more alarms.
     value = _rounded_up(value)
     size = len(pools)
+    levels = np.array(values)
+    worth = effective_runs(levels)
+    shifts = _apart(levels, worth, generator)
     rates = []
-    for _ in range(_REPLICATES):
+    for shift in shifts:
         known, others = (np.concatenate([pools[i] for i in generator.integers(0, size, size)]) for _ in range(2))
-        rates.append(float(np.mean(others > _limit(known, rate, method))))
+        rates.append(float(np.mean(others > _limit(known, rate, method) - shift)))
     tail = (1.0 - _BETWEEN) / 2
     low, high = (float(np.quantile(rates, q)) for q in (tail, 1.0 - tail))
     within = float(np.mean(whole > value))
-    levels = np.array(values)
     noise = float(np.median([pool.std() for pool in pools]))
-    moves = float(levels.std())
-    if moves > noise:  # the runs themselves differ: then so will the next one
-        high = max(high, 1.0 - tail ** (1.0 / (size + 1)))
+    moves = float(levels.std()) * math.sqrt(worth / max(worth - 1.0, _LEAST_FREEDOM))
+    if moves > _MOVES * noise:  # the runs themselves differ: then so will the next one
+        high = max(high, _beyond_all(worth))
     error = 2.0 * math.sqrt(max(within * (1.0 - within), 1.0 / whole.size) / whole.size)
     if low < rate / 4:  # that no run lies beyond it is then as likely
         low = 0.0
-    return Limit(value, rate, max(0.0, min(low, within) - error), min(1.0, max(high, within) + error), size)
+    return Limit(value, within, max(0.0, min(low, within) - error), min(1.0, max(high, within) + error), size, worth)
+
+
+def effective_runs(levels: Floats) -> float:
+    """Tell how many independent values tell as much of their mean as these do, of which each may depend on the one before.
+
+    Parameters
+    ----------
+    levels : array
+        Shape (runs,), in the order of time, 1 or more.
+
+    Returns
+    -------
+    float
+        1 to the number of values, which it is for values that are all alike, and for fewer than four.
+
+    Notes
+    -----
+    By the autocorrelation at lag 1 of the ranks, which one outlier does not make, corrected for the bias that an estimated mean gives it
+    (F. Marriott and J. Pope, Biometrika 41 (1954) 390), as of an autoregression of the first order.
+    """
+    size = len(levels)
+    if size < _FEWEST or (levels == levels[0]).all():
+        return float(size)
+    from scipy.stats import rankdata
+
+    ranks = rankdata(levels) - (size + 1) / 2
+    lagged = float(ranks[1:] @ ranks[:-1] / (ranks @ ranks))
+    lagged += (1.0 + 4.0 * lagged) / size
+    lagged = min(max(lagged, 0.0), 1.0)
+    return max(1.0, size * (1.0 - lagged) / (1.0 + lagged))
+
+
+def _beyond_all(worth: float) -> float:
+    """Bound the share of as many runs to come that are farther than all that were: 97.5 % of the time it is less.
+
+    Of ``2 n`` independent runs the farthest ``k`` are all yet to come with probability ``C(2n - k, n) / C(2n, n)``, here for broken numbers of runs too.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import gammaln
+
+    def beyond(count: float) -> float:
+        probability = (
+            gammaln([2 * worth - count + 1, worth + 1]).sum() - gammaln([worth - count + 1, 2 * worth + 1]).sum()
+        )
+        return float(probability) - math.log(_TAIL)
+
+    return 1.0 if beyond(worth) > 0.0 else float(brentq(beyond, 0.0, worth)) / worth
+
+
+def _apart(levels: Floats, worth: float, generator: np.random.Generator) -> Floats:
+    """Draw how far the means of two series lie apart because runs depend on each other, beyond what as many independent ones would."""
+    size = len(levels)
+    if worth >= size:
+        return np.zeros(_REPLICATES)
+    freedom = max(worth - 1.0, _LEAST_FREEDOM)
+    spread = float(levels.var()) * worth / freedom  # a series that hardly moves shows less than there is
+    return generator.standard_t(freedom, _REPLICATES) * math.sqrt(2.0 * spread * (1.0 / worth - 1.0 / size))
 
 
 def _limit(whole: Floats, rate: float, method: str) -> float:

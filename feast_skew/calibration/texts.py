@@ -17,6 +17,8 @@ from feast_skew.report import iso
 from feast_skew.statistics.resampled import PSI
 
 _NAMES = ("feature", "metric", "limit", "false alarms per run", "clean runs", "beyond", "incidents caught")
+_ALMOST = 0.9
+"""Of the runs: from there on it goes without saying that they are independent."""
 
 
 def render_text(found: Calibration) -> str:
@@ -100,7 +102,9 @@ def _row(one: Proposal) -> tuple[str, ...]:
         one.metric,
         "-" if limit is None else f"{limit.value:g}",
         "-" if limit is None else f"{limit.rate:.3g} ({limit.rate_low:.3g} to {limit.rate_high:.3g})",
-        str(one.clean),
+        str(one.clean)
+        if limit is None or limit.worth > _ALMOST * one.clean
+        else f"{one.clean} (worth {limit.worth:.0f})",
         str(one.false_alarms),
         f"{caught} of {len(one.catches)}" if one.catches else "-",
     )
@@ -163,6 +167,7 @@ def _to_dict(one: Proposal) -> dict[str, Any]:
         "limit": None if limit is None else limit.value,
         "rate": None if limit is None else {"asked": limit.rate, "low": limit.rate_low, "high": limit.rate_high},
         "clean_runs": one.clean,
+        "independent_runs": None if limit is None else limit.worth,
         "false_alarms": one.false_alarms,
         "runs": [{"at": iso(mark.at), "value": mark.value} for mark in one.seen],
         "incidents": [

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 import click
 
 from feast_skew.cli.options import CONFIG, DEBUG, NO_PROGRESS, QUIET, REPO, SEED, outputs
+
+
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # lies in every range of click's
+        raise click.BadParameter("nan is no number", context, option)
+    return value
 
 
 @click.command()
@@ -75,7 +82,8 @@ def alerts(**options: Any) -> None:
 @click.option("--incidents", metavar="FILE", help="Known incidents: .csv or .yaml with feature, from and to.")
 @click.option(
     "--rate",
-    type=click.FloatRange(0.0, 0.5, min_open=True, max_open=True),
+    type=click.FloatRange(0.001, 0.5, max_open=True),
+    callback=_number,
     default=0.01,
     show_default=True,
     help="False alarms of a limit per run.",

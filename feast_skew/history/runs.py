@@ -220,6 +220,24 @@ class Runs:
                 found.setdefault((row.view, row.feature), []).append(entry)
         return found
 
+    def failures(self, since: str, until: str) -> dict[tuple[str, str], set[str]]:
+        """Give by feature the moments of the runs, from one moment up to before another, in which it failed."""
+        asked = (
+            select(series.c.view, series.c.feature, runs.c.created)
+            .join(results, results.c.series == series.c.id)
+            .join(runs, runs.c.id == results.c.run)
+            .where(
+                runs.c.project == name_of(self.project),
+                and_(runs.c.created >= to_micros(since), runs.c.created < to_micros(until)),
+                results.c.verdict == Verdict.FAIL.value,
+            )
+        )
+        found: dict[tuple[str, str], set[str]] = {}
+        with self.database.reading() as connection:
+            for row in () if connection is None else connection.execute(asked):
+                found.setdefault((row.view, row.feature), set()).add(from_micros(row.created))
+        return found
+
     def prune(self, before: str) -> int:
         """Forget the runs of the project before a moment, and give how many these were; series without a run go, too.
 

@@ -99,11 +99,14 @@ def _mean(profile: Profile, draws: int, generator: np.random.Generator) -> Float
     n = sums.pairs
     if n < _FEWEST:
         return None
-    spread = float((sums.xx - sums.x * sums.x / n) / (n - 1))
+    apart = sums.y - sums.x
+    try:
+        spread = float((sums.xx - sums.x * sums.x / n) / (n - 1))
+        varies = float((sums.xx - 2 * sums.xy + sums.yy - apart * apart / n) / (n - 1))
+    except OverflowError:  # the sums are exact, and squares of what is beyond 1e154 are no float
+        return None
     if spread <= 0.0:
         return None
-    apart = sums.y - sums.x
-    varies = float((sums.xx - 2 * sums.xy + sums.yy - apart * apart / n) / (n - 1))
     errors = generator.standard_normal(draws) * math.sqrt(max(0.0, varies) / n)
     return np.abs((float(apart / n) + errors) / math.sqrt(spread))
 

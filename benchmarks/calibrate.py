@@ -1,0 +1,93 @@
+"""Limits of `calibrate` held beside nights that they have not seen, on real flights through both stores; `--write` fills in docs/calibrate.md."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+
+from tables import interval, show  # noqa: E402
+from zoo.nightly import DRAWS, FEATURES, Kept, Told, judged, lived  # noqa: E402  a package of the tests
+
+DOCUMENT = ROOT / "docs" / "calibrate.md"
+Outcome = tuple[list[Kept], list[Told]]
+
+
+def outcome(chosen: tuple[int, int]) -> Outcome:
+    """Live through the nights of a seed, in a worker, and judge what `calibrate` makes of them."""
+    seed, planes = chosen
+    found, later = lived(seed, planes)
+    return judged(found, later, seed)
+
+
+def rates(kept: Sequence[Kept]) -> list[list[str]]:
+    """Give a line per metric, and one for all."""
+    by_metric = defaultdict(list)
+    for one in kept:
+        by_metric[one.metric].append(one)
+    lines = []
+    for name, part in [*by_metric.items(), ("all", kept)]:
+        held = sum(one.held for one in part)
+        high = statistics.median(one.limit.rate_high for one in part)
+        beyond = statistics.median(one.beyond for one in part)
+        worth = statistics.median(one.limit.worth for one in part)
+        lines.append([name, str(len(part)), interval(held, len(part)), f"{beyond:.4f}", f"{high:.3f}", f"{worth:.0f}"])
+    return lines
+
+
+def caught(told: Sequence[Told]) -> list[list[str]]:
+    """Give a line per kind of incident, and one for all, of those above the noise that 0.2 misses."""
+    by_incident = defaultdict(list)
+    for one in told:
+        by_incident[one.incident].append(one)
+    lines = []
+    for name, part in [*by_incident.items(), ("all", told)]:
+        above = [one for one in part if one.above_noise]
+        missed = [one for one in above if not one.human]
+        found = sum(one.caught for one in missed)
+        lines.append(
+            [name, str(len(part)), str(len(above)), str(len(above) - len(missed)), str(len(missed)), interval(found, len(missed))]
+        )  # fmt: skip
+    return lines
+
+
+def main() -> None:
+    """Print the tables, and write them into the document when asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=6, help="histories of their own")
+    parser.add_argument("--planes", type=int, default=1_000, help="entities")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/calibrate.md")
+    chosen = parser.parse_args()
+    begin = time.monotonic()
+    with multiprocessing.get_context("fork").Pool(chosen.workers) as pool:
+        outcomes = pool.map(outcome, [(seed, chosen.planes) for seed in range(chosen.seeds)], chunksize=1)
+        pool.close()  # workers end by themselves, and their servers with them
+        pool.join()
+    show(
+        {
+            "rates": (
+                ["metric", "limits", f"bounds that hold on {DRAWS:,} runs drawn from unseen nights", "false alarms per run, median", "upper bound, median", "nights worth, of 30"],
+                rates([one for kept, _ in outcomes for one in kept]),
+            ),
+            "incidents": (
+                ["incident", f"in {len(FEATURES)} features each", "above noise", "of these a PSI of 0.2 catches", "misses", "of those missed, caught"],
+                caught([one for _, told in outcomes for one in told]),
+            ),
+        },
+        DOCUMENT,
+        write=chosen.write,
+    )  # fmt: skip
+    print(f"{time.monotonic() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
