@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from feast_skew.calibration.calibrate import AGREES, HUMAN, Calibration, Proposal
+from feast_skew.calibration.doubts import doubts
 from feast_skew.calibration.incidents import concerning
 from feast_skew.calibration.tradeoffs import Tradeoff
 from feast_skew.render.html_report.parts import environment, policy, style
@@ -56,6 +57,7 @@ def render_html(found: Calibration) -> str:
         plots=[_plot(one, found) for one in limited[:MOST]],
         left_out=max(0, len(limited) - MOST),
         agreeing=len(found.proposals) - len(limited),
+        doubts=doubts(found),
         policy=policy([], style()),
         style=style(),
         box={

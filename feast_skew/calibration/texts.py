@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from feast_skew.calibration.calibrate import HUMAN, Calibration, Catch, Proposal
+from feast_skew.calibration.doubts import doubts
 from feast_skew.calibration.plots import render_html
 from feast_skew.calibration.tradeoffs import Tradeoff
 from feast_skew.render.harmless import harmless_json, harmless_text
@@ -40,6 +41,7 @@ def render_text(found: Calibration) -> str:
             "",
             f"{agreeing} of {len(found.proposals)} metrics agree in every clean run and need no limit: the mismatch budget holds them",
         ]
+    lines += doubts(found)
     for one in found.proposals:
         lines += [_told(one, catch) for catch in one.catches]
     for one in found.proposals:
@@ -67,8 +69,8 @@ def render_config(found: Calibration) -> str:
     head = [
         f"# Limits proposed by feast-skew calibrate from {' '.join(clean(found.basis).split())}.",
         "# Review them, and put them into feast_skew.yaml. Each is passed by clean runs at the rate beside it, with its bounds (95 %).",
-        "features:",
     ]
+    head += [*(f"# {' '.join(clean(line).split())}" for line in doubts(found)), "features:"]
     lines: list[str] = []
     name = ""
     for one in found.proposals:
@@ -83,7 +85,7 @@ def render_config(found: Calibration) -> str:
         lines.append(
             f"    {one.metric}: {limit.value:g}  # {limit.rate:.3g} ({limit.rate_low:.3g} to {limit.rate_high:.3g})"
         )
-    return "\n".join([*head, *lines] if lines else [*head[:2], "features: {}"]) + "\n"
+    return "\n".join([*head, *lines] if lines else [*head[:-1], "features: {}"]) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Calibration], str]] = {
@@ -165,10 +167,12 @@ def _to_dict(one: Proposal) -> dict[str, Any]:
         "feature": one.feature,
         "metric": one.metric,
         "limit": None if limit is None else limit.value,
-        "rate": None if limit is None else {"asked": limit.rate, "low": limit.rate_low, "high": limit.rate_high},
+        "rate": None if limit is None else {"estimate": limit.rate, "low": limit.rate_low, "high": limit.rate_high},
         "clean_runs": one.clean,
         "independent_runs": None if limit is None else limit.worth,
         "false_alarms": one.false_alarms,
+        "failed_runs": one.failed,
+        "runs_apart": [iso(mark.at) for mark in one.apart],
         "runs": [{"at": iso(mark.at), "value": mark.value} for mark in one.seen],
         "incidents": [
             {
