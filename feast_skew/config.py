@@ -269,8 +269,10 @@ class _OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path, what: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; an empty file is an empty one.
+def read_yaml(
+    path: Path, what: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader, *, example: str = "sample: 5000"
+) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping, such as the example; an empty file is an empty one.
 
     Raises
     ------
@@ -288,7 +290,7 @@ def read_yaml(path: Path, what: str, loader: type[yaml.SafeLoader] = yaml.SafeLo
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{what} {path} must hold settings by name", hint="for example `sample: 5000`")
+        raise ConfigError(f"{what} {path} must hold settings by name", hint=f"for example `{example}`")
     return content
 
 

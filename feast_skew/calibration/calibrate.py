@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from feast_skew.calibration.incidents import Incident, concerning, unknown_names
-from feast_skew.calibration.limits import QUANTILE, Limit, limit_of
+from feast_skew.calibration.limits import FEW, QUANTILE, Limit, likely_runs, limit_of
 from feast_skew.calibration.outlying import outlying
 from feast_skew.calibration.tradeoffs import Seen, Tradeoff, tradeoffs
 from feast_skew.core.moments import parse_moment
@@ -21,7 +22,6 @@ from feast_skew.statistics.resampled import MEAN, NULL_RATE, PSI, VARIANCE, dist
 HUMAN = 0.2
 """The PSI that people set without looking: the rule of thumb that limits are held beside."""
 
-FEW = 10
 AGREES = {VARIANCE: 1.0}
 """The distance of sides that agree, where it is not 0."""
 _METRICS = {"numeric": (PSI, MEAN, VARIANCE, NULL_RATE), "category": (PSI, NULL_RATE)}
@@ -43,7 +43,7 @@ class Catch:
 class Proposal:
     """A limit on one metric of one feature, from clean runs; `false_alarms` of them lie beyond it.
 
-    `limit` is None when both sides agree in every clean run: then the mismatch budget says it all. `tradeoffs` hold other limits beside it, where there
+    `limit` is None when both sides agree in every clean run, or in so many that the rate needs none: then the mismatch budget says it all. `tradeoffs` hold other limits beside it, where there
     are incidents. Of the clean runs the feature failed in `failed`, and `apart` lie so far from the others that they may be incidents without a name.
     """
 
@@ -64,7 +64,7 @@ class Proposal:
 class Calibration:
     """The proposals of a project; `basis` says in a sentence what they come from, `skipped` why features have none.
 
-    `incidents` are those that runs were held beside.
+    `incidents` are those that runs were held beside. Where the runs are not `stored` ones, nothing bounds the rates.
     """
 
     project: str
@@ -74,6 +74,7 @@ class Calibration:
     proposals: tuple[Proposal, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
+    stored: bool = True
 
 
 def calibrate(
@@ -130,7 +131,7 @@ def calibrate(
                 "cannot be computed: too few pairs, values without spread, or too large ones"
             )
     told = basis or _basis(profiles, fewest)
-    return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents))
+    return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents), basis is None)
 
 
 @dataclass(frozen=True)
@@ -167,25 +168,28 @@ def _proposals(
     for metric in dict.fromkeys(name for pool in pools for name in pool):
         clean = [run for run, pool in zip(one.clean, pools, strict=True) if metric in pool]
         drawn = [pool[metric] for pool in pools if metric in pool]
-        values = [run.distances[metric] for run in clean]
+        levels = np.array([run.distances[metric] for run in clean])
+        noise = math.sqrt(float(np.mean([pool.var() for pool in drawn])))
+        likely = likely_runs(levels, drawn, noise)
         agrees = AGREES.get(metric, 0.0)
-        limit = limit_of(values, drawn, rate, method, generator) if any(value > agrees for value in values) else None
+        limit = None
+        if (levels > agrees).mean() > rate:  # where fewer differ, agreeing is the limit
+            limit = limit_of(levels, likely, noise, rate, method, generator)
         bound = agrees if limit is None else limit.value
         marks = tuple(Seen(run.at, run.distances[metric]) for run in one.runs if metric in run.distances)
         others = [bound, HUMAN] if metric == PSI else [bound]
-        noise = float(np.median([pool.std() for pool in drawn]))
         yield Proposal(
             one.view,
             one.feature,
             metric,
             limit,
             len(clean),
-            sum(value > bound for value in values),
+            int((levels > bound).sum()),
             marks,
             tuple(_catch(incident, marks, bound, metric) for incident in one.incidents),
-            tradeoffs(np.concatenate(drawn), marks, one.incidents, others) if one.incidents else (),
+            tradeoffs(likely.ravel(), marks, one.incidents, others) if one.incidents else (),
             sum(run.failed for run in clean),
-            tuple(Seen(clean[i].at, values[i]) for i in outlying(values, noise)),
+            tuple(Seen(clean[i].at, float(levels[i])) for i in outlying(levels, noise)),
         )
 
 

@@ -47,7 +47,8 @@ def read_incidents(path: Path) -> tuple[Incident, ...]:
         When the file cannot be read, lacks a column, or holds what is no moment.
     """
     if path.suffix.lower() in (".yaml", ".yml"):
-        entries = read_yaml(path, "file of incidents").get("incidents")
+        example = "incidents: [{feature: driver_stats, from: 2026-03-04, to: 2026-03-09}]"
+        entries = read_yaml(path, "file of incidents", example=example).get("incidents")
         if not isinstance(entries, list):
             raise ConfigError(f"file of incidents {path} has no list `incidents`", hint="see docs/calibrate.md")
         return tuple(_incident(path, number, one) for number, one in enumerate(entries, 1))
@@ -74,7 +75,12 @@ def _incident(path: Path, number: int, entry: Any) -> Incident:
             f"file of incidents {path}, entry {number}: {', '.join(missing)} is missing",
             hint="each incident has feature, from and to",
         )
-    features = str(entry["feature"]).strip()
+    if not isinstance(entry["feature"], str):
+        raise ConfigError(
+            f"file of incidents {path}, entry {number}: feature is no text",
+            hint="give each feature an entry of its own",
+        )
+    features = entry["feature"].strip()
     features = features if ":" in features or features == "*" else f"{features}:*"
     start, end = (parse_moment(str(entry[name]), f"{path.name}, entry {number}: {name}") for name in ("from", "to"))
     if _is_date(entry["to"]):  # people mean all of that day

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 QUANTILE, SD = "quantile", "sd"
 METHODS = (QUANTILE, SD)
+FEW = 10
+"""Runs, below which it is hardly known how much they move by themselves."""
 _REPLICATES = 2_000
 _FEWEST = 4
 _MOVES = 0.5
@@ -39,20 +41,22 @@ class Limit:
 
 
 def limit_of(
-    values: Sequence[float], pools: Sequence[Floats], rate: float, method: str, generator: np.random.Generator
+    levels: Floats, likely: Floats, noise: float, rate: float, method: str, generator: np.random.Generator
 ) -> Limit:
     """Give the limit that clean runs pass with a given rate.
 
     Parameters
     ----------
-    values : sequence of float
-        The distance in each clean run, oldest first, at least one.
-    pools : sequence of array
-        For each of these runs the distances that chance could have given instead, equally many.
+    levels : array
+        Shape (runs,): the distance in each clean run, oldest first, at least one.
+    likely : array
+        Shape (runs, draws): what `likely_runs` makes of them.
+    noise : float
+        Standard deviation that chance alone gives them.
     rate : float
         Between 0 and 1: of false alarms for each run.
     method : str
-        `quantile` of all pools together, or `sd`: mean and standard deviation of them, with the normal quantile.
+        `quantile` of what is likely, or `sd`: mean and standard deviation of that, with the normal quantile.
 
     Notes
     -----
@@ -62,29 +66,54 @@ def limit_of(
     as far as the means of two such series lie apart (Student's t). What runs hold that was like nothing before is bounded by exchangeability (`_beyond_all`),
     unless they differ by so little that chance alone makes it.
     """
-    whole = np.concatenate(pools)
+    size, whole = len(levels), likely.ravel()
     value = _limit(whole, rate, method)
     # As it will be written: up, so that a rounded limit has no more alarms.
     value = _rounded_up(value)
-    size = len(pools)
-    levels = np.array(values)
     worth = effective_runs(levels)
     shifts = _apart(levels, worth, generator)
     rates = []
     for shift in shifts:
-        known, others = (np.concatenate([pools[i] for i in generator.integers(0, size, size)]) for _ in range(2))
+        known, others = (likely[generator.integers(0, size, size)].ravel() for _ in range(2))
         rates.append(float(np.mean(others > _limit(known, rate, method) - shift)))
     tail = (1.0 - _BETWEEN) / 2
     low, high = (float(np.quantile(rates, q)) for q in (tail, 1.0 - tail))
     within = float(np.mean(whole > value))
-    noise = float(np.median([pool.std() for pool in pools]))
     moves = float(levels.std()) * math.sqrt(worth / max(worth - 1.0, _LEAST_FREEDOM))
-    if moves > _MOVES * noise:  # the runs themselves differ: then so will the next one
+    # Where the runs themselves differ, so will the next one; a few runs do not show whether they do.
+    if moves > _MOVES * noise or size < FEW:
         high = max(high, _beyond_all(worth))
     error = 2.0 * math.sqrt(max(within * (1.0 - within), 1.0 / whole.size) / whole.size)
     if low < rate / 4:  # that no run lies beyond it is then as likely
         low = 0.0
     return Limit(value, within, max(0.0, min(low, within) - error), min(1.0, max(high, within) + error), size, worth)
+
+
+def likely_runs(levels: Floats, pools: Sequence[Floats], noise: float) -> Floats:
+    """Give distances that clean runs to come may have: those of stored runs, smoothed by what chance does to them.
+
+    Parameters
+    ----------
+    levels : array
+        Shape (runs,): the distance in each run.
+    pools : sequence of array
+        For each of them as many distances of the same pairs, drawn again.
+    noise : float
+        Standard deviation within the pools.
+
+    Returns
+    -------
+    array
+        Shape (runs, draws). A stored distance holds chance already, and its pool holds it once more, around a mean that for PSI is too high: so pools are
+        centred on what was measured, and all is drawn together until it varies as the stored distances do (a smoothed bootstrap of the same variance:
+        B. Silverman and G. Young, Biometrika 74 (1987) 469), or as chance alone makes runs vary that draw their entities anew, whichever is more.
+    """
+    middle = float(levels.mean())
+    draws = np.stack([level - middle + pool - pool.mean() for level, pool in zip(levels, pools, strict=True)])
+    varies = float(levels.var())
+    both = varies + noise * noise
+    found: Floats = middle + draws * (math.sqrt(max(varies, noise * noise) / both) if both > 0.0 else 1.0)
+    return found
 
 
 def effective_runs(levels: Floats) -> float:
@@ -152,8 +181,9 @@ def _limit(whole: Floats, rate: float, method: str) -> float:
     return float(np.quantile(whole, 1.0 - rate, method="higher"))
 
 
-def _rounded_up(value: float, digits: int = 3) -> float:
+def _rounded_up(value: float) -> float:
     if value <= 0.0:
         return 0.0
+    digits = 3 if value < 1.0 else 4  # of a ratio only what is above 1 tells
     unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
     return float(f"{math.ceil(value / unit - 1e-9) * unit:.{digits + 3}g}")

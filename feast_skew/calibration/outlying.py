@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,13 +11,13 @@ _TO_SIGMA = 1.4826
 _FEWEST = 5
 
 
-def outlying(values: Sequence[float], noise: float) -> NDArray[np.intp]:
+def outlying(levels: NDArray[np.float64], noise: float) -> NDArray[np.intp]:
     """Give the positions of distances that lie far above the middle of all.
 
     Parameters
     ----------
-    values : sequence of float
-        A distance for each run.
+    levels : array
+        Shape (runs,): a distance for each run.
     noise : float
         Standard deviation that chance alone gives them.
 
@@ -29,7 +27,6 @@ def outlying(values: Sequence[float], noise: float) -> NDArray[np.intp]:
         Those more than ten standard deviations above the median, by the median of absolute deviations (F. Hampel, J. Am. Stat. Assoc. 69 (1974)
         383) or by chance, whichever is wider; none among fewer than five runs.
     """
-    levels = np.array(values, dtype=float)
     if levels.size < _FEWEST:
         return np.zeros(0, dtype=np.intp)
     middle = float(np.median(levels))

@@ -10,6 +10,7 @@ import yaml
 
 from feast_skew.calibration.calibrate import HUMAN, Calibration, Catch, Proposal
 from feast_skew.calibration.doubts import doubts
+from feast_skew.calibration.limits import Limit
 from feast_skew.calibration.plots import render_html
 from feast_skew.calibration.tradeoffs import Tradeoff
 from feast_skew.render.harmless import harmless_json, harmless_text
@@ -29,7 +30,7 @@ def render_text(found: Calibration) -> str:
         f"asked for: {found.rate:.3g} false alarms per run, by {found.method}",
         "",
     ]
-    rows = [_NAMES, *(_row(one) for one in found.proposals if one.limit is not None or one.catches)]
+    rows = [_NAMES, *(_row(one, found) for one in found.proposals if one.limit is not None or one.catches)]
     if len(rows) > 1:
         widths = [max(len(row[i]) for row in rows) for i in range(len(_NAMES))]
         lines += [
@@ -39,7 +40,7 @@ def render_text(found: Calibration) -> str:
     if agreeing:
         lines += [
             "",
-            f"{agreeing} of {len(found.proposals)} metrics agree in every clean run and need no limit: the mismatch budget holds them",
+            f"{agreeing} of {len(found.proposals)} metrics agree in as many clean runs as asked and need no limit: the mismatch budget holds them",
         ]
     lines += doubts(found)
     for one in found.proposals:
@@ -58,7 +59,7 @@ def render_json(found: Calibration) -> str:
         "basis": found.basis,
         "rate": found.rate,
         "method": found.method,
-        "proposals": [_to_dict(one) for one in found.proposals],
+        "proposals": [_to_dict(one, found) for one in found.proposals],
         "skipped": dict(found.skipped),
     }
     return harmless_json(content)
@@ -68,7 +69,7 @@ def render_config(found: Calibration) -> str:
     """Give the limits as settings for feast_skew.yaml, each with its rate beside it."""
     head = [
         f"# Limits proposed by feast-skew calibrate from {' '.join(clean(found.basis).split())}.",
-        "# Review them, and put them into feast_skew.yaml. Each is passed by clean runs at the rate beside it, with its bounds (95 %).",
+        f"# Review them, and put them into feast_skew.yaml. Each is passed by clean runs at the rate beside it{', with its bounds (95 %)' if found.stored else ''}.",
     ]
     head += [*(f"# {' '.join(clean(line).split())}" for line in doubts(found)), "features:"]
     lines: list[str] = []
@@ -82,9 +83,7 @@ def render_config(found: Calibration) -> str:
             lines.append(f"  {quoted}:")
             name = ref
         limit = one.limit
-        lines.append(
-            f"    {one.metric}: {limit.value:g}  # {limit.rate:.3g} ({limit.rate_low:.3g} to {limit.rate_high:.3g})"
-        )
+        lines.append(f"    {one.metric}: {limit.value:g}  # {_rate(limit, found)}")
     return "\n".join([*head, *lines] if lines else [*head[:-1], "features: {}"]) + "\n"
 
 
@@ -96,14 +95,19 @@ FORMATS: Mapping[str, Callable[[Calibration], str]] = {
 }
 
 
-def _row(one: Proposal) -> tuple[str, ...]:
+def _rate(limit: Limit, found: Calibration) -> str:
+    """Give how often clean runs pass a limit, with its bounds where there are any."""
+    return f"{limit.rate:.3g}" + (f" ({limit.rate_low:.3g} to {limit.rate_high:.3g})" if found.stored else "")
+
+
+def _row(one: Proposal, found: Calibration) -> tuple[str, ...]:
     limit = one.limit
     caught = sum(catch.caught is not None for catch in one.catches)
     return (
         short(f"{one.view}:{one.feature}"),
         one.metric,
         "-" if limit is None else f"{limit.value:g}",
-        "-" if limit is None else f"{limit.rate:.3g} ({limit.rate_low:.3g} to {limit.rate_high:.3g})",
+        "-" if limit is None else _rate(limit, found),
         str(one.clean)
         if limit is None or limit.worth > _ALMOST * one.clean
         else f"{one.clean} (worth {limit.worth:.0f})",
@@ -160,14 +164,20 @@ def _after(first: datetime | None, caught: datetime) -> str:
     return f"{hours / 24:.1f} days after it" if hours >= 48 else f"{hours:.1f} hours after its first run"
 
 
-def _to_dict(one: Proposal) -> dict[str, Any]:
+def _to_dict(one: Proposal, found: Calibration) -> dict[str, Any]:
     limit = one.limit
     return {
         "view": one.view,
         "feature": one.feature,
         "metric": one.metric,
         "limit": None if limit is None else limit.value,
-        "rate": None if limit is None else {"estimate": limit.rate, "low": limit.rate_low, "high": limit.rate_high},
+        "rate": None
+        if limit is None
+        else {
+            "estimate": limit.rate,
+            "low": limit.rate_low if found.stored else None,
+            "high": limit.rate_high if found.stored else None,
+        },
         "clean_runs": one.clean,
         "independent_runs": None if limit is None else limit.worth,
         "false_alarms": one.false_alarms,

@@ -117,7 +117,11 @@ def _variance(profile: Profile, draws: int, generator: np.random.Generator) -> F
     if not isinstance(outcome, Measured) or outcome.value <= 0.0 or not isinstance(sample, NumberSample):
         return None
     finite = np.isfinite(sample.offline) & np.isfinite(sample.online)
-    x, y = sample.offline[finite], sample.online[finite]
+    # Each side's unit falls out; squares of what is beyond 1e154 would be no float.
+    x, y = (
+        side[finite] / max(float(np.abs(side[finite]).max(initial=0.0)), 1e-300)
+        for side in (sample.offline, sample.online)
+    )
     if x.size < _FEWEST or x.std() == 0.0 or y.std() == 0.0:
         return np.full(draws, max(outcome.value, 1.0 / outcome.value)) if not sums.differing else None
     influence = ((y - y.mean()) / y.std()) ** 2 - ((x - x.mean()) / x.std()) ** 2
