@@ -23,7 +23,7 @@ from feast_skew.errors import InputError, UnknownName
 from feast_skew.judging.findings import contradicting_rows, null_keys, repeated_rows, undated_rows, unshared_columns
 from feast_skew.measuring.progress import NoProgress
 from feast_skew.measuring.sampling import given_sample
-from feast_skew.report import Finding, SkewReport
+from feast_skew.report import FeatureResult, Finding, SkewReport
 from feast_skew.service import Job, run
 from feast_skew.stores.event_files import EventFiles
 from feast_skew.stores.table_rows import CREATED_TIMESTAMP, EVENT_TIMESTAMP, KEYS_DO_NOT_FIT, TableRows, read_rows
@@ -116,7 +116,17 @@ def compare(
             events=EventFiles(Path()),
         )
     )
-    return replace(report, findings=(*report.findings, *_findings(sides, joined, apart)))
+    report = replace(report, findings=(*report.findings, *_findings(sides, joined, apart)))
+    if timed:
+        return report
+    bare = tuple(_without_moments(one) for one in report.features)
+    return replace(report, as_of=report.created_at, features=bare)
+
+
+def _without_moments(feature: FeatureResult) -> FeatureResult:
+    """Take out the moment that rows without one were given for the comparison."""
+    examples = (replace(one, offline_timestamp=None, online_timestamp=None) for one in feature.examples)
+    return replace(feature, examples=tuple(examples), lag={})
 
 
 def _settings(config: Mapping[str, Any] | str | Path | None) -> Settings:

@@ -105,7 +105,7 @@ def deliver_texts(
     UnwritableOutput
         After everything else was delivered; it says the outcome, too.
     """
-    trouble: UnwritableOutput | None = None
+    trouble: Exception | None = None
     for output in outputs:
         if output.path is None:
             continue
@@ -117,6 +117,8 @@ def deliver_texts(
                 f"{outcome}, but output {output.path} cannot be written",
                 hint=f"{error.strerror or error}; name another file",
             )
+        except Exception as error:  # noqa: BLE001  a form that breaks keeps no other back; it is raised below
+            trouble = error
     piped = next((output for output in outputs if output.path is None), None)
     if piped is not None:
         say(forms[piped.form](), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 from feast_skew.render.wording import without_commands
 
-_UNSAFE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+_NOT_PLAIN = re.compile("[^\n\x20-\x7e]")
 
 
 def harmless_text(lines: Sequence[str]) -> str:
@@ -24,12 +24,15 @@ def harmless_json(content: Any, default: Callable[[Any], Any] | None = None) -> 
     What could steer a terminal or a pipeline, or cannot be written as UTF-8, stands as an escape.
     """
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False, default=default)
-    text = _UNSAFE.sub(lambda found: _escape(found.group()), text)
+    text = _NOT_PLAIN.sub(lambda found: found.group() if found.group().isprintable() else _escape(found.group()), text)
     return without_commands(text, _escape) + "\n"
 
 
 def _escape(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD7C0 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def _finite(value: Any) -> Any:

@@ -65,7 +65,7 @@ def _suite(report: SkewReport, view: str, features: Sequence[FeatureResult], fin
             ET.SubElement(case, "system-out").text = _text(feature)
     case = ET.SubElement(suite, "testcase", name="findings", classname=name, time="0")
     severe = [finding for finding in findings if finding.severity == "fail"]
-    lines = "\n".join(f"{finding.code} {finding.severity}: {finding_line(finding)}" for finding in findings)
+    lines = "\n".join(one_line(f"{finding.code} {finding.severity}: {finding_line(finding)}") for finding in findings)
     if severe:
         message = one_line("; ".join(f"{finding.code}: {finding.detail}" for finding in severe))
         ET.SubElement(case, "failure", type="finding", message=message).text = lines

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from feast_skew.render.base import renderer
 from feast_skew.render.escaping import code, plain
-from feast_skew.render.wording import WORDS, against_baseline, clean, leading, sampled, short, tally
+from feast_skew.render.wording import WORDS, against_baseline, leading, sampled, short, tally
 from feast_skew.report import FeatureResult, Finding, Metric, SkewReport, Verdict
 
 LONGEST = 60_000
@@ -144,5 +144,5 @@ def _finding(finding: Finding) -> str:
     about = f" {code(finding.view)}" if finding.view else ""
     known = f" ({plain(finding.known.reason)})" if finding.known is not None else ""
     mark = f"{_MARKS[Verdict.FAIL]} " if finding.severity == "fail" else ""
-    text = f"- {mark}{clean(finding.code)} {clean(finding.severity)}{known}{about}: {plain(finding.detail)}\n"
+    text = f"- {mark}{plain(finding.code)} {plain(finding.severity)}{known}{about}: {plain(finding.detail)}\n"
     return text + (f"  - remedy: {plain(finding.remedy)}\n" if finding.remedy else "")

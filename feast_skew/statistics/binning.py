@@ -42,7 +42,9 @@ class NumericBins:
     @property
     def labels(self) -> tuple[str, ...]:
         """One text per id for reports, such as ``(1.5, 3]``, ``= 0`` and ``null``."""
-        ends = [f"{edge:.6g}" for edge in self.edges]
+        # As many digits as it takes to tell neighbours apart: ids and other whole numbers need all of theirs.
+        written = ([f"{edge:.{digits}g}" for edge in self.edges] for digits in (6, 9, 12, 17))
+        ends = next((texts for texts in written if len(set(texts)) == len(texts)), [repr(edge) for edge in self.edges])
         if not ends:
             spans = ["other" if self.atoms else "all"]
         else:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from rides import AS_OF, DRIVERS, RIDERS, Repository, Run, command, environment, run_process
 
@@ -317,3 +318,19 @@ def test_an_unexpected_error(run: Run, repo: Repository, monkeypatch: pytest.Mon
     assert "unexpected RuntimeError: first line second ?[31mline" in outcome.err.splitlines()[-1]
     assert ("Traceback" in outcome.err) is debug
     assert (len(outcome.err.splitlines()) == 1) is not debug
+
+
+def test_a_form_that_breaks_keeps_no_other_back(
+    run: Run, repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no page today")
+
+    monkeypatch.setattr(jinja2.Template, "render", broken)
+    page, data = tmp_path / "r.html", tmp_path / "r.json"
+    outcome = run("validate", "--repo", repo.path, *ASKED, "--output", f"html={page}", "--output", f"json={data}")
+    assert outcome.code == 3
+    assert "unexpected RuntimeError: no page today" in outcome.err
+    assert "pass" in outcome.out
+    assert json.loads(data.read_text())["verdict"] == "pass"
+    assert not page.exists()

@@ -19,12 +19,14 @@ def test_no_line_is_a_command_of_a_pipeline(command: str) -> None:
     assert text.replace(" ", "") == f"atable\n{command}\n".replace(" ", "")
 
 
-@pytest.mark.parametrize("value", [*COMMANDS, "\x1b[31m\x9b2J", "\u202egnp.exe", "a\ud800b", "é"])
+@pytest.mark.parametrize(
+    "value", [*COMMANDS, "\x1b[31m\x9b2J", "\u202egnp.exe", "a\ud800b", "\u061ca", "a\U000e0041", "\xadb", "é🙂"]
+)
 def test_json_says_the_same_and_steers_nothing(value: str) -> None:
     text = harmless_json({value: [value]})
     assert json.loads(text) == {value: [value]}
     text.encode("utf-8")
-    assert not any(character in text for character in "\x1b\x9b\u202e\ud800")
+    assert not any(character in text for character in "\x1b\x9b\u202e\ud800\u061c\U000e0041\xad")
     assert "##[" not in text
     assert "##vso[" not in text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from dataclasses import replace
 from functools import cache
@@ -20,7 +21,9 @@ from hypothesis import strategies as st
 from reports import report
 from synthetic import ROWS, synthetic
 
+from feast_skew import compare
 from feast_skew.render import html_report
+from feast_skew.render.base import load_renderers
 from feast_skew.render.html import render
 from feast_skew.render.html_report import text
 from feast_skew.render.html_report.charts import POINTS
@@ -289,3 +292,20 @@ def test_a_report_that_was_read_back_has_its_texts_and_the_charts_of_its_numbers
 def test_no_feature_at_all() -> None:
     empty = replace(report(), features=(), findings=(), skipped=())
     assert "no feature was compared" in render(empty)
+
+
+@pytest.mark.parametrize("online", [[1.0, math.inf], [1.0, -math.inf], [math.nan, math.inf], [math.inf, math.inf]])
+def test_infinite_numbers(online: list[float]) -> None:
+    """On both sides, on one, or nothing else: every form says so."""
+    ids = range(100)
+    found = compare({"id": ids, "x": [1.0, math.inf] * 50}, {"id": ids, "x": online * 50}, keys=["id"])
+    assert all(form(found) for form in load_renderers().values())
+    assert "∞" in load_renderers()["html"](found)
+
+
+def test_tables_without_timestamps_show_none() -> None:
+    found = compare({"id": [1, 2], "x": [1.0, 2.0]}, {"id": [1, 2], "x": [1.0, 3.0]}, keys=["id"])
+    text = render(found)
+    assert "1970" not in text
+    assert "online row of" not in text
+    assert "online row of" in render(report())

@@ -58,6 +58,12 @@ def test_deciles_of_a_continuous_column_are_equally_full():
     assert list(np.bincount(bins.assign(values))) == [500] * 10
 
 
+def test_labels_tell_neighbours_apart():
+    bins = numeric_bins([2.0**53 + 2 * i for i in range(200)])
+    assert len(set(bins.labels)) == bins.size
+    assert "9007199254741" in bins.labels[1]
+
+
 def test_constant_single_and_empty_columns():
     for values in ([3.5] * 7, [3.5]):
         bins = numeric_bins(values)

@@ -47,13 +47,19 @@ def share(value: float | None) -> str:
 
 def number(value: Any, digits: int = 5) -> str:
     """Give a number to so many significant digits; a dash for none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    value = plain(value)
+    if value is None or math.isnan(value):
         return MISSING
-    if isinstance(value, float) and math.isinf(value):
+    if math.isinf(value):
         return _signed("∞" if value > 0 else "-∞")
     size = abs(value)
     whole = size < 1e9 and (value == int(value) or size >= 10**digits)
     return _signed(f"{value:,.0f}" if whole else f"{value:,.{digits}g}")
+
+
+def plain(value: Any) -> Any:
+    """Give a number of a report as a number: what is not finite stands there as text, as JSON has no form for it."""
+    return float(value) if isinstance(value, str) else value
 
 
 def index(value: float | None) -> str:
@@ -66,8 +72,9 @@ def _signed(digits: str) -> str:
     return digits.replace("-", "\N{MINUS SIGN}")
 
 
-def moment(seconds: float | None) -> str:
+def moment(seconds: Any) -> str:
     """Give seconds since 1970 as a moment in UTC."""
+    seconds = plain(seconds)
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     try:
@@ -76,8 +83,9 @@ def moment(seconds: float | None) -> str:
         return number(seconds)
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: Any) -> str:
     """Give a length of time in the largest unit of which it has one at least."""
+    seconds = plain(seconds)
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):

@@ -30,7 +30,9 @@ const charts = (() => {
     const middle = d3.median(sizes) || 1, largest = d3.max(sizes) || 1;
     if (largest / middle < 100) {
       const made = d3.scaleLinear([low, high], range).nice(5);
-      return Object.assign((v) => made(v), { axis: made, ticks: made.ticks(4), write: plain, bent: false });
+      const ticks = made.ticks(4), alike = new Set(ticks.map(plain)).size < ticks.length;
+      // Large numbers that differ in their last digits alone: two of them, by these.
+      return Object.assign((v) => made(v), { axis: made, ticks: alike ? [ticks[0], ticks[ticks.length - 1]] : ticks, write: alike ? (v) => `…${d3.format(",.0f")(v).slice(-7)}` : plain, bent: false });
     }
     const from = Math.floor(Math.log10(middle)), to = Math.floor(Math.log10(largest)), step = Math.max(1, Math.ceil((to - from + 1) / 3));
     const made = d3.scaleSymlog([Math.min(low, 0), Math.max(high, 0)], range).constant(10 ** from);
@@ -116,7 +118,7 @@ const charts = (() => {
     const line = 24, { made, svg, width, box } = figure(parent, "Distributions", caption, 34 + line * labels.length);
     const key = made.insert("div", "svg").attr("class", "quiet");
     for (const side of ["offline", "online"]) { key.append("span").attr("class", `key ${side}`); key.append("span").text(side); }
-    const short = (text) => (text.length > 25 ? `${text.slice(0, 24)}…` : text);
+    const short = (text) => (text.length > 21 ? `${text.slice(0, 8)}…${text.slice(-12)}` : text);
     box.left = Math.min(0.42 * width, 14 + 6.6 * d3.max(labels, (d) => short(d).length));
     const x = d3.scaleLinear([0, d3.max([...offline, ...online]) || 1], [box.left, box.right]).nice(4);
     const bottom = line * labels.length + 6;
