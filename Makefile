@@ -15,7 +15,7 @@ install = $(BIN)/python -m uv pip install --python $(BIN)/python --compile-bytec
 beside = $(BIN)/python -m uv pip install --python $(VENV)-bench/bin/python --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark test slow bench bench-redis bench-spark bench-gate bench-report coverage zoo lint format types docs check lock clean
+.PHONY: help demo demo-spark test slow bench bench-redis bench-spark bench-gate bench-report bench-calibrate coverage zoo lint format types docs check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench-gate: $(VENV)/.dev  ## plan and lint: edits that are caught, and how long 
 
 bench-report: $(VENV)/.dev  ## size of the HTML report and when it can be used, in Chromium; WRITE=--write as above
 	@$(BIN)/python benchmarks/report.py $(WRITE)
+
+bench-calibrate: $(VENV)/.dev  ## limits of calibrate on nights that they have not seen, on real flights; WRITE=--write as above
+	@$(BIN)/python benchmarks/calibrate.py $(WRITE)
 
 coverage: $(VENV)/.dev  ## whether tests and bounds keep their promises, by simulation
 	@$(BIN)/python benchmarks/coverage.py --write

@@ -15,6 +15,14 @@ from feast_skew.errors import ConfigError
 from feast_skew.history.schema import HEAD, versions
 
 _WAIT_SECONDS = 10
+"""For a lock; what follows a run must not hold it up."""
+_SILENT_SECONDS = 30
+_PATIENCE: dict[str, dict[str, Any]] = {
+    "pg8000": {"timeout": _SILENT_SECONDS},
+    "psycopg": {"connect_timeout": _WAIT_SECONDS},
+    "psycopg2": {"connect_timeout": _WAIT_SECONDS},
+}
+"""What makes a driver give up on a server that takes the connection and says nothing."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5FEA57  # any number will do, as long as no other program takes it as its advisory lock
 
@@ -35,10 +43,10 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The address without its password; of a SQLite file only the path."""
+        """The address without its password, and options, which may hold one; of a SQLite file only the path."""
         if self._file is not None:
             return str(self._file)
-        return self.url.render_as_string(hide_password=True)
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -114,11 +122,13 @@ class Database:
         return found
 
     def _migrate(self, connection: Connection) -> None:
+        if self._version(connection) == HEAD:
+            return
         if connection.dialect.name == "postgresql":
             # Two runs at once would both find no table, and both make it; SQLite's write transactions exclude each other.
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        if self._version(connection) == HEAD:
-            return
+            if self._version(connection) == HEAD:
+                return
         from alembic import command
         from alembic.config import Config
 
@@ -154,6 +164,16 @@ def _parsed(url: str | URL) -> URL:
 
 
 def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        patience = _PATIENCE.get(url.get_driver_name(), {})
+        asked = {name: value for name, value in patience.items() if name not in url.query}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=asked)
+
+        @event.listens_for(engine, "begin")
+        def impatient(connection: Connection) -> None:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
+
+        return engine
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
@@ -175,4 +195,6 @@ def _engine(url: URL) -> Engine:
 def _short(error: BaseException, url: URL) -> str:
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     said = " ".join(said.split())[:200]
-    return said.replace(str(url.password), "***") if url.password else said
+    for secret in (url.password, *(value for name, value in url.query.items() if "pass" in name.lower())):
+        said = said.replace(str(secret), "***") if secret else said
+    return said
