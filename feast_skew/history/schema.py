@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -16,10 +17,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest version of the tables, the one that this feast-skew reads and writes."""
 
 PREFIX = "feast_skew_"
@@ -96,6 +98,9 @@ results = Table(
     Column("high", Float),
     Column("psi", Float),
     Column("cause", Storable(40), nullable=False),
+    # Of a result that could not be decided: the verdict that was decided last, and since when it was so.
+    Column("held", Storable(20)),
+    Column("held_since", BigInteger),
     Index(f"{PREFIX}results_by_run", "run"),
 )
 
@@ -146,6 +151,9 @@ told = Table(
     Column("value", Float),
     Column("high", Float),
     Column("cause", Storable(40), nullable=False),
+    Column("owner", LongStorable, nullable=False, server_default=""),
+    Column("channel", LongStorable, nullable=False, server_default=""),
+    Column("unread", Boolean, nullable=False, server_default=false()),
 )
 
 # Written in the transaction of the run, and sent afterwards: what a channel does not take is sent later, and by one process only.
