@@ -10,10 +10,9 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from feast_skew.history.database import Database
 from feast_skew.history.runs import from_micros, name_of, to_micros
-from feast_skew.history.schema import messages, responses, results, runs, series, told
+from feast_skew.history.schema import PENDING, SENDING, SENT, messages, responses, results, runs, series, told
 from feast_skew.report import FeatureResult, Verdict
 
-PENDING, SENDING, SENT = "pending", "sending", "sent"
 _LEASE = 15 * 60 * 1_000_000
 """Microseconds after which a message that a process took and never ended is taken to be unsent."""
 

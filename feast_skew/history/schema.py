@@ -27,6 +27,9 @@ HEAD = "0004"
 PREFIX = "feast_skew_"
 """Of every table, as the database may hold others; the registry of Feast, for one."""
 
+PENDING, SENDING, SENT = "pending", "sending", "sent"
+"""The states of a message."""
+
 metadata = MetaData()
 
 
