@@ -54,7 +54,7 @@ def _keep(opened: Opened, history: History, report: SkewReport) -> _Kept:
 
     def beside(connection: Connection) -> None:
         if settings.alerts is not None:
-            kept.news = write_messages(connection, incidents, report, settings.alerts)
+            kept.news = write_messages(connection, incidents, report, settings.alerts, opened.plan.registered)
 
     seen = [(view.name, view.version) for view in opened.plan.views if isinstance(view.version, SourceVersion)]
     created = parse_moment(report.created_at, "created_at")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from feast_skew.history.database import Database
 from feast_skew.history.runs import from_micros, name_of, to_micros
 from feast_skew.history.schema import PENDING, SENDING, SENT, messages, responses, results, runs, series, told
-from feast_skew.report import FeatureResult, Verdict
+from feast_skew.report import Verdict
 
 _LEASE = 15 * 60 * 1_000_000
 """Microseconds after which a message that a process took and never ended is taken to be unsent."""
@@ -19,13 +19,19 @@ _LEASE = 15 * 60 * 1_000_000
 
 @dataclass(frozen=True)
 class Told:
-    """What an owner was told of a feature: its verdict, since when, the share that was wrong with its upper bound, the first cause."""
+    """What an owner was told of a feature: its verdict, since when, the share that was wrong with its upper bound, the first cause.
+
+    `channel` is the one by which they were told; `unread` says that they were told, too, that the feature could not be read.
+    """
 
     verdict: Verdict
     since: str
     value: float | None
     high: float | None
     cause: str
+    owner: str = ""
+    channel: str = ""
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,31 +61,19 @@ class Incidents:
         """Give what was told last of each feature that is bad as far as its owner knows; by names as the tables hold them."""
         asked = select(told, series.c.view, series.c.feature).join(series, series.c.id == told.c.series)
         rows = connection.execute(asked.where(series.c.project == name_of(self.project)))
-        return {
-            (row.view, row.feature): Told(Verdict(row.verdict), from_micros(row.since), row.value, row.high, row.cause)
-            for row in rows
-        }
+        return {(row.view, row.feature): _told(row) for row in rows}
 
-    def note(
-        self, connection: Connection, run_id: str, bad: Sequence[FeatureResult], fine: Sequence[FeatureResult]
-    ) -> None:
-        """Note what owners are told of now: of features that are bad, and of those that are so no longer."""
-        places = _results_of(connection, run_id)
-        for feature in (*bad, *fine):
-            place = places[name_of(feature.view), name_of(feature.feature)]
-            connection.execute(delete(told).where(told.c.series == place.series))
-        for feature in bad:
-            place, rate = places[name_of(feature.view), name_of(feature.feature)], feature.metrics.get("mismatch_rate")
-            connection.execute(
-                insert(told).values(
-                    series=place.series,
-                    verdict=feature.verdict.value,
-                    since=place.since,
-                    value=None if rate is None else rate.value,
-                    high=None if rate is None else rate.high,
-                    cause=feature.causes[0].code if feature.causes else "",
-                )
-            )
+    def note(self, connection: Connection, wanted: Mapping[tuple[str, str], Told | None]) -> None:
+        """Note what owners are told of now, by names as the tables hold them; None where an incident ended."""
+        if not wanted:
+            return
+        rows = connection.execute(select(series).where(series.c.project == name_of(self.project)))
+        numbers = {(row.view, row.feature): row.id for row in rows}
+        for name, one in wanted.items():
+            connection.execute(delete(told).where(told.c.series == numbers[name]))
+            if one is not None:
+                values = {**asdict(one), "verdict": one.verdict.value, "since": to_micros(one.since)}
+                connection.execute(insert(told).values(series=numbers[name], **values))
 
     def sinces(self, connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
         """Give since when each feature of a run is as it is."""
@@ -116,8 +110,10 @@ class Incidents:
             values: dict[str, Any] = {**common, **one, "state": PENDING, "attempts": 0, "error": ""}
             connection.execute(insert(messages).values(values))
 
-    def claim(self, now: str, *, passed: Sequence[int] = ()) -> Message | None:
-        """Take the oldest message that waits, for this process alone; None when there is none. `passed` are left out.
+    def claim(self, now: str, *, passed: Sequence[int] = (), down: Sequence[str] = ()) -> Message | None:
+        """Take the message that waits and was tried least, the oldest of these, for this process alone; None when there is none.
+
+        The messages `passed` are left out, and those to the channels `down`.
 
         Raises
         ------
@@ -125,13 +121,15 @@ class Incidents:
             When the history cannot be written.
         """
         moment = to_micros(now)
-        waits = or_(
-            messages.c.state == PENDING, and_(messages.c.state == SENDING, messages.c.claimed < moment - _LEASE)
-        )
         asked = (
             select(messages)
-            .where(messages.c.project == name_of(self.project), waits, messages.c.id.not_in(passed))
-            .order_by(messages.c.id)
+            .where(
+                messages.c.project == name_of(self.project),
+                _waits(moment),
+                messages.c.id.not_in(passed),
+                messages.c.channel.not_in(down),
+            )
+            .order_by(messages.c.attempts, messages.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
@@ -154,6 +152,27 @@ class Incidents:
         state = PENDING if error else SENT
         with self.database.writing() as connection:
             connection.execute(update(messages).where(messages.c.id == message.id).values(state=state, error=error))
+
+    def give_up(self, now: str, before: str) -> list[Message]:
+        """Forget the messages from before a moment that still wait, and give them; none that a process is just sending.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written.
+        """
+        old = and_(
+            messages.c.project == name_of(self.project),
+            messages.c.created < to_micros(before),
+            _waits(to_micros(now)),
+        )
+        with self.database.reading() as connection:
+            if connection is None or connection.execute(select(messages.c.id).where(old).limit(1)).first() is None:
+                return []
+        with self.database.writing() as connection:
+            found = connection.execute(select(messages).where(old).order_by(messages.c.id).with_for_update()).all()
+            connection.execute(delete(messages).where(old))
+        return [_message(row) for row in found]
 
     def waiting(self) -> list[Message]:
         """List the messages that are not sent yet, oldest first."""
@@ -195,6 +214,11 @@ class Incidents:
             connection.execute(update(responses).where(responses.c.id == number).values(ended))
 
 
+def _waits(moment: int) -> ColumnElement[bool]:
+    """Tell of a message whether it waits at a moment, also for a process that did not end what it began."""
+    return or_(messages.c.state == PENDING, and_(messages.c.state == SENDING, messages.c.claimed < moment - _LEASE))
+
+
 def _results_of(connection: Connection, run_id: str) -> dict[tuple[str, str], Any]:
     """Give the series of each feature of a run, and since when it is as it is."""
     asked = (
@@ -204,6 +228,19 @@ def _results_of(connection: Connection, run_id: str) -> dict[tuple[str, str], An
         .where(runs.c.run_id == run_id)
     )
     return {(row.view, row.feature): row for row in connection.execute(asked)}
+
+
+def _told(row: Any) -> Told:
+    return Told(
+        Verdict(row.verdict),
+        from_micros(row.since),
+        row.value,
+        row.high,
+        row.cause,
+        row.owner,
+        row.channel,
+        row.unread,
+    )
 
 
 def _message(row: Any) -> Message:
