@@ -12,6 +12,7 @@ from feast_skew.core.moments import aware
 from feast_skew.setting_values import Duration
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_NUMBER = re.compile(r"[-+]?[\d_]*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
 class _Strict(BaseModel):
@@ -28,7 +29,24 @@ def _hours(value: object) -> object:
     raise ValueError("write the hours of the day in UTC, such as 22:00-06:00")
 
 
+def _addresses(value: object) -> object:
+    found = _names(value)
+    if isinstance(found, list | tuple) and (
+        not found or any(isinstance(one, str) and not one.strip() for one in found)
+    ):
+        raise ValueError("a channel needs an address, such as mailto://...; leave the channel out to tell nobody by it")
+    return found
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
+        raise ValueError("write a time, such as 2026-12-24 or 2026-12-24T12:00:00Z, and no number")
+    return value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class SilenceSetting(_Strict):
@@ -37,13 +55,24 @@ class SilenceSetting(_Strict):
     Without owners, views or features it is for everybody. What is bad when it ends is told then.
     """
 
-    start: datetime | None = Field(None, alias="from")
-    until: datetime | None = None
+    start: Moment | None = Field(None, alias="from")
+    until: Moment | None = None
     daily: Annotated[str | None, BeforeValidator(_hours)] = None
     owners: Names = ()
     views: Names = ()
     features: Names = ()
     reason: str = ""
+
+    @model_validator(mode="after")
+    def _may_hold(self) -> SilenceSetting:
+        """Refuse a time that never comes."""
+        if self.start is None and self.until is None and self.daily is None:
+            raise ValueError("say when: from, until, or daily, such as daily: '22:00-06:00'")
+        if self.start is not None and self.until is not None and aware(self.start) >= aware(self.until):
+            raise ValueError("from is not before until, so nothing is ever silenced")
+        if self.daily is not None and len({*self.daily.split("-")}) == 1:
+            raise ValueError("daily begins and ends at the same time; for whole days say from and until")
+        return self
 
     def holds(self, owner: str, view: str, feature: str, moment: datetime) -> bool:
         """Tell whether a feature's messages are silenced at a moment."""
@@ -55,7 +84,7 @@ class SilenceSetting(_Strict):
         if self.until is not None and moment >= aware(self.until):
             return False
         if self.daily is None:
-            return self.start is not None or self.until is not None
+            return True
         first, last = self.daily.split("-")
         now = f"{moment.astimezone(timezone.utc):%H:%M}"
         return first <= now < last if first <= last else now >= first or now < last
@@ -64,7 +93,7 @@ class SilenceSetting(_Strict):
 class AlertSettings(_Strict):
     """Who is told where: `channels` are URLs of Apprise by name of a channel or of an owner; `default` is for all others."""
 
-    channels: dict[str, Names] = Field(default_factory=dict)
+    channels: dict[str, Addresses] = Field(default_factory=dict)
     least: Literal["warn", "fail"] = "fail"
     link: str = ""
     silence: tuple[SilenceSetting, ...] = ()
