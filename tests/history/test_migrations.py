@@ -55,6 +55,27 @@ def test_an_earlier_version_is_brought_to_the_present_one(url: str, revision: st
     assert history.runs("shop").latest(1)[0].created_at == at(1)
 
 
+def test_who_was_told_is_known_of_incidents_from_before(url: str) -> None:
+    """It is whoever owned the feature in the newest run."""
+    make(url, "0003")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in (
+            "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
+            "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x')",
+            "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 1, 'fail', 1, 'ann', 9, '')",
+            "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 2, 'fail', 1, 'bob', 9, '')",
+            "told (series, verdict, since, cause) VALUES (7, 'fail', 1, '')",
+        ):
+            connection.execute(text(f"INSERT INTO {PREFIX}{statement}"))
+    engine.dispose()
+    history = History(url)
+    with history.database.reading() as connection:
+        assert connection is not None
+        told = history.incidents("shop").told(connection)["v", "x"]
+    assert (told.owner, told.channel, told.unread) == ("bob", "", False)
+
+
 def test_the_migrations_make_the_tables_that_the_code_knows(url: str) -> None:
     History(url).record(run(0, [feature()]), (), OLDEST)
     engine = create_engine(url)
