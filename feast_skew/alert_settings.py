@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,6 +14,7 @@ from feast_skew.setting_values import Duration
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _NUMBER = re.compile(r"[-+]?[\d_]*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
 
 
 class _Strict(BaseModel):
@@ -105,7 +107,7 @@ class ResponseSetting(_Strict):
     on: Literal["warn", "fail", "error"] = "fail"
     command: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     url: str = ""
-    timeout: Duration = 300 * 10**9
+    timeout: Annotated[Duration, Field(gt=0)] = 300 * 10**9
 
     @model_validator(mode="before")
     @classmethod
@@ -113,7 +115,41 @@ class ResponseSetting(_Strict):
         """Take the key `on` for what was written: to YAML 1.1 it is the truth value."""
         return {"on" if key is True else key: one for key, one in value.items()} if isinstance(value, dict) else value
 
+    @model_validator(mode="after")
+    def _can_be_done(self) -> ResponseSetting:
+        """Refuse what could do nothing, or would leave one of two things undone; no value is repeated, it may be a password."""
+        if bool(self.command) == bool(self.url):
+            raise ValueError("say either command or url" + (", not both" if self.url else ""))
+        if self.command and (not self.command[0].strip() or "\0" in "".join(self.command)):
+            raise ValueError("a command begins with its program, and has no zero character in it")
+        if self.url and not _is_callable(self.url):
+            raise ValueError("url is no address, such as https://ops.example.com/hooks/skew")
+        return self
+
     @property
     def name(self) -> str:
         """The command's program or the host of the URL, which is all that is shown of either."""
-        return self.command[0] if self.command else self.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        return self.command[0] if self.command else _host(self.url) or "webhook"
+
+
+def _is_callable(url: str) -> bool:
+    """Tell whether a URL is one of HTTP; of one whose host comes from the environment that shows when it is called."""
+    if not url.isprintable() or " " in url:
+        return False
+    if "$" in re.split(r"[/?#]", url.partition("://")[2] or url)[0].rpartition("@")[2]:
+        return True
+    try:
+        parts = urlsplit(url)
+        reachable = parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and reachable and bool(_host(url))
+
+
+def _host(url: str) -> str:
+    """Give the host of a URL; empty when there is none, or none that is surely only a host."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+    return host if _HOST.fullmatch(host) else ""

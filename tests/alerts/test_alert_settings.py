@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from feast_skew.alert_settings import AlertSettings
+from feast_skew.alert_settings import AlertSettings, ResponseSetting
 from feast_skew.alerts.channels import channel_of
 from feast_skew.config import Settings
 from feast_skew.errors import ConfigError
@@ -35,3 +35,38 @@ def test_what_would_tell_nobody_or_silence_nothing(asked: str, words: str) -> No
 def test_a_channel_without_an_address_is_none() -> None:
     settings = AlertSettings.model_construct(channels={"crm": (), "default": ("json://127.0.0.1",)})
     assert channel_of("crm", "crm", settings) == "default"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("on: fail", "either command or url"),
+        ("command: []", "either command or url"),
+        ("command: ['']", "begins with its program"),
+        ('command: ["sh\\0x"]', "zero character"),
+        ("command: [sh], url: 'https://example.com/hunter2secret'", "not both"),
+        ("url: 'http://a..b/hunter2secret'", "no address"),
+        (f"url: 'http://{'a' * 70}.com/'", "no address"),
+        ("url: 'ftp://me:hunter2secret@example.com/'", "no address"),
+        ("url: 'http://me:hunter2/secret@127.0.0.1:1/x'", "no address"),
+        ("url: '${HOOK} hunter2secret'", "no address"),
+    ],
+)
+def test_a_response_that_could_do_nothing(asked: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        Settings().add_layer("skew.yaml", yaml.safe_load(f"responses: [{{{asked}}}]"))
+    assert "hunter2" not in caught.value.one_line()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://127.0.0.1:1?token=hunter2secret", "127.0.0.1"),
+        ("https://me:hunter2secret@ops.example.com/hooks/${HOOK_TOKEN}", "ops.example.com"),
+        ("https://[::1]:8080/x", "::1"),
+        ("https://${HOST}/hunter2secret", "webhook"),
+        ("${HOOK}", "webhook"),
+    ],
+)
+def test_of_a_url_only_the_host_is_shown(url: str, name: str) -> None:
+    assert ResponseSetting(url=url).name == name
