@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 
 from feast_skew.history.database import Database
 from feast_skew.history.runs import from_micros, name_of, to_micros
-from feast_skew.history.schema import PENDING, SENDING, SENT, messages, responses, results, runs, series, told
+from feast_skew.history.schema import PENDING, SENDING, SENT, messages, results, runs, series, told
 from feast_skew.report import Verdict
 
 _LEASE = 15 * 60 * 1_000_000
@@ -78,28 +78,6 @@ class Incidents:
     def sinces(self, connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
         """Give since when each feature of a run is as it is."""
         return {name: from_micros(row.since) for name, row in _results_of(connection, run_id).items()}
-
-    def before(
-        self, connection: Connection, run_id: str, view: str, feature: str, passed: Sequence[Verdict]
-    ) -> Verdict | None:
-        """Give the verdict of a feature in the last run before one, without the verdicts that are passed over; None when there is none."""
-        own = select(runs.c.created).where(runs.c.run_id == run_id).scalar_subquery()
-        asked = (
-            select(results.c.verdict)
-            .join(runs, runs.c.id == results.c.run)
-            .join(series, series.c.id == results.c.series)
-            .where(
-                series.c.project == name_of(self.project),
-                series.c.view == name_of(view),
-                series.c.feature == name_of(feature),
-                runs.c.created < own,
-                results.c.verdict.not_in([one.value for one in passed]),
-            )
-            .order_by(runs.c.created.desc())
-            .limit(1)
-        )
-        found = connection.execute(asked).scalar()
-        return None if found is None else Verdict(found)
 
     def enqueue(
         self, connection: Connection, run_id: str, created_at: str, wanted: Sequence[Mapping[str, str]]
@@ -180,38 +158,6 @@ class Incidents:
         with self.database.reading() as connection:
             found = [] if connection is None else connection.execute(asked.order_by(messages.c.id)).all()
         return [_message(row) for row in found]
-
-    def begin_response(self, run_id: str, name: str, now: str) -> int:
-        """Note that a response to a run begins, and give its number.
-
-        Raises
-        ------
-        ConfigError
-            When the history cannot be written, or the response to this run was begun before.
-        """
-        values = {
-            "project": name_of(self.project),
-            "run_id": run_id,
-            "name": name,
-            "begun": to_micros(now),
-            "outcome": "",
-        }
-        with self.database.writing() as connection:
-            key = connection.execute(insert(responses).values(values)).inserted_primary_key
-        assert key is not None  # noqa: S101  for the type checker
-        return int(key[0])
-
-    def end_response(self, number: int, now: str, outcome: str) -> None:
-        """Note how a response ended.
-
-        Raises
-        ------
-        ConfigError
-            When the history cannot be written.
-        """
-        with self.database.writing() as connection:
-            ended = {"ended": to_micros(now), "outcome": outcome}
-            connection.execute(update(responses).where(responses.c.id == number).values(ended))
 
 
 def _waits(moment: int) -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest version of the tables, the one that this feast-skew reads and writes."""
 
 PREFIX = "feast_skew_"
@@ -178,6 +178,17 @@ messages = Table(
     Index(f"{PREFIX}messages_by_state", "project", "state"),
 )
 
+# The incidents of features by the verdict of their beginning: `seen` is the latest moment of a run that had it, `ended` of one that had another.
+incidents = Table(
+    f"{PREFIX}incidents",
+    metadata,
+    Column("series", ForeignKey(series.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("verdict", Storable(20), primary_key=True),
+    Column("seen", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+)
+
+# Wanted in the transaction of the run, and begun afterwards, by one process only; until then `begun` is when it was wanted.
 responses = Table(
     f"{PREFIX}responses",
     metadata,
@@ -188,5 +199,8 @@ responses = Table(
     Column("begun", BigInteger, nullable=False),
     Column("ended", BigInteger),
     Column("outcome", LongStorable, nullable=False),
+    Column("state", Storable(20), nullable=False, server_default="done"),
+    Column("verdict", Storable(20), nullable=False, server_default=""),
+    Column("features", LongStorable, nullable=False, server_default="[]"),
     UniqueConstraint("project", "run_id", "name"),
 )

@@ -194,12 +194,13 @@ def test_a_channel_that_the_settings_have_no_more(history: History, hook: Hook) 
 def test_what_was_sent_goes_with_the_runs(history: History, hook: Hook) -> None:
     """What waits stays, and so does what an owner was told: the incident is not told again."""
     settings = alerts(default=hook.url)
-    incidents, runs = history.incidents("shop"), history.runs("shop")
+    runs = history.runs("shop")
     keep(history, settings, report(0, feature(Verdict.FAIL, 10)))
     hook.status = 500
     keep(history, settings, report(1, feature(Verdict.FAIL, 10, "y")))
     hook.status = 200
-    incidents.end_response(incidents.begin_response("run-0", "r", iso(START)), iso(START), "")
+    with history.database.writing() as connection:
+        history.responses("shop").want(connection, "run-0", iso(START), "r", Verdict.FAIL, [("v", "x")])
     assert runs.prune(iso(START + timedelta(days=2))) == 2
     with history.database.reading() as connection:
         assert connection is not None
