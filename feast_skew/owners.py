@@ -14,6 +14,8 @@ NOBODY = ""
 
 NO_OWNER = "FS217"
 _SAFE = re.compile(r"[^A-Za-z0-9_.@+-]+")
+_UNOWNED = "unowned"
+_DIGESTED = re.compile(r"(^|-)[0-9a-f]{8}$")
 _SHOWN = 5
 
 
@@ -41,11 +43,11 @@ def for_owner(report: SkewReport, owner: str) -> SkewReport:
 
 
 def file_name(owner: str) -> str:
-    """Give a name for an owner's file that is safe in any directory and no other owner's."""
+    """Give a name for an owner's file that is safe in any directory and no other owner's, also where capitals are told apart by none."""
     if owner == NOBODY:
-        return "unowned"
+        return _UNOWNED
     plain = _SAFE.sub("_", owner).strip(".")[:100]
-    if plain == owner:
+    if plain == owner and owner == owner.lower() and owner != _UNOWNED and not _DIGESTED.search(owner):
         return plain
     digest = hashlib.blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{plain}-{digest}" if plain else digest

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 
+from feast_skew.core.deadline import within
 from feast_skew.errors import ConfigError, NotPushed
 from feast_skew.setting_values import PUSH_PASSWORD, PUSH_USER, gateway
 
@@ -64,7 +64,7 @@ def push(report: SkewReport, url: str, credentials: Credentials | None = None, *
         handler=handler,
     )
     try:
-        _within(send, timeout)
+        within(send, timeout, "feast-skew push")
     except HTTPError as error:
         error.close()
         raise NotPushed(f"{address} answered {error.code}", hint=_step(error.code)) from None
@@ -105,25 +105,6 @@ def credentials(environment: Mapping[str, str] = os.environ) -> Credentials | No
         missing, there = (PUSH_USER, PUSH_PASSWORD) if not user else (PUSH_PASSWORD, PUSH_USER)
         raise ConfigError(f"{there} is set and {missing} is not", hint="set both, or neither")
     return user, password
-
-
-def _within(send: Callable[[], None], seconds: float) -> None:
-    """Do it in a thread that is left behind when its time is up: a socket's timeout begins anew with every byte."""
-    ended: list[BaseException | None] = []
-
-    def work() -> None:
-        try:
-            send()
-            ended.append(None)
-        except Exception as error:  # noqa: BLE001  it is raised again where somebody waits for it
-            ended.append(error)
-
-    thread = threading.Thread(target=work, name="feast-skew push", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    outcome = ended[0] if ended else TimeoutError()
-    if outcome is not None:
-        raise outcome
 
 
 def _step(status: int) -> str:

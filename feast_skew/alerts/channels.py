@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from feast_skew.alert_settings import AlertSettings
@@ -15,43 +16,57 @@ DEFAULT = "default"
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 _SHORTEST_SECRET = 3
+_NOT_INSTALLED = "apprise is not installed: pip install 'feast-skew[alerts]'"
 
 
 def channel_of(owner: str, channel: str, settings: AlertSettings) -> str:
     """Give the name of the channel to tell an owner by: the one their features name, their own, or `default`; empty without any."""
     for name in (channel, owner, DEFAULT):
-        if name and name in settings.channels:
+        if name and settings.channels.get(name):
             return name
     return ""
 
 
-def send(message: Message, settings: AlertSettings) -> str:
-    """Send a message by its channel; give why that failed, in one line without a secret, empty when it was taken.
+@dataclass(frozen=True)
+class Unsent:
+    """Why a message was not taken, in one line without a secret; `by_channel` tells that its channel would take no other either."""
 
-    The channel of a message is one address, `name#number`: what one of several took is not sent to it again for another's sake.
+    why: str
+    by_channel: bool = False
+
+
+def send(message: Message, settings: AlertSettings) -> Unsent | None:
+    """Send a message by its channel; give why that failed, None when it was taken.
+
+    The channel of a message is one address, `name#number`: what one of several took is not sent to it again for another's sake. Where the
+    settings have the channel no more, the owner's own or `default` stands in; an address that is no more needs nothing, as the
+    channel's others have the same message.
     """
     name, _, number = message.channel.rpartition("#")
-    urls = settings.channels.get(name, ())[int(number) :][:1]
+    urls = settings.channels.get(name) or settings.channels.get(channel_of(message.owner, "", settings), ())
     if not urls:
-        return f"the settings have no such channel {name!r} any more"
+        return Unsent(f"the settings have neither the channel {name!r} any more nor another for them", by_channel=True)
+    if int(number) >= len(urls):
+        return None
     try:
-        filled = [_filled(url, message.owner) for url in urls]
+        url = _filled(urls[int(number)], message.owner)
     except ConfigError as error:
-        return error.one_line()
+        return Unsent(error.one_line())
     try:
         from apprise import Apprise, LogCapture, NotifyFormat, logging
     except ImportError:
-        return "apprise is not installed: pip install 'feast-skew[alerts]'"
+        return Unsent(_NOT_INSTALLED, by_channel=True)
     with LogCapture(level=logging.WARNING) as log:  # type: ignore[no-untyped-call]
         target = Apprise()
-        refused = [url for url in filled if not target.add(url)]
-        if refused:
-            return f"channel {name!r} has an address that Apprise does not know; see its list of services"
-        took = target.notify(title=message.title, body=message.body, body_format=NotifyFormat.TEXT)
-        if took:
-            return ""
+        if not target.add(url):
+            return Unsent(
+                f"channel {name!r} has an address that Apprise does not know; see its list of services", by_channel=True
+            )
+        if target.notify(title=message.title, body=message.body, body_format=NotifyFormat.TEXT):
+            return None
         said = [line.partition(" - ")[2].partition(" - ")[2] for line in log.getvalue().splitlines()]
-    return _masked(f"channel {name!r} did not take it: {'; '.join(said[:2]) or 'no reason given'}", filled)
+    why = f"channel {name!r} did not take it: {'; '.join(said[:2]) or 'no reason given'}"
+    return Unsent(_masked(why, url), by_channel=True)
 
 
 def check_channels(settings: AlertSettings, environment: Mapping[str, str] | None = None) -> list[str]:
@@ -59,7 +74,7 @@ def check_channels(settings: AlertSettings, environment: Mapping[str, str] | Non
     try:
         from apprise import Apprise
     except ImportError:
-        return ["apprise is not installed: pip install 'feast-skew[alerts]'"]
+        return [_NOT_INSTALLED]
     names = os.environ if environment is None else environment
     wrong = []
     for name, urls in settings.channels.items():
@@ -83,9 +98,9 @@ def _filled(url: str, owner: str) -> str:
     return os.path.expandvars(url).replace("{owner}", quote(owner))
 
 
-def _masked(text: str, urls: list[str]) -> str:
+def _masked(text: str, url: str) -> str:
     """Take every part of an address that may be a secret out of a text: all but the kind of channel."""
-    parts = {part for url in urls for part in re.split(r"[:/@?&=#]+", url.partition("://")[2])}
+    parts = set(re.split(r"[:/@?&=#]+", url.partition("://")[2]))
     for part in sorted(parts, key=len, reverse=True):
         if len(part) > _SHORTEST_SECRET:
             text = text.replace(part, "***")

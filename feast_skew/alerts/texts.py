@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from feast_skew.alerts.news import NEW, RESOLVED, WORSE, News
+from feast_skew.alerts.news import ENDED, GONE, NEW, RESOLVED, WORSE, News
 from feast_skew.owners import file_name
 from feast_skew.render.wording import leading, one_line, short, what_is_wrong
 from feast_skew.report import FeatureResult, SkewReport, Verdict
@@ -17,7 +17,7 @@ _CALLS = re.compile(r"@(?=everyone|here|channel)|<(?=[!@#])", re.IGNORECASE)
 
 def title_of(report: SkewReport, news: Sequence[News]) -> str:
     """Say in one line what a message is about."""
-    counts = [(kind, sum(one.kind == kind for one in news)) for kind in (NEW, WORSE, RESOLVED)]
+    counts = [(kind, sum(one.kind == kind for one in news)) for kind in (NEW, WORSE, RESOLVED, GONE)]
     said = ", ".join(f"{count} {kind}" for kind, count in counts if count)
     return harmless(f"feast-skew, {short(report.project)}: {said}")
 
@@ -25,8 +25,8 @@ def title_of(report: SkewReport, news: Sequence[News]) -> str:
 def body_of(
     report: SkewReport, news: Sequence[News], sinces: Mapping[tuple[str, str], str], link: str, owner: str
 ) -> str:
-    """Give the text of a message; `sinces` say since when features are as they are, `link` may hold {run_id} and {owner}."""
-    paragraphs = [_paragraph(one, sinces) for one in sorted(news, key=lambda one: one.kind == RESOLVED)[:_MOST]]
+    """Give the text of a message; `sinces` say since when features are as they are, by names of the tables, `link` may hold {run_id} and {owner}."""
+    paragraphs = [_paragraph(one, sinces) for one in sorted(news, key=lambda one: one.kind in ENDED)[:_MOST]]
     if len(news) > _MOST:
         paragraphs.append(f"and {len(news) - _MOST} more, in the report")
     where = f"run {report.run_id}, as of {report.as_of}"
@@ -43,17 +43,14 @@ def harmless(text: str) -> str:
 
 
 def _paragraph(one: News, sinces: Mapping[tuple[str, str], str]) -> str:
-    feature = one.feature
-    name = f"{short(feature.view)}:{short(feature.feature)}"
-    since = sinces.get((feature.view, feature.feature), "")
-    at = f" since {since[:16].replace('T', ' ')} UTC" if since else ""
+    feature, name = one.result, f"{short(one.view)}:{short(one.feature)}"
+    was = f"; it was {one.before.verdict.value} since {_minute(one.before.since)}" if one.before else ""
+    if feature is None:
+        return harmless(f"GONE {name}: no longer in the registry{was}")
     if one.kind == RESOLVED:
-        before = (
-            f"; it was {one.before.verdict.value} since {one.before.since[:16].replace('T', ' ')} UTC"
-            if one.before
-            else ""
-        )
-        return harmless(f"RESOLVED {name}: {feature.verdict.value} again{before}")
+        return harmless(f"RESOLVED {name}: {feature.verdict.value} again{was}")
+    since = sinces.get(one.name, "")
+    at = f" since {_minute(since)}" if since else ""
     word = "could not be read" if feature.verdict is Verdict.ERROR else feature.verdict.value
     lines = [f"{one.kind.upper()} {name}: {word}{at}{_how_many(feature)}"]
     if one.kind == WORSE and one.before is not None and one.before.value is not None:
@@ -67,6 +64,10 @@ def _paragraph(one: News, sinces: Mapping[tuple[str, str], str]) -> str:
     if feature.runbook:
         lines.append(f"  runbook: {feature.runbook}")
     return harmless("\n".join("  " * (i > 0) + one_line(line)[:_LONGEST] for i, line in enumerate(lines)))
+
+
+def _minute(moment: str) -> str:
+    return f"{moment[:16].replace('T', ' ')} UTC"
 
 
 def _how_many(feature: FeatureResult) -> str:

@@ -60,10 +60,9 @@ def _try(channel: str, owner: str, settings: AlertSettings) -> int:
     text = "This is a test of feast-skew: whoever reads it is told when features differ between training and serving."
     for number in range(len(settings.channels[channel])):
         moment = iso(datetime.now(timezone.utc))
-        error = send(
-            Message(0, "", owner, f"{channel}#{number}", "feast-skew: a test", text, moment, "", 0, ""), settings
-        )
-        if error:
-            raise UnwritableOutput("the test was not taken", hint=error)
+        message = Message(0, "", owner, f"{channel}#{number}", "feast-skew: a test", text, moment, "", 0, "")
+        unsent = send(message, settings)
+        if unsent is not None:
+            raise UnwritableOutput("the test was not taken", hint=unsent.why)
     say(f"channel {channel} took it\n")
     return EXIT_PASS

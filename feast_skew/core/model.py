@@ -187,13 +187,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run compares."""
+    """Everything that a run compares; `registered` are all features of the registry by view, compared or not."""
 
     project: str
     views: tuple[ViewPlan, ...]
     skipped: tuple[Skipped, ...] = ()
     on_demand: tuple[OnDemandPlan, ...] = ()
     services: tuple[ServicePlan, ...] = ()
+    registered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def key_sets(self) -> dict[KeySet, list[ViewPlan]]:
         """Group the views by their entity keys, in the order in which they appear."""

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from feast_skew.history.database import Database
 from feast_skew.history.runs import from_micros, name_of, to_micros
-from feast_skew.history.schema import messages, responses, results, runs, series, told
-from feast_skew.report import FeatureResult, Verdict
+from feast_skew.history.schema import PENDING, SENDING, SENT, messages, results, runs, series, told
+from feast_skew.report import Verdict
 
-PENDING, SENDING, SENT = "pending", "sending", "sent"
 _LEASE = 15 * 60 * 1_000_000
 """Microseconds after which a message that a process took and never ended is taken to be unsent."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What an owner was told of a feature: its verdict, since when, the share that was wrong with its upper bound, the first cause."""
+    """What an owner was told of a feature: its verdict, since when, the share that was wrong with its upper bound, the first cause.
+
+    `channel` is the one by which they were told; `unread` says that they were told, too, that the feature could not be read.
+    """
 
     verdict: Verdict
     since: str
     value: float | None
     high: float | None
     cause: str
+    owner: str = ""
+    channel: str = ""
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,57 +61,23 @@ class Incidents:
         """Give what was told last of each feature that is bad as far as its owner knows; by names as the tables hold them."""
         asked = select(told, series.c.view, series.c.feature).join(series, series.c.id == told.c.series)
         rows = connection.execute(asked.where(series.c.project == name_of(self.project)))
-        return {
-            (row.view, row.feature): Told(Verdict(row.verdict), from_micros(row.since), row.value, row.high, row.cause)
-            for row in rows
-        }
+        return {(row.view, row.feature): _told(row) for row in rows}
 
-    def note(
-        self, connection: Connection, run_id: str, bad: Sequence[FeatureResult], fine: Sequence[FeatureResult]
-    ) -> None:
-        """Note what owners are told of now: of features that are bad, and of those that are so no longer."""
-        places = _results_of(connection, run_id)
-        for feature in (*bad, *fine):
-            place = places[name_of(feature.view), name_of(feature.feature)]
-            connection.execute(delete(told).where(told.c.series == place.series))
-        for feature in bad:
-            place, rate = places[name_of(feature.view), name_of(feature.feature)], feature.metrics.get("mismatch_rate")
-            connection.execute(
-                insert(told).values(
-                    series=place.series,
-                    verdict=feature.verdict.value,
-                    since=place.since,
-                    value=None if rate is None else rate.value,
-                    high=None if rate is None else rate.high,
-                    cause=feature.causes[0].code if feature.causes else "",
-                )
-            )
+    def note(self, connection: Connection, wanted: Mapping[tuple[str, str], Told | None]) -> None:
+        """Note what owners are told of now, by names as the tables hold them; None where an incident ended."""
+        if not wanted:
+            return
+        rows = connection.execute(select(series).where(series.c.project == name_of(self.project)))
+        numbers = {(row.view, row.feature): row.id for row in rows}
+        for name, one in wanted.items():
+            connection.execute(delete(told).where(told.c.series == numbers[name]))
+            if one is not None:
+                values = {**asdict(one), "verdict": one.verdict.value, "since": to_micros(one.since)}
+                connection.execute(insert(told).values(series=numbers[name], **values))
 
     def sinces(self, connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
         """Give since when each feature of a run is as it is."""
         return {name: from_micros(row.since) for name, row in _results_of(connection, run_id).items()}
-
-    def before(
-        self, connection: Connection, run_id: str, view: str, feature: str, passed: Sequence[Verdict]
-    ) -> Verdict | None:
-        """Give the verdict of a feature in the last run before one, without the verdicts that are passed over; None when there is none."""
-        own = select(runs.c.created).where(runs.c.run_id == run_id).scalar_subquery()
-        asked = (
-            select(results.c.verdict)
-            .join(runs, runs.c.id == results.c.run)
-            .join(series, series.c.id == results.c.series)
-            .where(
-                series.c.project == name_of(self.project),
-                series.c.view == name_of(view),
-                series.c.feature == name_of(feature),
-                runs.c.created < own,
-                results.c.verdict.not_in([one.value for one in passed]),
-            )
-            .order_by(runs.c.created.desc())
-            .limit(1)
-        )
-        found = connection.execute(asked).scalar()
-        return None if found is None else Verdict(found)
 
     def enqueue(
         self, connection: Connection, run_id: str, created_at: str, wanted: Sequence[Mapping[str, str]]
@@ -117,8 +88,10 @@ class Incidents:
             values: dict[str, Any] = {**common, **one, "state": PENDING, "attempts": 0, "error": ""}
             connection.execute(insert(messages).values(values))
 
-    def claim(self, now: str, *, passed: Sequence[int] = ()) -> Message | None:
-        """Take the oldest message that waits, for this process alone; None when there is none. `passed` are left out.
+    def claim(self, now: str, *, passed: Sequence[int] = (), down: Sequence[str] = ()) -> Message | None:
+        """Take the message that waits and was tried least, the oldest of these, for this process alone; None when there is none.
+
+        The messages `passed` are left out, and those to the channels `down`.
 
         Raises
         ------
@@ -126,13 +99,15 @@ class Incidents:
             When the history cannot be written.
         """
         moment = to_micros(now)
-        waits = or_(
-            messages.c.state == PENDING, and_(messages.c.state == SENDING, messages.c.claimed < moment - _LEASE)
-        )
         asked = (
             select(messages)
-            .where(messages.c.project == name_of(self.project), waits, messages.c.id.not_in(passed))
-            .order_by(messages.c.id)
+            .where(
+                messages.c.project == name_of(self.project),
+                _waits(moment),
+                messages.c.id.not_in(passed),
+                messages.c.channel.not_in(down),
+            )
+            .order_by(messages.c.attempts, messages.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
@@ -156,6 +131,27 @@ class Incidents:
         with self.database.writing() as connection:
             connection.execute(update(messages).where(messages.c.id == message.id).values(state=state, error=error))
 
+    def give_up(self, now: str, before: str) -> list[Message]:
+        """Forget the messages from before a moment that still wait, and give them; none that a process is just sending.
+
+        Raises
+        ------
+        ConfigError
+            When the history cannot be written.
+        """
+        old = and_(
+            messages.c.project == name_of(self.project),
+            messages.c.created < to_micros(before),
+            _waits(to_micros(now)),
+        )
+        with self.database.reading() as connection:
+            if connection is None or connection.execute(select(messages.c.id).where(old).limit(1)).first() is None:
+                return []
+        with self.database.writing() as connection:
+            found = connection.execute(select(messages).where(old).order_by(messages.c.id).with_for_update()).all()
+            connection.execute(delete(messages).where(old))
+        return [_message(row) for row in found]
+
     def waiting(self) -> list[Message]:
         """List the messages that are not sent yet, oldest first."""
         asked = select(messages).where(messages.c.project == name_of(self.project), messages.c.state != SENT)
@@ -163,37 +159,10 @@ class Incidents:
             found = [] if connection is None else connection.execute(asked.order_by(messages.c.id)).all()
         return [_message(row) for row in found]
 
-    def begin_response(self, run_id: str, name: str, now: str) -> int:
-        """Note that a response to a run begins, and give its number.
 
-        Raises
-        ------
-        ConfigError
-            When the history cannot be written, or the response to this run was begun before.
-        """
-        values = {
-            "project": name_of(self.project),
-            "run_id": run_id,
-            "name": name,
-            "begun": to_micros(now),
-            "outcome": "",
-        }
-        with self.database.writing() as connection:
-            key = connection.execute(insert(responses).values(values)).inserted_primary_key
-        assert key is not None  # noqa: S101  for the type checker
-        return int(key[0])
-
-    def end_response(self, number: int, now: str, outcome: str) -> None:
-        """Note how a response ended.
-
-        Raises
-        ------
-        ConfigError
-            When the history cannot be written.
-        """
-        with self.database.writing() as connection:
-            ended = {"ended": to_micros(now), "outcome": outcome}
-            connection.execute(update(responses).where(responses.c.id == number).values(ended))
+def _waits(moment: int) -> ColumnElement[bool]:
+    """Tell of a message whether it waits at a moment, also for a process that did not end what it began."""
+    return or_(messages.c.state == PENDING, and_(messages.c.state == SENDING, messages.c.claimed < moment - _LEASE))
 
 
 def _results_of(connection: Connection, run_id: str) -> dict[tuple[str, str], Any]:
@@ -205,6 +174,19 @@ def _results_of(connection: Connection, run_id: str) -> dict[tuple[str, str], An
         .where(runs.c.run_id == run_id)
     )
     return {(row.view, row.feature): row for row in connection.execute(asked)}
+
+
+def _told(row: Any) -> Told:
+    return Told(
+        Verdict(row.verdict),
+        from_micros(row.since),
+        row.value,
+        row.high,
+        row.cause,
+        row.owner,
+        row.channel,
+        row.unread,
+    )
 
 
 def _message(row: Any) -> Message:

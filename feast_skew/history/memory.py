@@ -14,6 +14,7 @@ from feast_skew.core.model import SourceVersion
 from feast_skew.history.database import Database
 from feast_skew.history.definitions import Definitions
 from feast_skew.history.incidents import Incidents
+from feast_skew.history.responses import Responses
 from feast_skew.history.runs import Runs
 from feast_skew.history.state_file import DEFAULT_NAME as STATE_NAME
 from feast_skew.report import SkewReport
@@ -72,6 +73,10 @@ class History:
     def incidents(self, project: str) -> Incidents:
         """Give what the owners of a project were told."""
         return Incidents(self.database, project)
+
+    def responses(self, project: str) -> Responses:
+        """Give the incidents of a project's features, and the responses to them."""
+        return Responses(self.database, project)
 
     def record(
         self,

@@ -15,13 +15,16 @@ from sqlalchemy import Connection, Row, and_, delete, desc, insert, select
 from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError, UnknownName
 from feast_skew.history.database import Database
-from feast_skew.history.schema import details, results, runs, series, storable
+from feast_skew.history.schema import SENT, details, messages, responses, results, runs, series, storable, told
 from feast_skew.history.stored_report import report_of
 from feast_skew.report import FeatureResult, Past, SkewReport, Verdict, iso, rank
 from feast_skew.statistics.profile import Profile
 
 KEPT_PAIRS = 500
 """Pairs of a feature that a run keeps: those with the smallest hashes, so that they are a random sample."""
+
+UNDECIDED = (Verdict.ERROR, Verdict.INCONCLUSIVE)
+"""Verdicts of runs that could not tell: an incident goes on behind them."""
 
 _NAME = 255
 _VERDICTS = {one.value: one for one in Verdict}
@@ -196,14 +199,20 @@ class Runs:
             report = report_of(content, f"run {run_id}")
             kept = [None if row.profile is None else Profile.from_bytes(row.profile) for row in rows]
         except (zlib.error, ValueError) as error:
-            raise ConfigError(f"run {run_id} in {self.database.name} is damaged", hint="validate again") from error
+            raise self._damaged(run_id) from error
         features = [replace(one, profile=own) for one, own in zip(report.features, kept, strict=True)]
         return replace(report, features=tuple(sorted(features, key=_worst_first)))
 
     def profiles(self, since: str, until: str) -> dict[tuple[str, str], list[tuple[str, Profile]]]:
-        """Give the states of each feature in the runs from one moment up to before another, with the moments, oldest first."""
+        """Give the states of each feature in the runs from one moment up to before another, with the moments, oldest first.
+
+        Raises
+        ------
+        ConfigError
+            When one of them is damaged.
+        """
         asked = (
-            select(series.c.view, series.c.feature, runs.c.created, details.c.profile)
+            select(series.c.view, series.c.feature, runs.c.created, runs.c.run_id, details.c.profile)
             .join(runs, runs.c.id == details.c.run)
             .join(series, series.c.id == details.c.series)
             .where(
@@ -216,7 +225,10 @@ class Runs:
         found: dict[tuple[str, str], list[tuple[str, Profile]]] = {}
         with self.database.reading() as connection:
             for row in () if connection is None else connection.execute(asked):
-                entry = (from_micros(row.created), Profile.from_bytes(row.profile))
+                try:
+                    entry = (from_micros(row.created), Profile.from_bytes(row.profile))
+                except ValueError as error:
+                    raise self._damaged(row.run_id) from error
                 found.setdefault((row.view, row.feature), []).append(entry)
         return found
 
@@ -239,7 +251,9 @@ class Runs:
         return found
 
     def prune(self, before: str) -> int:
-        """Forget the runs of the project before a moment, and give how many these were; series without a run go, too.
+        """Forget the runs of the project before a moment, and give how many these were.
+
+        Features without a run or an incident go, too, and so do the messages that were sent and the responses of that time.
 
         Raises
         ------
@@ -251,16 +265,20 @@ class Runs:
 
     def prune_with(self, connection: Connection, before: str) -> int:
         """Do the same as `prune` in a transaction that is open."""
-        asked = (runs.c.project == name_of(self.project), runs.c.created < to_micros(before))
-        old = connection.execute(select(runs.c.id).where(*asked)).scalars().all()
-        if not old:
-            return 0
+        project, moment = name_of(self.project), to_micros(before)
+        asked = (runs.c.project == project, runs.c.created < moment)
+        # What is old is named by a query: a database takes only so many numbers in one statement.
         for table in (details, results):
-            connection.execute(delete(table).where(table.c.run.in_(old)))
-        connection.execute(delete(runs).where(*asked))
-        left = select(results.c.series).where(results.c.series == series.c.id).exists()
-        connection.execute(delete(series).where(series.c.project == name_of(self.project), ~left))
-        return len(old)
+            connection.execute(delete(table).where(table.c.run.in_(select(runs.c.id).where(*asked))))
+        sent = (messages.c.project == project, messages.c.created < moment, messages.c.state == SENT)
+        connection.execute(delete(messages).where(*sent))
+        connection.execute(delete(responses).where(responses.c.project == project, responses.c.begun < moment))
+        gone = connection.execute(delete(runs).where(*asked)).rowcount
+        if gone:
+            left = select(results.c.series).where(results.c.series == series.c.id).exists()
+            lasts = select(told.c.series).where(told.c.series == series.c.id).exists()
+            connection.execute(delete(series).where(series.c.project == project, ~left, ~lasts))
+        return gone
 
     def _series(
         self, connection: Connection, features: Collection[FeatureResult]
@@ -300,6 +318,9 @@ class Runs:
         asked = select(runs).where(runs.c.run_id == run_id, runs.c.project == name_of(self.project))
         return connection.execute(asked).first()
 
+    def _damaged(self, run_id: str) -> ConfigError:
+        return ConfigError(f"run {run_id} in {self.database.name} is damaged", hint="validate again")
+
     def _unknown(self, run_id: str) -> UnknownName:
         return UnknownName(
             f"history {self.database.name} has no run {run_id!r} of project {self.project}",
@@ -330,10 +351,14 @@ def _joined() -> Any:
 def _result_row(feature: FeatureResult, created: int, before: Mapping[tuple[str, str], Row[Any]]) -> dict[str, Any]:
     rate, psi = feature.metrics.get("mismatch_rate"), feature.metrics.get("psi")
     last = before.get((name_of(feature.view), name_of(feature.feature)))
-    goes_on = last is not None and last.verdict == feature.verdict.value
+    held, held_since = (None, None) if last is None else _held(last)
+    undecided = feature.verdict in UNDECIDED
+    was, since = (last.verdict, last.since) if undecided and last is not None else (held, held_since)
     return {
         "verdict": feature.verdict.value,
-        "since": last.since if goes_on and last is not None else created,
+        "since": since if was == feature.verdict.value else created,
+        "held": held if undecided else None,
+        "held_since": held_since if undecided else None,
         "owner": feature.owner,
         "entities": int(feature.counts.get("entities", 0)),
         "value": None if rate is None else rate.value,
@@ -342,6 +367,11 @@ def _result_row(feature: FeatureResult, created: int, before: Mapping[tuple[str,
         "psi": None if psi is None else psi.value,
         "cause": feature.causes[0].code if feature.causes else "",
     }
+
+
+def _held(row: Row[Any]) -> tuple[str | None, int | None]:
+    """Give the verdict that was decided last as of a result, and since when it was so."""
+    return (row.held, row.held_since) if Verdict(row.verdict) in UNDECIDED else (row.verdict, row.since)
 
 
 def _stored(row: Row[Any]) -> StoredResult:

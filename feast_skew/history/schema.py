@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -16,14 +17,18 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
-HEAD = "0003"
+HEAD = "0005"
 """The newest version of the tables, the one that this feast-skew reads and writes."""
 
 PREFIX = "feast_skew_"
 """Of every table, as the database may hold others; the registry of Feast, for one."""
+
+PENDING, SENDING, SENT = "pending", "sending", "sent"
+"""The states of a message."""
 
 metadata = MetaData()
 
@@ -96,6 +101,9 @@ results = Table(
     Column("high", Float),
     Column("psi", Float),
     Column("cause", Storable(40), nullable=False),
+    # Of a result that could not be decided: the verdict that was decided last, and since when it was so.
+    Column("held", Storable(20)),
+    Column("held_since", BigInteger),
     Index(f"{PREFIX}results_by_run", "run"),
 )
 
@@ -146,6 +154,9 @@ told = Table(
     Column("value", Float),
     Column("high", Float),
     Column("cause", Storable(40), nullable=False),
+    Column("owner", LongStorable, nullable=False, server_default=""),
+    Column("channel", LongStorable, nullable=False, server_default=""),
+    Column("unread", Boolean, nullable=False, server_default=false()),
 )
 
 # Written in the transaction of the run, and sent afterwards: what a channel does not take is sent later, and by one process only.
@@ -167,6 +178,17 @@ messages = Table(
     Index(f"{PREFIX}messages_by_state", "project", "state"),
 )
 
+# The incidents of features by the verdict of their beginning: `seen` is the latest moment of a run that had it, `ended` of one that had another.
+incidents = Table(
+    f"{PREFIX}incidents",
+    metadata,
+    Column("series", ForeignKey(series.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("verdict", Storable(20), primary_key=True),
+    Column("seen", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+)
+
+# Wanted in the transaction of the run, and begun afterwards, by one process only; until then `begun` is when it was wanted.
 responses = Table(
     f"{PREFIX}responses",
     metadata,
@@ -177,5 +199,8 @@ responses = Table(
     Column("begun", BigInteger, nullable=False),
     Column("ended", BigInteger),
     Column("outcome", LongStorable, nullable=False),
+    Column("state", Storable(20), nullable=False, server_default="done"),
+    Column("verdict", Storable(20), nullable=False, server_default=""),
+    Column("features", LongStorable, nullable=False, server_default="[]"),
     UniqueConstraint("project", "run_id", "name"),
 )

@@ -118,7 +118,8 @@ def build_plan(
         raise ConfigError("nothing that was asked for can be compared", hint=reasons or "no view is online")
     asked = _asked_services(selection, services, {plan.name for plan in plans})
     vectors = tuple(service_plan(service, views) for service in asked)
-    return Plan(project, tuple(plans), tuple(skipped), tuple(computed), vectors)
+    registered = {name: tuple(field.name for field in view.features) for name, view in views.items()}
+    return Plan(project, tuple(plans), tuple(skipped), tuple(computed), vectors, registered)
 
 
 def _asked_services(selection: Selection, services: dict[str, Any], compared: set[str]) -> list[Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,32 @@ def test_a_response_that_fails_changes_nothing(run: Run, repo: Repository, hook:
     assert finding["severity"] == "warn"
     assert why in finding["detail"]
     assert "hunter2secret" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("harm", "code", "words"),
+    [
+        ("CREATE TRIGGER t BEFORE UPDATE ON feast_skew_messages BEGIN SELECT RAISE(ABORT, 'no'); END", "FS218", "wait"),
+        ("DROP TABLE feast_skew_told", "FS219", "nobody was told"),
+    ],
+)
+def test_a_history_that_takes_no_more(
+    run: Run, repo: Repository, hook: Hook, tmp_path: Path, harm: str, code: str, words: str
+) -> None:
+    """What is kept is answered, though it cannot be sent; of what is not kept it is said that nobody knows."""
+    follow_up(repo, hook, f"responses:\n  - {{on: fail, command: [touch, '{tmp_path}/done']}}\n")
+    assert run("validate", "--repo", repo.path, *ASKED).code == 0
+    with closing(sqlite3.connect(repo.path / ".feast_skew" / "history.db")) as database:
+        database.execute(harm)
+    skew(repo, 20)
+    outcome = run("validate", "--repo", repo.path, *ASKED)
+    assert (outcome.code, outcome.err) == (1, "")
+    (finding,) = told(outcome, code)
+    assert finding["severity"] == "warn"
+    assert words in finding["detail"]
+    kept = code != "FS219"
+    assert (tmp_path / "done").exists() == kept
+    assert bool(told(outcome, "FS206")) != kept
 
 
 def test_owners_that_are_no_addresses(run: Run, repo: Repository, hook: Hook) -> None:

@@ -17,9 +17,12 @@ from feast_skew.core.model import SourceVersion
 from feast_skew.history import migrations
 from feast_skew.history.memory import History
 from feast_skew.history.schema import HEAD, PREFIX, metadata
+from feast_skew.report import Verdict
 
 SCRIPTS = ScriptDirectory(str(Path(str(migrations.__file__)).parent))
 EARLIER = [script.revision for script in SCRIPTS.walk_revisions() if script.revision != HEAD]
+
+RESULTS = "results (series, run, verdict, since, owner, entities, cause) VALUES"
 
 
 def make(url: str, revision: str) -> None:
@@ -53,6 +56,47 @@ def test_an_earlier_version_is_brought_to_the_present_one(url: str, revision: st
     history.record(run(1, [feature()]), [("v", SourceVersion("g", "l", {}))], "1970-01-01T00:00:00Z")
     assert [one.fingerprint for one in history.definitions.versions("shop", "v")] == ["f", "g"]
     assert history.runs("shop").latest(1)[0].created_at == at(1)
+
+
+def test_who_was_told_is_known_of_incidents_from_before(url: str) -> None:
+    """It is whoever owned the feature in the newest run."""
+    make(url, "0003")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in (
+            "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
+            "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x')",
+            "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 1, 'fail', 1, 'ann', 9, '')",
+            "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 2, 'fail', 1, 'bob', 9, '')",
+            "told (series, verdict, since, cause) VALUES (7, 'fail', 1, '')",
+        ):
+            connection.execute(text(f"INSERT INTO {PREFIX}{statement}"))
+    engine.dispose()
+    history = History(url)
+    with history.database.reading() as connection:
+        assert connection is not None
+        told = history.incidents("shop").told(connection)["v", "x"]
+    assert (told.owner, told.channel, told.unread) == ("bob", "", False)
+
+
+def test_incidents_from_before_have_begun(url: str) -> None:
+    """Those that the newest run that could tell had: they are not answered again."""
+    make(url, "0004")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in (
+            "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
+            "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x'), (8, 'shop', 'v', 'y'), (9, 'shop', 'v', 'z')",
+            f"{RESULTS} (7, 1, 'fail', 1, '', 9, ''), (7, 2, 'error', 1, '', 9, '')",
+            f"{RESULTS} (8, 1, 'fail', 1, '', 9, ''), (8, 2, 'pass', 1, '', 9, ''), (9, 2, 'warn', 1, '', 9, '')",
+        ):
+            connection.execute(text(f"INSERT INTO {PREFIX}{statement}"))
+    engine.dispose()
+    history = History(url)
+    verdicts = {("v", name): Verdict.FAIL for name in "xyz"}
+    with history.database.writing() as connection:
+        begun = history.responses("shop").begin(connection, at(1), verdicts)
+    assert begun == {(("v", name), Verdict.FAIL) for name in "yz"}
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(url: str) -> None:

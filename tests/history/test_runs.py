@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from days_kept import OLDEST, at, feature, run
 from reports import report as hostile
+from sqlalchemy import event, update
 
 from feast_skew.core.model import SourceVersion
 from feast_skew.errors import ConfigError, UnknownName
+from feast_skew.history import schema as tables
 from feast_skew.history.memory import History
 from feast_skew.history.runs import Runs
 from feast_skew.render.base import load_renderers
@@ -61,6 +65,16 @@ def test_a_feature_that_was_left_out_meanwhile_goes_on(history: History) -> None
     assert [one.since for one in history.runs("shop").of_feature("v", "x", 9)] == [at(0), at(0)]
 
 
+def test_since_when_across_runs_that_could_not_tell(history: History) -> None:
+    """They have a since of their own, and end nothing: also several of them, of both kinds."""
+    fail, okay = feature("x", 5), feature("x")
+    error, unclear = (replace(okay, verdict=one) for one in (Verdict.ERROR, Verdict.INCONCLUSIVE))
+    for day, one in enumerate((okay, error, fail, error, error, unclear, fail, error, okay, unclear, okay)):
+        keep(history, day, one)
+    followed = history.runs("shop").of_feature("v", "x", 20)
+    assert [one.since for one in followed] == [at(day) for day in (0, 1, 2, 3, 3, 5, 2, 7, 8, 9, 8)]
+
+
 def test_pages(history: History) -> None:
     for day in range(5):
         keep(history, day, feature("x", day), feature("y", 9))
@@ -92,6 +106,30 @@ def test_retention(history: History) -> None:
     assert [one.since for one in runs.of_feature("v", "x", 9)] == [at(0)] * 3
     assert runs.prune(at(9)) == 3
     assert runs.latest(9) == []
+
+
+def test_many_old_runs_are_forgotten_by_few_numbers(history: History) -> None:
+    """A database takes only so many in one statement; here it is counted how many there are."""
+    for day in range(40):
+        runs = keep(history, day, feature("x"))
+    numbers = []
+
+    def count(_connection: Any, _cursor: Any, _statement: Any, parameters: Any, *_rest: Any) -> None:
+        numbers.append(len(parameters))
+
+    with history.database.writing() as connection:
+        event.listen(connection, "before_cursor_execute", count)
+        assert runs.prune_with(connection, at(39)) == 39
+    assert max(numbers) < 10
+    assert [one.run_id for one in runs.latest(9)] == ["run-39"]
+
+
+def test_a_damaged_profile_is_told_in_one_line(history: History) -> None:
+    runs = keep(history, 0, feature("x"))
+    with history.database.writing() as connection:
+        connection.execute(update(tables.details).values(profile=b"\x00\xff"))
+    with pytest.raises(ConfigError, match=r"run run-0 in .* is damaged"):
+        runs.profiles(at(-1), at(1))
 
 
 def test_a_run_is_read_back_as_it_was(history: History) -> None:

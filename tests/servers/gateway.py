@@ -12,7 +12,8 @@ Request = tuple[str, str, dict[str, str], bytes]
 
 
 class Gateway:
-    """Listens on a free port; `behaviour` is `answer`, `silent`, `drip` (a byte at a time, without an end) or `garbage`."""
+    """Listens on a free port; `behaviour` is `answer`, `silent`, `drip` (headers a byte at a time, without an end),
+    `endless` (an answer without an end) or `garbage`."""
 
     def __init__(self, status: int = 200, behaviour: str = "answer") -> None:
         self.seen: list[Request] = []
@@ -31,12 +32,18 @@ class Gateway:
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
                     while not gateway.closing.wait(0.1):
                         self.wfile.write(b"x")
+                elif behaviour == "endless":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                    while not gateway.closing.wait(0.1):
+                        self.wfile.write(b"x")
                 else:
                     self.send_response(status)
                     if 300 <= status < 400:
                         self.send_header("Location", f"{gateway.url}/elsewhere")
                     self.send_header("Content-Length", "0")
                     self.end_headers()
+
+            do_POST = do_PUT  # noqa: N815  http.server's name
 
             def log_message(self, *_: Any) -> None:
                 """Tests read standard error."""
