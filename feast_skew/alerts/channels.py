@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from feast_skew.alert_settings import AlertSettings
+from feast_skew.alerts.addresses import VARIABLE, filled
+from feast_skew.core.deadline import within
 from feast_skew.errors import ConfigError
 from feast_skew.history.incidents import Message
 
 DEFAULT = "default"
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 _SHORTEST_SECRET = 3
+_LONGEST_SECONDS = 30.0
 _NOT_INSTALLED = "apprise is not installed: pip install 'feast-skew[alerts]'"
 
 
@@ -62,7 +64,16 @@ def send(message: Message, settings: AlertSettings) -> Unsent | None:
             return Unsent(
                 f"channel {name!r} has an address that Apprise does not know; see its list of services", by_channel=True
             )
-        if target.notify(title=message.title, body=message.body, body_format=NotifyFormat.TEXT):
+        took: list[bool] = []
+
+        def notify() -> None:
+            took.append(bool(target.notify(message.body, title=message.title, body_format=NotifyFormat.TEXT)))
+
+        try:
+            within(notify, _LONGEST_SECONDS, "feast-skew alert")
+        except TimeoutError:
+            return Unsent(f"channel {name!r} did not take it within {_LONGEST_SECONDS:g} s", by_channel=True)
+        if took[0]:
             return None
         said = [line.partition(" - ")[2].partition(" - ")[2] for line in log.getvalue().splitlines()]
     why = f"channel {name!r} did not take it: {'; '.join(said[:2]) or 'no reason given'}"
@@ -79,7 +90,7 @@ def check_channels(settings: AlertSettings, environment: Mapping[str, str] | Non
     wrong = []
     for name, urls in settings.channels.items():
         for url in urls:
-            missing = [found for match in _VARIABLE.finditer(url) if (found := match[1] or match[2]) not in names]
+            missing = [found for match in VARIABLE.finditer(url) if (found := match[1] or match[2]) not in names]
             if missing:
                 wrong.append(f"channel {name!r} needs the environment variable {missing[0]}, which is not set")
             elif Apprise.instantiate(os.path.expandvars(url), suppress_exceptions=True) is None:
@@ -89,13 +100,10 @@ def check_channels(settings: AlertSettings, environment: Mapping[str, str] | Non
 
 def _filled(url: str, owner: str) -> str:
     """Put the environment and the owner into an address."""
-    for match in _VARIABLE.finditer(url):
-        name = match[1] or match[2]
-        if name not in os.environ:
-            raise ConfigError(f"the environment variable {name} is not set", hint="export it where alerts are sent")
+    url = filled(url)
     if "{owner}" in url and not _ADDRESS.fullmatch(owner):
         raise ConfigError(f"owner {owner!r} is no address", hint="name a channel for them in `alerts: channels:`")
-    return os.path.expandvars(url).replace("{owner}", quote(owner))
+    return url.replace("{owner}", quote(owner))
 
 
 def _masked(text: str, url: str) -> str:

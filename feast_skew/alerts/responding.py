@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from feast_skew.alert_settings import ResponseSetting
+from feast_skew.alerts.addresses import filled
 from feast_skew.core.deadline import within
 from feast_skew.errors import ConfigError, SkewError
 from feast_skew.history.responses import Name, Response, Responses
@@ -176,11 +177,12 @@ def _call(setting: ResponseSetting, report: SkewReport) -> str:
 
     def post() -> None:
         with requests.post(
-            os.path.expandvars(setting.url),
+            filled(setting.url),
             data=render(report).encode("utf-8"),
             headers={"Content-Type": "application/json"},
             timeout=seconds,
             stream=True,
+            allow_redirects=False,  # a page to log in at would take the report for a question
         ) as answer:
             codes.append(answer.status_code)
 
@@ -188,7 +190,7 @@ def _call(setting: ResponseSetting, report: SkewReport) -> str:
         within(post, seconds, "feast-skew response")
     except (TimeoutError, requests.Timeout):
         return _late(setting)
-    return "" if codes[0] < 400 else f"it answered {codes[0]}"
+    return "" if codes[0] < 300 else f"it answered {codes[0]}"
 
 
 def _late(setting: ResponseSetting) -> str:

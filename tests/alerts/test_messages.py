@@ -10,10 +10,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from servers.gateway import Gateway
 from servers.receivers import Hook, Mailbox
 from sqlalchemy import Connection, func, select
 
 from feast_skew.alert_settings import AlertSettings
+from feast_skew.alerts import channels
 from feast_skew.alerts.delivering import deliver_messages, without_channel, write_messages
 from feast_skew.alerts.news import News
 from feast_skew.core.moments import parse_moment
@@ -176,6 +178,15 @@ def test_a_dead_channel_keeps_no_other_back(history: History, hook: Hook) -> Non
         dead.stop()
 
 
+def test_a_channel_that_never_ends_its_answer(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "_LONGEST_SECONDS", 0.5)
+    with Gateway(behaviour="drip") as slow:
+        settings = alerts(default=slow.url.replace("http:", "json:"))
+        _, (finding,) = keep(history, settings, report(0, feature(Verdict.FAIL, 10)))
+        assert "did not take it within 0.5 s" in finding.detail
+        assert len(slow.seen) == 1
+
+
 def test_a_channel_that_the_settings_have_no_more(history: History, hook: Hook) -> None:
     """Another one of the owner's stands in, once; without any the message is given up after a month."""
     hook.status = 500
@@ -268,6 +279,7 @@ def test_what_one_address_took_is_not_sent_to_it_again(history: History, hook: H
 SENDER = """
 import sys
 from feast_skew.alert_settings import AlertSettings
+from feast_skew.alerts import channels
 from feast_skew.alerts.delivering import deliver_messages
 from feast_skew.history.memory import History
 settings = AlertSettings.model_validate({"channels": {"default": sys.argv[2]}})

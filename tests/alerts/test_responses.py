@@ -151,6 +151,12 @@ def test_a_url_gets_the_report(history: History, hook: Hook) -> None:
     (finding,) = kept(history, report(1, feature(Verdict.FAIL, 50, "new")), setting)
     assert "answered 500" in finding.detail
     assert "hunter2secret" not in finding.detail
+    hook.status = 302
+    (finding,) = kept(history, report(2, feature(Verdict.FAIL, 50, "newer")), setting)
+    assert "answered 302" in finding.detail, "a page to log in at is not whom we wrote to"
+    unset = ResponseSetting(url=f"http://127.0.0.1:{hook.port}/${{NO_SUCH_TOKEN}}")
+    (finding,) = kept(history, report(3, feature(Verdict.FAIL, 50, "newest")), unset)
+    assert "NO_SUCH_TOKEN is not set" in finding.detail
 
 
 @pytest.mark.parametrize(("behaviour", "words"), [("endless", "was done"), ("drip", "longer than 0.5 s")])
