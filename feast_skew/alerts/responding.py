@@ -85,10 +85,11 @@ def _responded(
 ) -> Finding:
     refs = ", ".join(f"{view}:{feature}" for view, feature in response.features[:3])
     who = f"response {response.name.partition(': ')[2]} to {refs}" + (", ..." if len(response.features) > 3 else "")
+    who += "" if response.run_id == report.run_id else f" of run {response.run_id}"
     if setting is None or response.over:
         why = "its incident had ended" if response.over else "it is no longer asked for"
         unnoted = _noted(responses, response, f"not begun: {why}")
-        return Finding(RESPONDED, "info", "", f"{who} of run {response.run_id} was not begun: {why}{unnoted}", "")
+        return Finding(RESPONDED, "info", "", f"{who} was not begun: {why}{unnoted}", "")
     outcome, unnoted = "it was interrupted", ""
     try:
         outcome = _outcome(setting, response, report, stored)

@@ -56,23 +56,22 @@ class Responses:
         """
         moment = to_micros(created_at)
         known = {((row.view, row.feature), Verdict(row.verdict)): row for row in connection.execute(self._incidents())}
-        asked = select(series).where(series.c.project == name_of(self.project))
-        numbers = {(row.view, row.feature): row.id for row in connection.execute(asked)}
-        begun, fresh, seen, ended = set(), [], [], []
+        begun, seen, ended = set(), [], []
         for name, verdict in verdicts.items():
             for on, passed in _PASSED.items():
-                row, key = known.get((name, on)), {"of": numbers[name], "on": on.value}
-                if verdict is on:
-                    if row is None:
-                        fresh.append({"series": numbers[name], "verdict": on.value, "seen": moment})
-                    else:
-                        seen.append({**key, "moment": max(row.seen, moment)})
-                    if row is None or (_over(row) and row.ended < moment):
-                        begun.add((name, on))
+                row = known.get((name, on))
+                if verdict is on and (row is None or (_over(row) and row.ended < moment)):
+                    begun.add((name, on))
+                if row is not None and verdict is on:
+                    seen.append({"of": row.series, "on": on.value, "moment": max(row.seen, moment)})
                 elif row is not None and verdict not in passed:
-                    ended.append({**key, "moment": max(row.ended or moment, moment)})
+                    ended.append({"of": row.series, "on": on.value, "moment": max(row.ended or moment, moment)})
+        fresh = begun - known.keys()
         if fresh:
-            connection.execute(insert(incidents), fresh)
+            asked = select(series).where(series.c.project == name_of(self.project))
+            numbers = {(row.view, row.feature): row.id for row in connection.execute(asked)}
+            rows = [{"series": numbers[name], "verdict": on.value, "seen": moment} for name, on in fresh]
+            connection.execute(insert(incidents), rows)
         this = (incidents.c.series == bindparam("of"), incidents.c.verdict == bindparam("on"))
         for column, rows in (("seen", seen), ("ended", ended)):
             if rows:
