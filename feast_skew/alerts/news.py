@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feast_skew.alert_settings import AlertSettings
+from feast_skew.history.forms import name_of
 from feast_skew.history.incidents import Told
-from feast_skew.history.runs import name_of
 from feast_skew.history.schema import storable
 from feast_skew.report import FeatureResult, Verdict
 

@@ -16,8 +16,8 @@ from feast_skew.alert_settings import ResponseSetting
 from feast_skew.alerts.addresses import filled
 from feast_skew.core.deadline import within
 from feast_skew.errors import ConfigError, SkewError
+from feast_skew.history.forms import name_of
 from feast_skew.history.responses import Name, Response, Responses
-from feast_skew.history.runs import name_of
 from feast_skew.history.schema import storable
 from feast_skew.render.json import render
 from feast_skew.report import Finding, SkewReport, iso

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from feast_skew.history.database import Database
-from feast_skew.history.runs import from_micros, name_of, to_micros
+from feast_skew.history.forms import from_micros, name_of, to_micros
 from feast_skew.history.schema import PENDING, SENDING, SENT, messages, results, runs, series, told
 from feast_skew.report import Verdict
 

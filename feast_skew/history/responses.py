@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from feast_skew.history.database import Database
-from feast_skew.history.runs import name_of, to_micros
+from feast_skew.history.forms import name_of, to_micros
 from feast_skew.history.schema import incidents, responses, series
 from feast_skew.report import Verdict
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, desc, insert, select
 
-from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError, UnknownName
 from feast_skew.history.database import Database
-from feast_skew.history.schema import SENT, details, messages, responses, results, runs, series, storable, told
+from feast_skew.history.forms import from_micros, name_of, to_micros
+from feast_skew.history.schema import SENT, details, messages, responses, results, runs, series, told
 from feast_skew.history.stored_report import report_of
-from feast_skew.report import FeatureResult, Past, SkewReport, Verdict, iso, rank
+from feast_skew.report import FeatureResult, Past, SkewReport, Verdict, rank
 from feast_skew.statistics.profile import Profile
 
 KEPT_PAIRS = 500
@@ -26,7 +24,6 @@ KEPT_PAIRS = 500
 UNDECIDED = (Verdict.ERROR, Verdict.INCONCLUSIVE)
 """Verdicts of runs that could not tell: an incident goes on behind them."""
 
-_NAME = 255
 _VERDICTS = {one.value: one for one in Verdict}
 _OF_PAST = tuple(results.c[name] for name in ("series", "verdict", "value", "low", "high", "psi", "cause"))
 
@@ -328,18 +325,6 @@ class Runs:
         )
 
 
-def to_micros(moment: str) -> int:
-    """Give a moment as microseconds since 1970 in UTC."""
-    found = parse_moment(moment, "moment")
-    return round((found - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds() * 1_000_000)
-
-
-def from_micros(micros: int) -> str:
-    """Give microseconds since 1970 as ISO 8601 in UTC."""
-    seconds, rest = divmod(micros, 1_000_000)
-    return iso(datetime.fromtimestamp(seconds, tz=timezone.utc).replace(microsecond=rest))
-
-
 def _joined() -> Any:
     return (
         select(results, series.c.view, series.c.feature, runs.c.created, runs.c.run_id)
@@ -387,14 +372,6 @@ def _past(row: Row[Any]) -> Past:
 def _worst_first(feature: FeatureResult) -> tuple[int, float, str, str]:
     rates = [metric.value or 0.0 for name, metric in feature.metrics.items() if name.endswith("_rate")]
     return rank(feature.verdict), -max(rates, default=0.0), feature.view, feature.feature
-
-
-def name_of(text: str) -> str:
-    """Give a name as the tables hold it: a longer one is told apart by its hash."""
-    if len(storable(text)) <= _NAME:
-        return storable(text)
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{storable(text)[: _NAME - len(digest) - 1]}~{digest}"
 
 
 def _packed(content: Mapping[str, Any]) -> bytes:
