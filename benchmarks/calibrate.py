@@ -35,11 +35,14 @@ def rates(kept: Sequence[Kept]) -> list[list[str]]:
         by_metric[one.metric].append(one)
     lines = []
     for name, part in [*by_metric.items(), ("all", kept)]:
-        held = sum(one.held for one in part)
+        held = [
+            interval(sum(holds), len(part))
+            for holds in zip(*((one.held_nights, one.held) for one in part), strict=True)
+        ]
         high = statistics.median(one.limit.rate_high for one in part)
         beyond = statistics.median(one.beyond for one in part)
         worth = statistics.median(one.limit.worth for one in part)
-        lines.append([name, str(len(part)), interval(held, len(part)), f"{beyond:.4f}", f"{high:.3f}", f"{worth:.0f}"])
+        lines.append([name, str(len(part)), *held, f"{beyond:.4f}", f"{high:.3f}", f"{worth:.0f}"])
     return lines
 
 
@@ -75,11 +78,11 @@ def main() -> None:
     show(
         {
             "rates": (
-                ["metric", "limits", f"bounds that hold on {DRAWS:,} runs drawn from unseen nights", "false alarms per run, median", "upper bound, median", "nights worth, of 30"],
+                ["metric", "limits", "bounds that hold on the unseen nights", f"on {DRAWS:,} runs drawn from their states", "of these, false alarms per run, median", "upper bound, median", "nights worth, of 30"],
                 rates([one for kept, _ in outcomes for one in kept]),
             ),
             "incidents": (
-                ["incident", f"in {len(FEATURES)} features each", "above noise", "of these a PSI of 0.2 catches", "misses", "of those missed, caught"],
+                ["incident", f"cases ({len(FEATURES)} features each)", "above noise", "of these a PSI of 0.2 catches", "misses", "of those missed, caught"],
                 caught([one for _, told in outcomes for one in told]),
             ),
         },

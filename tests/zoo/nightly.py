@@ -180,17 +180,23 @@ def _double(value: float) -> object:
 
 @dataclass(frozen=True)
 class Kept:
-    """A limit, and the share beyond it of clean runs that it has not seen."""
+    """A limit, and the share beyond it of clean runs that it has not seen: of the nights as measured, and of runs drawn from their states."""
 
     feature: str
     metric: str
     limit: Limit
+    nights: float
     beyond: float
 
     @property
     def held(self) -> bool:
-        """Whether the share lies within the limit's printed bounds."""
+        """Whether the share of drawn runs lies within the limit's printed bounds."""
         return self.limit.rate_low <= self.beyond <= self.limit.rate_high
+
+    @property
+    def held_nights(self) -> bool:
+        """Whether that of the nights does; so few of them bound nothing from below."""
+        return self.nights <= self.limit.rate_high
 
 
 @dataclass(frozen=True)
@@ -234,22 +240,23 @@ def lived(
 
 def judged(found: Calibration, later: States, seed: int) -> tuple[list[Kept], list[Told]]:
     """Hold limits beside runs drawn from states that they have not seen, and incidents beside all clean nights, these and those they come from."""
-    kept, by_feature = [], defaultdict(list)
+    by_feature = defaultdict(list)
+    kept: list[Kept] = []
+    told: list[Told] = []
     for one in found.proposals:
         by_feature[one.feature].append(one)
     for feature, proposals in by_feature.items():
         states = [profile for _, profile in later[VIEW, feature]]
         generator = np.random.default_rng([80, seed, *feature.encode()])
         drawn = [resampled(profile, -(-DRAWS // len(states)), generator) for profile in states]
+        measured = [distances(profile) for profile in states]
         for one in proposals:
             if one.limit is not None:
-                beyond = float(np.mean(np.concatenate([run[one.metric] for run in drawn]) > one.limit.value))
-                kept.append(Kept(feature, one.metric, one.limit, beyond))
-    told = [
-        _told(proposals, place, found.incidents, [distances(profile) for _, profile in later[VIEW, feature]])
-        for feature, proposals in by_feature.items()
-        for place in range(len(found.incidents))
-    ]
+                nights = np.array([run.get(one.metric, 0.0) for run in measured])
+                runs = np.concatenate([run[one.metric] for run in drawn])
+                beyond = (float(np.mean(values > one.limit.value)) for values in (nights, runs))
+                kept.append(Kept(feature, one.metric, one.limit, *beyond))
+        told += [_told(proposals, place, found.incidents, measured) for place in range(len(found.incidents))]
     return kept, told
 
 
