@@ -7,9 +7,9 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
@@ -18,6 +18,7 @@ from tables import interval, show  # noqa: E402
 from zoo.nightly import DRAWS, FEATURES, Kept, Told, judged, lived  # noqa: E402  a package of the tests
 
 DOCUMENT = ROOT / "docs" / "calibrate.md"
+T = TypeVar("T")
 Outcome = tuple[list[Kept], list[Told]]
 
 
@@ -28,13 +29,18 @@ def outcome(chosen: tuple[int, int]) -> Outcome:
     return judged(found, later, seed)
 
 
+def parted(whole: Sequence[T], name: Callable[[T], str]) -> list[tuple[str, Sequence[T]]]:
+    """Give the parts of one name each, in the order in which they come, and all of it."""
+    parts: dict[str, list[T]] = {}
+    for one in whole:
+        parts.setdefault(name(one), []).append(one)
+    return [*parts.items(), ("all", whole)]
+
+
 def rates(kept: Sequence[Kept]) -> list[list[str]]:
     """Give a line per metric, and one for all."""
-    by_metric = defaultdict(list)
-    for one in kept:
-        by_metric[one.metric].append(one)
     lines = []
-    for name, part in [*by_metric.items(), ("all", kept)]:
+    for name, part in parted(kept, lambda one: one.metric):
         held = [
             interval(sum(holds), len(part))
             for holds in zip(*((one.held_nights, one.held) for one in part), strict=True)
@@ -48,11 +54,8 @@ def rates(kept: Sequence[Kept]) -> list[list[str]]:
 
 def caught(told: Sequence[Told]) -> list[list[str]]:
     """Give a line per kind of incident, and one for all, of those above the noise that 0.2 misses."""
-    by_incident = defaultdict(list)
-    for one in told:
-        by_incident[one.incident].append(one)
     lines = []
-    for name, part in [*by_incident.items(), ("all", told)]:
+    for name, part in parted(told, lambda one: one.incident):
         above = [one for one in part if one.above_noise]
         missed = [one for one in above if not one.human]
         found = sum(one.caught for one in missed)

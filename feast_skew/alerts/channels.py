@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from feast_skew.alert_settings import AlertSettings
-from feast_skew.alerts.addresses import VARIABLE, filled
+from feast_skew.alerts.addresses import filled, unset
 from feast_skew.core.deadline import within
 from feast_skew.errors import ConfigError
 from feast_skew.history.incidents import Message
@@ -90,7 +90,7 @@ def check_channels(settings: AlertSettings, environment: Mapping[str, str] | Non
     wrong = []
     for name, urls in settings.channels.items():
         for url in urls:
-            missing = [found for match in VARIABLE.finditer(url) if (found := match[1] or match[2]) not in names]
+            missing = unset(url, names)
             if missing:
                 wrong.append(f"channel {name!r} needs the environment variable {missing[0]}, which is not set")
             elif Apprise.instantiate(os.path.expandvars(url), suppress_exceptions=True) is None:

@@ -24,6 +24,8 @@ HUMAN = 0.2
 
 AGREES = {VARIANCE: 1.0}
 """The distance of sides that agree, where it is not 0."""
+_ALMOST = 0.9
+"""Of the runs: from there on it goes without saying that they are independent."""
 _METRICS = {"numeric": (PSI, MEAN, VARIANCE, NULL_RATE), "category": (PSI, NULL_RATE)}
 
 
@@ -75,6 +77,10 @@ class Calibration:
     skipped: Mapping[str, str] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
     stored: bool = True
+
+    def depends(self, one: Proposal) -> bool:
+        """Tell whether the runs behind a limit are worth fewer independent ones; it can be told of stored runs only."""
+        return self.stored and one.limit is not None and one.limit.worth < _ALMOST * one.clean
 
 
 def calibrate(

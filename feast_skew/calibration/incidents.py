@@ -7,11 +7,10 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from feast_skew.config import read_yaml
+from feast_skew.config import read_yaml, suggestion
 from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError
 
@@ -107,13 +106,12 @@ def concerning(incidents: Iterable[Incident], view: str, feature: str) -> list[I
 
 def unknown_names(incidents: Iterable[Incident], features: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Tell of incidents that concern none of the features: what they name, and which name may be meant."""
-    known = [f"{view}:{feature}" for view, feature in features]
+    names = list(features)
+    refs, views = [f"{view}:{feature}" for view, feature in names], [view for view, _ in names]
     found = {}
     for one in incidents:
-        if not any(fnmatch.fnmatchcase(ref, one.features) for ref in known):
-            near = get_close_matches(
-                one.features.removesuffix(":*"), [*known, *(ref.split(":")[0] for ref in known)], 1, 0.6
-            )
-            meant = f"; did you mean {near[0]}?" if near else ""
-            found[f"incident {one.name}"] = f"no stored run has a feature {one.features}{meant}"
+        if not any(one.concerns(view, feature) for view, feature in names):
+            whole = one.features.removesuffix(":*")
+            meant = suggestion(whole, refs if ":" in whole else views)
+            found[f"incident {one.name}"] = f"no stored run has a feature {one.features}; {meant}"
     return found

@@ -67,9 +67,8 @@ def limit_of(
     unless they differ by so little that chance alone makes it.
     """
     size, whole = len(levels), likely.ravel()
-    value = _limit(whole, rate, method)
     # As it will be written: up, so that a rounded limit has no more alarms.
-    value = _rounded_up(value)
+    value = _rounded_up(_limit(whole, rate, method))
     worth = effective_runs(levels)
     shifts = _apart(levels, worth, generator)
     rates = []

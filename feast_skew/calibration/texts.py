@@ -19,8 +19,6 @@ from feast_skew.report import iso
 from feast_skew.statistics.resampled import PSI
 
 _NAMES = ("feature", "metric", "limit", "false alarms per run", "clean runs", "beyond", "incidents caught")
-_ALMOST = 0.9
-"""Of the runs: from there on it goes without saying that they are independent."""
 
 
 def render_text(found: Calibration) -> str:
@@ -108,9 +106,7 @@ def _row(one: Proposal, found: Calibration) -> tuple[str, ...]:
         one.metric,
         "-" if limit is None else f"{limit.value:g}",
         "-" if limit is None else _rate(limit, found),
-        str(one.clean)
-        if limit is None or limit.worth > _ALMOST * one.clean
-        else f"{one.clean} (worth {limit.worth:.0f})",
+        f"{one.clean} (worth {limit.worth:.0f})" if limit is not None and found.depends(one) else str(one.clean),
         str(one.false_alarms),
         f"{caught} of {len(one.catches)}" if one.catches else "-",
     )
@@ -179,7 +175,7 @@ def _to_dict(one: Proposal, found: Calibration) -> dict[str, Any]:
             "high": limit.rate_high if found.stored else None,
         },
         "clean_runs": one.clean,
-        "independent_runs": None if limit is None else limit.worth,
+        "independent_runs": None if limit is None or not found.stored else limit.worth,
         "false_alarms": one.false_alarms,
         "failed_runs": one.failed,
         "runs_apart": [iso(mark.at) for mark in one.apart],

@@ -47,6 +47,15 @@ def make(url: str, revision: str) -> None:
     engine.dispose()
 
 
+def insert(url: str, *statements: str) -> None:
+    """Put rows into tables of any version."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(f"INSERT INTO {PREFIX}{statement}"))
+    engine.dispose()
+
+
 @pytest.mark.parametrize("revision", EARLIER)
 def test_an_earlier_version_is_brought_to_the_present_one(url: str, revision: str) -> None:
     make(url, revision)
@@ -61,17 +70,14 @@ def test_an_earlier_version_is_brought_to_the_present_one(url: str, revision: st
 def test_who_was_told_is_known_of_incidents_from_before(url: str) -> None:
     """It is whoever owned the feature in the newest run."""
     make(url, "0003")
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in (
-            "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
-            "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x')",
-            "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 1, 'fail', 1, 'ann', 9, '')",
-            "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 2, 'fail', 1, 'bob', 9, '')",
-            "told (series, verdict, since, cause) VALUES (7, 'fail', 1, '')",
-        ):
-            connection.execute(text(f"INSERT INTO {PREFIX}{statement}"))
-    engine.dispose()
+    insert(
+        url,
+        "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
+        "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x')",
+        "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 1, 'fail', 1, 'ann', 9, '')",
+        "results (series, run, verdict, since, owner, entities, cause) VALUES (7, 2, 'fail', 1, 'bob', 9, '')",
+        "told (series, verdict, since, cause) VALUES (7, 'fail', 1, '')",
+    )
     history = History(url)
     with history.database.reading() as connection:
         assert connection is not None
@@ -82,16 +88,13 @@ def test_who_was_told_is_known_of_incidents_from_before(url: str) -> None:
 def test_incidents_from_before_have_begun(url: str) -> None:
     """Those that the newest run that could tell had: they are not answered again."""
     make(url, "0004")
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in (
-            "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
-            "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x'), (8, 'shop', 'v', 'y'), (9, 'shop', 'v', 'z')",
-            f"{RESULTS} (7, 1, 'fail', 1, '', 9, ''), (7, 2, 'error', 1, '', 9, '')",
-            f"{RESULTS} (8, 1, 'fail', 1, '', 9, ''), (8, 2, 'pass', 1, '', 9, ''), (9, 2, 'warn', 1, '', 9, '')",
-        ):
-            connection.execute(text(f"INSERT INTO {PREFIX}{statement}"))
-    engine.dispose()
+    insert(
+        url,
+        "runs SELECT 2, 'new', project, 2, as_of, engine, seed, verdict, entities, features, failing, body FROM feast_skew_runs",
+        "series (id, project, view, feature) VALUES (7, 'shop', 'v', 'x'), (8, 'shop', 'v', 'y'), (9, 'shop', 'v', 'z')",
+        f"{RESULTS} (7, 1, 'fail', 1, '', 9, ''), (7, 2, 'error', 1, '', 9, '')",
+        f"{RESULTS} (8, 1, 'fail', 1, '', 9, ''), (8, 2, 'pass', 1, '', 9, ''), (9, 2, 'warn', 1, '', 9, '')",
+    )
     history = History(url)
     verdicts = {("v", name): Verdict.FAIL for name in "xyz"}
     with history.database.writing() as connection:
