@@ -5,11 +5,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What several folders need, servers and reports, lies beside them; a folder's own modules come first.
+sys.path.append(str(Path(__file__).parent))
 
 # The same examples on every run and every machine: a red build says something about the change. `thorough` looks further.
 settings.register_profile(

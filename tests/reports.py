@@ -1,6 +1,8 @@
-"""A report made by hand, with every verdict and names that mean harm."""
+"""A report made by hand, with every verdict and names that mean harm; what two runs of the same tables have in common."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from feast_skew.report import Cause, Example, FeatureResult, Finding, Metric, SkewReport, Verdict
 
@@ -9,6 +11,16 @@ CLASSES = (
     "match", "mismatch", "offline_only", "online_only", "null_offline", "null_online", "null_both", "absent_both",
     "unaligned", "corrupt",
 )  # fmt: skip
+
+
+def without_run(report: SkewReport) -> dict[str, Any]:
+    """The report as JSON without the run's name and moment, which is its `as_of` too where tables have no timestamps."""
+    shown = report.to_dict()
+    moment = shown.pop("created_at")
+    del shown["run_id"]
+    if shown["as_of"] == moment:
+        del shown["as_of"]
+    return shown
 
 
 def counts(stale: int = 0, ahead: int = 0, expired: int = 0, **classes: int) -> dict[str, int]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reports import without_run
 
 from feast_skew import SkewReport, compare
 from feast_skew.errors import InputError, SkewError
@@ -51,8 +52,7 @@ def plain(report: SkewReport) -> dict[str, Any]:
         assert sum(found.counts[name] for name in CLASSES) == found.counts["entities"]
         if found.verdict is Verdict.INCONCLUSIVE:
             assert found.reasons
-    del shown["run_id"], shown["created_at"]
-    return shown
+    return without_run(report)
 
 
 def outcome(offline: Any, online: Any, keys: Any = "id", config: Any = None) -> dict[str, Any] | str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1]))
 
 import pytest
 from servers.databases import postgres, url  # noqa: F401

@@ -13,7 +13,6 @@ from feast_skew.embedded.redis_server import EmbeddedRedis
 
 # Test files are collected by path and are no package, so what they share is found here.
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1]))
 
 from rides import Outcome, Repository, Run, make_repository
 

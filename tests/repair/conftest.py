@@ -11,7 +11,6 @@ import pytest
 
 # Test files are collected by path and are no package, so what they share is found here.
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1]))
 
 from shelf import Shelf, make_shelf
 

@@ -23,7 +23,6 @@ import pytest
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
 # Test files are collected by path and are no package, so what the folders share is found here.
-sys.path.append(str(Path(__file__).parents[1]))
 
 EARLIEST = datetime(1975, 1, 1, tzinfo=timezone.utc)
 LATEST = datetime(2030, 1, 1, tzinfo=timezone.utc)
