@@ -40,7 +40,8 @@ def parted(whole: Sequence[T], name: Callable[[T], str]) -> list[tuple[str, Sequ
 def rates(kept: Sequence[Kept]) -> list[list[str]]:
     """Give a line per metric, and one for all."""
     lines = []
-    for name, part in parted(kept, lambda one: one.metric):
+    lowered = [("lowered to an incident", part) for part in [[one for one in kept if one.lowered]] if part]
+    for name, part in [*parted(kept, lambda one: one.metric), *lowered]:
         held = [
             interval(sum(holds), len(part))
             for holds in zip(*((one.held_nights, one.held) for one in part), strict=True)
@@ -58,10 +59,10 @@ def caught(told: Sequence[Told]) -> list[list[str]]:
     for name, part in parted(told, lambda one: one.incident):
         above = [one for one in part if one.above_noise]
         missed = [one for one in above if not one.human]
-        found = sum(one.caught for one in missed)
-        lines.append(
-            [name, str(len(part)), str(len(above)), str(len(above) - len(missed)), str(len(missed)), interval(found, len(missed))]
-        )  # fmt: skip
+        found = [one for one in missed if one.caught]
+        counts = len(part), len(above), len(above) - len(missed), len(missed)
+        at_rate = sum(not one.lowered for one in found)
+        lines.append([name, *map(str, counts), interval(at_rate, len(missed)), interval(len(found), len(missed))])
     return lines
 
 
@@ -85,7 +86,7 @@ def main() -> None:
                 rates([one for kept, _ in outcomes for one in kept]),
             ),
             "incidents": (
-                ["incident", f"cases ({len(FEATURES)} features each)", "above noise", "of these a PSI of 0.2 catches", "misses", "of those missed, caught"],
+                ["incident", f"cases ({len(FEATURES)} features each)", "above noise", "of these a PSI of 0.2 catches", "misses", "of those missed, caught at the rate", "and with lowered limits"],
                 caught([one for _, told in outcomes for one in told]),
             ),
         },

@@ -12,7 +12,8 @@ from types import MappingProxyType
 import numpy as np
 
 from feast_skew.calibration.incidents import Incident, concerning, unknown_names
-from feast_skew.calibration.limits import FEW, QUANTILE, Limit, likely_runs, limit_of
+from feast_skew.calibration.limits import FEW, QUANTILE, Floats, Limit, likely_runs, limit_of
+from feast_skew.calibration.lowering import Lowered, Measured, lowered
 from feast_skew.calibration.outlying import outlying
 from feast_skew.calibration.tradeoffs import Seen, Tradeoff, tradeoffs
 from feast_skew.core.moments import parse_moment
@@ -47,6 +48,7 @@ class Proposal:
 
     `limit` is None when both sides agree in every clean run, or in so many that the rate needs none: then the mismatch budget says it all. `tradeoffs` hold other limits beside it, where there
     are incidents. Of the clean runs the feature failed in `failed`, and `apart` lie so far from the others that they may be incidents without a name.
+    Where the limit is lower than that of the rate, `asked`, it is `lowered_for` the incidents named there.
     """
 
     view: str
@@ -60,6 +62,8 @@ class Proposal:
     tradeoffs: tuple[Tradeoff, ...] = ()
     failed: int = 0
     apart: tuple[Seen, ...] = ()
+    asked: Limit | None = None
+    lowered_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ def calibrate(
     profiles : mapping
         By view and feature, the moment and the states of each run, oldest first.
     incidents : sequence of Incident
-        Runs in one that concerns the feature are not clean.
+        Runs in one that concerns the feature are not clean. A limit is lowered to one that no limit of the feature catches, where it can be told from
+        all clean runs.
     failed : mapping
         By view and feature the moments of the runs in which it failed. They are clean all the same, unless they are in an incident: limits are for
         features that fail without being wrong.
@@ -166,37 +171,73 @@ class _Feature:
         return [run for run in self.runs if not any(one.holds(run.at) for one in self.incidents)]
 
 
+@dataclass(frozen=True)
+class _Metric:
+    """One metric of a feature: the clean runs that have it, all that do, and the limit at the rate that was asked for."""
+
+    name: str
+    clean: Sequence[_Run]
+    marks: tuple[Seen, ...]
+    limit: Limit | None
+    measured: Measured
+
+
 def _proposals(
     one: _Feature, rate: float, method: str, draws: int, generator: np.random.Generator
 ) -> Iterator[Proposal]:
     each = max(1, -(-draws // len(one.clean)))
     pools = [resampled(run.profile, each, generator) for run in one.clean]
-    for metric in dict.fromkeys(name for pool in pools for name in pool):
-        clean = [run for run, pool in zip(one.clean, pools, strict=True) if metric in pool]
-        drawn = [pool[metric] for pool in pools if metric in pool]
-        levels = np.array([run.distances[metric] for run in clean])
-        noise = math.sqrt(float(np.mean([pool.var() for pool in drawn])))
-        likely = likely_runs(levels, drawn, noise)
-        agrees = AGREES.get(metric, 0.0)
-        limit = None
-        if (levels > agrees).mean() > rate:  # where fewer differ, agreeing is the limit
-            limit = limit_of(levels, likely, noise, rate, method, generator)
-        bound = agrees if limit is None else limit.value
-        marks = tuple(Seen(run.at, run.distances[metric]) for run in one.runs if metric in run.distances)
-        others = [bound, HUMAN] if metric == PSI else [bound]
-        yield Proposal(
-            one.view,
-            one.feature,
-            metric,
-            limit,
-            len(clean),
-            int((levels > bound).sum()),
-            marks,
-            tuple(_catch(incident, marks, bound, metric) for incident in one.incidents),
-            tradeoffs(likely.ravel(), marks, one.incidents, others) if one.incidents else (),
-            sum(run.failed for run in clean),
-            tuple(Seen(clean[i].at, float(levels[i])) for i in outlying(levels, noise)),
-        )
+    names = dict.fromkeys(name for pool in pools for name in pool)
+    metrics = {name: _metric(one, name, pools, rate, method, generator) for name in names}
+    lower = lowered({name: metric.measured for name, metric in metrics.items()}, generator)
+    for name, metric in metrics.items():
+        yield _proposal(one, metric, lower.get(name))
+
+
+def _metric(
+    one: _Feature,
+    name: str,
+    pools: Sequence[Mapping[str, Floats]],
+    rate: float,
+    method: str,
+    generator: np.random.Generator,
+) -> _Metric:
+    clean = [run for run, pool in zip(one.clean, pools, strict=True) if name in pool]
+    drawn = [pool[name] for pool in pools if name in pool]
+    levels = np.array([run.distances[name] for run in clean])
+    noise = math.sqrt(float(np.mean([pool.var() for pool in drawn])))
+    likely = likely_runs(levels, drawn, noise)
+    bound, limit = AGREES.get(name, 0.0), None
+    if (levels > bound).mean() > rate:  # where fewer differ, agreeing is the limit
+        limit = limit_of(levels, likely, noise, rate, method, generator)
+        bound = limit.value
+    marks = tuple(Seen(run.at, run.distances[name]) for run in one.runs if name in run.distances)
+    largest = [
+        max((seen.value for seen in marks if incident.holds(seen.at)), default=None) for incident in one.incidents
+    ]
+    return _Metric(name, clean, marks, limit, Measured(levels, likely, noise, bound, largest))
+
+
+def _proposal(one: _Feature, metric: _Metric, less: Lowered | None) -> Proposal:
+    measured = metric.measured
+    limit = metric.limit if less is None else less.limit
+    bound = measured.bound if less is None else less.limit.value
+    others = {bound, measured.bound, *([HUMAN] if metric.name == PSI else [])}
+    return Proposal(
+        one.view,
+        one.feature,
+        metric.name,
+        limit,
+        len(metric.clean),
+        int((measured.levels > bound).sum()),
+        metric.marks,
+        tuple(_catch(incident, metric.marks, bound, metric.name) for incident in one.incidents),
+        tradeoffs(measured.likely.ravel(), metric.marks, one.incidents, others) if one.incidents else (),
+        sum(run.failed for run in metric.clean),
+        tuple(Seen(metric.clean[i].at, float(measured.levels[i])) for i in outlying(measured.levels, measured.noise)),
+        None if less is None else metric.limit,
+        () if less is None else tuple(one.incidents[place].name for place in less.places),
+    )
 
 
 def _catch(incident: Incident, marks: Sequence[Seen], bound: float, metric: str) -> Catch:

@@ -66,15 +66,35 @@ def limit_of(
     as far as the means of two such series lie apart (Student's t). What runs hold that was like nothing before is bounded by exchangeability (`_beyond_all`),
     unless they differ by so little that chance alone makes it.
     """
-    size, whole = len(levels), likely.ravel()
     # As it will be written: up, so that a rounded limit has no more alarms.
-    value = _rounded_up(_limit(whole, rate, method))
+    value = _rounded_up(_limit(likely.ravel(), rate, method))
     worth = effective_runs(levels)
-    shifts = _apart(levels, worth, generator)
-    rates = []
-    for shift in shifts:
+    size, rates = len(levels), []
+    for shift in _apart(levels, worth, generator):
         known, others = (likely[generator.integers(0, size, size)].ravel() for _ in range(2))
         rates.append(float(np.mean(others > _limit(known, rate, method) - shift)))
+    return _bounded(value, rates, levels, likely, noise, rate, worth)
+
+
+def limit_at(levels: Floats, likely: Floats, noise: float, value: float, generator: np.random.Generator) -> Limit:
+    """Tell how often clean runs pass a limit that something else than their rate gave.
+
+    The parameters are those of `limit_of`. Here runs are drawn twice, one from the other: once for what is not known of them, once for as many to come.
+    """
+    worth = effective_runs(levels)
+    size, rates = len(levels), []
+    for shift in _apart(levels, worth, generator):
+        known = generator.integers(0, size, size)
+        others = likely[known[generator.integers(0, size, size)]].ravel()
+        rates.append(float(np.mean(others > value - shift)))
+    return _bounded(value, rates, levels, likely, noise, float(np.mean(likely > value)), worth)
+
+
+def _bounded(
+    value: float, rates: Sequence[float], levels: Floats, likely: Floats, noise: float, rate: float, worth: float
+) -> Limit:
+    """Put bounds around the rate of a limit, from the rates that it has on runs drawn again."""
+    size, whole = len(levels), likely.ravel()
     tail = (1.0 - _BETWEEN) / 2
     low, high = (float(np.quantile(rates, q)) for q in (tail, 1.0 - tail))
     within = float(np.mean(whole > value))

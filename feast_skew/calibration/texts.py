@@ -41,6 +41,7 @@ def render_text(found: Calibration) -> str:
             f"{agreeing} of {len(found.proposals)} metrics agree in as many clean runs as asked and need no limit: the mismatch budget holds them",
         ]
     lines += doubts(found)
+    lines += [_lowered(one) for one in found.proposals if one.asked is not None]
     for one in found.proposals:
         lines += [_told(one, catch) for catch in one.catches]
     for one in found.proposals:
@@ -81,7 +82,8 @@ def render_config(found: Calibration) -> str:
             lines.append(f"  {quoted}:")
             name = ref
         limit = one.limit
-        lines.append(f"    {one.metric}: {limit.value:g}  # {_rate(limit, found)}")
+        note = "" if one.asked is None else f", {_in_place(one)}"
+        lines.append(f"    {one.metric}: {limit.value:g}  # {_rate(limit, found)}{note}")
     return "\n".join([*head, *lines] if lines else [*head[:-1], "features: {}"]) + "\n"
 
 
@@ -110,6 +112,19 @@ def _row(one: Proposal, found: Calibration) -> tuple[str, ...]:
         str(one.false_alarms),
         f"{caught} of {len(one.catches)}" if one.catches else "-",
     )
+
+
+def _lowered(one: Proposal) -> str:
+    assert one.limit is not None  # noqa: S101  only a limit is lowered
+    assert one.asked is not None  # noqa: S101  asked of by the caller
+    name = f"{short(one.view)}:{short(one.feature)}, {one.metric}"
+    rates = f"clean runs pass it at a rate of {one.limit.rate:.3g}, that at {one.asked.rate:.3g}"
+    return f"{name}: {one.limit.value:g}, {_in_place(one)}; {rates}"
+
+
+def _in_place(one: Proposal) -> str:
+    assert one.asked is not None  # noqa: S101  asked of by the callers
+    return f"in place of {one.asked.value:g} to catch {' and '.join(clean(short(name)) for name in one.lowered_for)}"
 
 
 def _told(one: Proposal, catch: Catch) -> str:
@@ -174,6 +189,9 @@ def _to_dict(one: Proposal, found: Calibration) -> dict[str, Any]:
             "low": limit.rate_low if found.stored else None,
             "high": limit.rate_high if found.stored else None,
         },
+        "lowered": None
+        if one.asked is None
+        else {"from": one.asked.value, "from_rate": one.asked.rate, "for": list(one.lowered_for)},
         "clean_runs": one.clean,
         "independent_runs": None if limit is None or not found.stored else limit.worth,
         "false_alarms": one.false_alarms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,7 +38,7 @@ class Tradeoff:
 
 
 def tradeoffs(
-    clean: NDArray[np.float64], seen: Sequence[Seen], incidents: Sequence[Incident], others: Sequence[float]
+    clean: NDArray[np.float64], seen: Sequence[Seen], incidents: Sequence[Incident], others: Collection[float]
 ) -> tuple[Tradeoff, ...]:
     """Hold limits beside each other, the lowest first.
 
@@ -48,7 +48,7 @@ def tradeoffs(
         Distances that clean runs have by chance, at least one.
     seen : sequence of Seen
         The distance in each run, oldest first.
-    others : sequence of float
+    others : collection of float
         Limits to look at beside those that clean runs pass at rates from 0.1 to 0.001.
     """
     by_rate = [float(np.quantile(clean, 1.0 - rate, method="higher")) for rate in _RATES]

@@ -104,6 +104,45 @@ def test_other_limits_beside_the_proposed_one() -> None:
     assert [one["limit"] for one in told["other_limits"]] == [one.limit for one in others]
 
 
+def test_a_limit_is_lowered_to_an_incident_that_lies_beyond_all_clean_runs() -> None:
+    """And by one metric only; the false alarms that it costs are told everywhere."""
+    few = history(0, 40, between=0.02, skewed=dict.fromkeys(range(20, 25), 0.022))
+    found = calibrate("p", {("v", "x"): few}, (INCIDENT,), rate=0.001)
+    (one,) = [proposal for proposal in found.proposals if proposal.asked is not None]
+    assert (one.metric, one.lowered_for) == ("mean", ("orders halved",))
+    assert one.limit is not None
+    assert one.asked is not None
+    farthest = max(seen.value for seen in one.seen if not INCIDENT.holds(seen.at))
+    assert farthest <= one.limit.value < one.catches[0].largest < one.asked.value
+    assert one.catches[0].caught is not None
+    assert one.false_alarms == 0
+    assert one.limit.rate_low <= one.asked.rate < one.limit.rate < one.limit.rate_high
+    assert {one.limit.value, one.asked.value} <= {other.limit for other in one.tradeoffs}
+    rates = f"clean runs pass it at a rate of {one.limit.rate:.3g}, that at {one.asked.rate:.3g}"
+    line = f"v:x, mean: {one.limit.value:g}, in place of {one.asked.value:g} to catch orders halved; {rates}"
+    assert line in render_text(found)
+    assert f", in place of {one.asked.value:g} to catch orders halved\n" in render_config(found)
+    assert f"in place of {one.asked.value:g}, which clean runs pass at a rate of {one.asked.rate:.3g}" in render_html(
+        found
+    )
+    told = {entry["metric"]: entry["lowered"] for entry in json.loads(render_json(found))["proposals"]}
+    assert told == {
+        "psi": None,
+        "mean": {"from": one.asked.value, "from_rate": one.asked.rate, "for": ["orders halved"]},
+        "variance": None,
+        "null_rate": None,
+    }
+    Settings().add_layer("calibrated", yaml.safe_load(render_config(found)))
+
+
+def test_limits_stay_where_an_incident_is_within_noise_or_little_is_known() -> None:
+    for days, shift in ((40, 0.0), (9, 0.022)):
+        runs = history(0, days, between=0.02, skewed={3: shift})
+        third = Incident("third", "v:x", START + timedelta(days=3), START + timedelta(days=3))
+        found = calibrate("p", {("v", "x"): runs}, (third,), rate=0.001)
+        assert [one.asked for one in found.proposals] == [None] * 4
+
+
 def test_the_page_of_plots() -> None:
     """Every limit with its runs; nothing in a name is markup, and the browser is told to run nothing."""
     name = "<script>alert(1)</script>"

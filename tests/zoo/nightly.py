@@ -185,6 +185,7 @@ class Kept:
     feature: str
     metric: str
     limit: Limit
+    lowered: bool
     nights: float
     beyond: float
 
@@ -201,13 +202,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Told:
-    """An incident of one feature: is it farther than every clean night, learned or held out, by some metric; does 0.2 on PSI catch it, do the limits?"""
+    """An incident of one feature: is it farther than every clean night, learned or held out, by some metric; does 0.2 on PSI catch it, do the limits, did one have to be lowered to it?"""
 
     feature: str
     incident: str
     above_noise: bool
     human: bool
     caught: bool
+    lowered: bool
 
 
 def lived(
@@ -255,7 +257,7 @@ def judged(found: Calibration, later: States, seed: int) -> tuple[list[Kept], li
                 nights = np.array([run.get(one.metric, 0.0) for run in measured])
                 runs = np.concatenate([run[one.metric] for run in drawn])
                 beyond = (float(np.mean(values > one.limit.value)) for values in (nights, runs))
-                kept.append(Kept(feature, one.metric, one.limit, *beyond))
+                kept.append(Kept(feature, one.metric, one.limit, one.asked is not None, *beyond))
         told += [_told(proposals, place, found.incidents, measured) for place in range(len(found.incidents))]
     return kept, told
 
@@ -277,4 +279,5 @@ def _told(
         any(catch.largest > farthest[one.metric] for one, catch in catches),
         any(catch.caught_by_human is not None for _, catch in catches),
         any(catch.caught is not None for _, catch in catches),
+        any(catch.incident in one.lowered_for for one, catch in catches),
     )
