@@ -15,6 +15,8 @@ from feast_skew.core.moments import parse_moment
 from feast_skew.errors import ConfigError
 
 _FIELDS = ("feature", "from", "to")
+_DELIMITERS = (",", ";", "\t")
+"""Where a comma is a decimal point, spreadsheets write semicolons."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Incident:
 def read_incidents(path: Path) -> tuple[Incident, ...]:
     """Read a CSV file with the columns `feature`, `from` and `to`, or a YAML file with a list `incidents` of the same; `name` is optional.
 
-    `feature` is `view:feature`, a view, or a pattern with `*`; a date in `to` is all of that day.
+    Columns may be parted by semicolons or tabs, and their names have capitals. `feature` is `view:feature`, a view, or a pattern with `*`; a date in `to` is all of that day.
 
     Raises
     ------
@@ -53,8 +55,10 @@ def read_incidents(path: Path) -> tuple[Incident, ...]:
         return tuple(_incident(path, number, one) for number, one in enumerate(entries, 1))
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first name
-            reader = csv.DictReader(file, restval="")
-            rows, names = list(reader), reader.fieldnames or ()
+            head = file.readline()
+            delimiter = max(_DELIMITERS, key=head.count)
+            names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+            rows = list(csv.DictReader(file, names, restval="", delimiter=delimiter))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"file of incidents {path} cannot be read", hint=reason) from error

@@ -275,7 +275,7 @@ def test_what_is_drawn_lies_around_what_was_measured() -> None:
     ("name", "text", "words"),
     [
         ("i.csv", "feature,from\nv:x,2026-01-01\n", "lacks the column to"),
-        ("i.csv", "feature;from;to\nv:x;2026-01-01;2026-01-02\n", "lacks the columns feature, from, to"),
+        ("i.csv", "feature|from|to\nv:x|2026-01-01|2026-01-02\n", "lacks the columns feature, from, to"),
         ("i.csv", "", "lacks the columns"),
         ("i.csv", "feature,from,to\nv:x,2026-01-01,\n", "to is missing"),
         ("i.yaml", "- {feature: v, from: 2026-01-01, to: 2026-01-02}\n", "must hold settings by name"),
@@ -307,5 +307,10 @@ def test_files_of_incidents(tmp_path: Path) -> None:
     assert not one.holds(datetime(2026, 1, 3, tzinfo=timezone.utc))
     (tmp_path / "excel.csv").write_bytes(b"\xef\xbb\xbffeature,from,to\r\nv,2026-01-01,2026-01-02\r\n")
     assert read_incidents(tmp_path / "excel.csv")[0].features == "v:*"
+    for delimiter in ";\t":
+        text = "Feature,From, To ,Name\nv:x,2026-01-02,2026-01-03,a,b\n".replace(",", delimiter)
+        (tmp_path / "other.csv").write_text(text)
+        (found,) = read_incidents(tmp_path / "other.csv")
+        assert (found.features, found.name, found.start) == ("v:x", "a", datetime(2026, 1, 2, tzinfo=timezone.utc))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_incidents(tmp_path / "none.csv")
