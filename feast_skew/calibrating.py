@@ -30,6 +30,7 @@ def calibrate_history(
     rate: float,
     method: str,
     seed: int,
+    progress: Progress,
 ) -> Calibration | None:
     """Propose limits from the stored runs since a moment; None when none is stored at all. Neither Feast nor a store is asked.
 
@@ -50,7 +51,9 @@ def calibrate_history(
             )
         return None
     failed = runs.failures(since, until)
-    return calibrate(opened.project, profiles, incidents, failed=failed, rate=rate, method=method, seed=seed)
+    return calibrate(
+        opened.project, profiles, incidents, failed=failed, rate=rate, method=method, seed=seed, progress=progress
+    )
 
 
 def calibrate_present(

@@ -11,12 +11,14 @@ from types import MappingProxyType
 
 import numpy as np
 
+from feast_skew.calibration.clusters import Floats
 from feast_skew.calibration.incidents import Incident, concerning, unknown_names
-from feast_skew.calibration.limits import FEW, QUANTILE, Floats, Limit, likely_runs, limit_of
+from feast_skew.calibration.limits import FEW, QUANTILE, Limit, likely_runs, limit_of
 from feast_skew.calibration.lowering import Lowered, Measured, lowered
 from feast_skew.calibration.outlying import outlying
 from feast_skew.calibration.tradeoffs import Seen, Tradeoff, tradeoffs
 from feast_skew.core.moments import parse_moment
+from feast_skew.measuring.progress import NoProgress, Progress
 from feast_skew.statistics.profile import Profile
 from feast_skew.statistics.resampled import MEAN, NULL_RATE, PSI, VARIANCE, distances, resampled
 
@@ -27,6 +29,9 @@ AGREES = {VARIANCE: 1.0}
 """The distance of sides that agree, where it is not 0."""
 _ALMOST = 0.9
 """Of the runs: from there on it goes without saying that they are independent."""
+_DRAWS = 5_000
+"""Runs that are drawn for each feature in all."""
+_SILENT = NoProgress()
 _METRICS = {"numeric": (PSI, MEAN, VARIANCE, NULL_RATE), "category": (PSI, NULL_RATE)}
 
 
@@ -95,16 +100,16 @@ def calibrate(
     failed: Mapping[tuple[str, str], Collection[str]] = MappingProxyType({}),
     rate: float = 0.01,
     method: str = QUANTILE,
-    draws: int = 5_000,
     seed: int = 0,
     basis: str | None = None,
+    progress: Progress = _SILENT,
 ) -> Calibration:
     """Propose limits for features from the states of their runs.
 
     Parameters
     ----------
     profiles : mapping
-        By view and feature, the moment and the states of each run, oldest first.
+        By view and feature, the moment and the states of each run, oldest first. Each is asked for once, and those of one feature are held at a time.
     incidents : sequence of Incident
         Runs in one that concerns the feature are not clean. A limit is lowered to one that no limit of the feature catches, where it can be told from
         all clean runs.
@@ -113,8 +118,6 @@ def calibrate(
         features that fail without being wrong.
     rate : float
         Of false alarms that is asked for, of one metric in one run, between 0 and 0.5.
-    draws : int
-        Runs that are drawn for each feature in all.
     basis : str, optional
         What the profiles come from, where they are no stored runs.
 
@@ -124,24 +127,31 @@ def calibrate(
     """
     found: list[Proposal] = []
     left_out = unknown_names(incidents, profiles)
+    moments: set[str] = set()
     fewest = 0
-    for (view, feature), kept in sorted(profiles.items()):
-        bad = failed.get((view, feature), ())
-        runs = [_Run(parse_moment(at, "moment"), profile, at in bad, distances(profile)) for at, profile in kept]
-        one = _Feature(view, feature, runs, concerning(incidents, view, feature))
-        if not one.clean:
-            left_out[one.ref] = "all of its runs lie in incidents"
-            continue
-        fewest = min(fewest or len(one.clean), len(one.clean))
-        generator = np.random.default_rng([seed, *one.ref.encode("utf-8", "surrogatepass")])
-        proposals = list(_proposals(one, rate, method, draws, generator))
-        found += proposals
-        missing = [name for name in _METRICS[kept[-1][1].kind] if all(name != other.metric for other in proposals)]
-        if missing:
-            left_out[f"{one.ref}, {', '.join(missing)}"] = (
-                "cannot be computed: too few pairs, values without spread, or too large ones"
-            )
-    told = basis or _basis(profiles, fewest)
+    with progress.stage("limits", len(profiles), "features") as stage:
+        for view, feature in sorted(profiles):
+            kept = profiles[view, feature]
+            stage.advance()
+            if not kept:  # forgotten meanwhile
+                continue
+            moments.update(at for at, _ in kept)
+            bad = failed.get((view, feature), ())
+            runs = [_Run(parse_moment(at, "moment"), profile, at in bad, distances(profile)) for at, profile in kept]
+            one = _Feature(view, feature, runs, concerning(incidents, view, feature))
+            if not one.clean:
+                left_out[one.ref] = "all of its runs lie in incidents"
+                continue
+            fewest = min(fewest or len(one.clean), len(one.clean))
+            generator = np.random.default_rng([seed, *one.ref.encode("utf-8", "surrogatepass")])
+            proposals = list(_proposals(one, rate, method, generator))
+            found += proposals
+            missing = [name for name in _METRICS[kept[-1][1].kind] if all(name != other.metric for other in proposals)]
+            if missing:
+                left_out[f"{one.ref}, {', '.join(missing)}"] = (
+                    "cannot be computed: too few pairs, values without spread, or too large ones"
+                )
+    told = basis or _basis(len(moments), fewest)
     return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents), basis is None)
 
 
@@ -182,10 +192,8 @@ class _Metric:
     measured: Measured
 
 
-def _proposals(
-    one: _Feature, rate: float, method: str, draws: int, generator: np.random.Generator
-) -> Iterator[Proposal]:
-    each = max(1, -(-draws // len(one.clean)))
+def _proposals(one: _Feature, rate: float, method: str, generator: np.random.Generator) -> Iterator[Proposal]:
+    each = max(1, -(-_DRAWS // len(one.clean)))
     pools = [resampled(run.profile, each, generator) for run in one.clean]
     names = dict.fromkeys(name for pool in pools for name in pool)
     metrics = {name: _metric(one, name, pools, rate, method, generator) for name in names}
@@ -252,8 +260,7 @@ def _catch(incident: Incident, marks: Sequence[Seen], bound: float, metric: str)
     )
 
 
-def _basis(profiles: Mapping[tuple[str, str], Sequence[tuple[str, Profile]]], fewest: int) -> str:
-    runs = len({at for found in profiles.values() for at, _ in found})
+def _basis(runs: int, fewest: int) -> str:
     text = f"{runs:,} stored runs; the feature with the fewest clean ones has {fewest}"
     if fewest == 1:
         return f"{text}: limits come from chance alone, as one run cannot show what moves from run to run"

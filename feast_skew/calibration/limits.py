@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from feast_skew.calibration.clusters import Clusters, Floats, Weights
 
 QUANTILE, SD = "quantile", "sd"
 METHODS = (QUANTILE, SD)
 FEW = 10
 """Runs, below which it is hardly known how much they move by themselves."""
 _REPLICATES = 2_000
+_PARTS = 8
+"""In which replicates are drawn, so that thousands of runs need no more than some 20 MB."""
 _FEWEST = 4
 _MOVES = 0.5
 """Of the spread that chance alone gives: runs that differ by less do not move by themselves."""
@@ -68,12 +69,12 @@ def limit_of(
     """
     # As it will be written: up, so that a rounded limit has no more alarms.
     value = _rounded_up(_limit(likely.ravel(), rate, method))
-    worth = effective_runs(levels)
-    size, rates = len(levels), []
-    for shift in _apart(levels, worth, generator):
-        known, others = (likely[generator.integers(0, size, size)].ravel() for _ in range(2))
-        rates.append(float(np.mean(others > _limit(known, rate, method) - shift)))
-    return _bounded(value, rates, levels, likely, noise, rate, worth)
+    worth, runs = effective_runs(levels), Clusters(likely)
+    rates = []
+    for shifts in _apart(levels, worth, generator):
+        known, others = (runs.drawn(len(shifts), generator) for _ in range(2))
+        rates.append(runs.beyond(others, _limits(runs, known, rate, method) - shifts))
+    return _bounded(value, np.concatenate(rates), levels, likely, noise, rate, worth)
 
 
 def limit_at(levels: Floats, likely: Floats, noise: float, value: float, generator: np.random.Generator) -> Limit:
@@ -81,17 +82,16 @@ def limit_at(levels: Floats, likely: Floats, noise: float, value: float, generat
 
     The parameters are those of `limit_of`. Here runs are drawn twice, one from the other: once for what is not known of them, once for as many to come.
     """
-    worth = effective_runs(levels)
-    size, rates = len(levels), []
-    for shift in _apart(levels, worth, generator):
-        known = generator.integers(0, size, size)
-        others = likely[known[generator.integers(0, size, size)]].ravel()
-        rates.append(float(np.mean(others > value - shift)))
-    return _bounded(value, rates, levels, likely, noise, float(np.mean(likely > value)), worth)
+    worth, runs = effective_runs(levels), Clusters(likely)
+    rates = []
+    for shifts in _apart(levels, worth, generator):
+        others = runs.drawn_from(runs.drawn(len(shifts), generator), generator)
+        rates.append(runs.beyond(others, value - shifts))
+    return _bounded(value, np.concatenate(rates), levels, likely, noise, float(np.mean(likely > value)), worth)
 
 
 def _bounded(
-    value: float, rates: Sequence[float], levels: Floats, likely: Floats, noise: float, rate: float, worth: float
+    value: float, rates: Floats, levels: Floats, likely: Floats, noise: float, rate: float, worth: float
 ) -> Limit:
     """Put bounds around the rate of a limit, from the rates that it has on runs drawn again."""
     size, whole = len(levels), likely.ravel()
@@ -182,22 +182,34 @@ def _beyond_all(worth: float) -> float:
     return 1.0 if beyond(worth) > 0.0 else float(brentq(beyond, 0.0, worth)) / worth
 
 
-def _apart(levels: Floats, worth: float, generator: np.random.Generator) -> Floats:
-    """Draw how far the means of two series lie apart because runs depend on each other, beyond what as many independent ones would."""
-    size = len(levels)
-    if worth >= size:
-        return np.zeros(_REPLICATES)
-    freedom = max(worth - 1.0, _LEAST_FREEDOM)
-    spread = float(levels.var()) * worth / freedom  # a series that hardly moves shows less than there is
-    return generator.standard_t(freedom, _REPLICATES) * math.sqrt(2.0 * spread * (1.0 / worth - 1.0 / size))
+def _apart(levels: Floats, worth: float, generator: np.random.Generator) -> list[Floats]:
+    """Draw how far the means of two series lie apart because runs depend on each other, beyond what as many independent ones would; in parts."""
+    size, shifts = len(levels), np.zeros(_REPLICATES)
+    if worth < size:
+        freedom = max(worth - 1.0, _LEAST_FREEDOM)
+        spread = float(levels.var()) * worth / freedom  # a series that hardly moves shows less than there is
+        shifts = generator.standard_t(freedom, _REPLICATES) * math.sqrt(2.0 * spread * (1.0 / worth - 1.0 / size))
+    return np.array_split(shifts, _PARTS)
 
 
 def _limit(whole: Floats, rate: float, method: str) -> float:
     if method == SD:
-        from scipy.special import ndtri
-
-        return float(whole.mean() + ndtri(1.0 - rate) * whole.std())
+        return float(whole.mean() + _normal_quantile(1.0 - rate) * whole.std())
     return float(np.quantile(whole, 1.0 - rate, method="higher"))
+
+
+def _limits(runs: Clusters, weights: Weights, rate: float, method: str) -> Floats:
+    """Give what `_limit` does for each sample of runs."""
+    if method == SD:
+        means, deviations = runs.moments(weights)
+        return means + _normal_quantile(1.0 - rate) * deviations
+    return runs.quantiles(weights, 1.0 - rate)
+
+
+def _normal_quantile(share: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(share))
 
 
 def _rounded_up(value: float) -> float:

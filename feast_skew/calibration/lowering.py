@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from feast_skew.calibration.limits import FEW, Floats, Limit, limit_at
+from feast_skew.calibration.clusters import Floats
+from feast_skew.calibration.limits import FEW, Limit, limit_at
 
 _DIGITS = range(2, 7)
 """Of a limit as it is written: as few as it takes to stand between the clean runs and the incident."""

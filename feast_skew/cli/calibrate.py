@@ -32,8 +32,9 @@ def _calibrated(options: Mapping[str, Any], now: datetime) -> Calibration:
     incidents = () if options["incidents"] is None else read_incidents(Path(options["incidents"]))
     first, every = since(options["last"], "--last", now), _every(options["every"])
     repo, config, seed = Path(options["repo"]), options["config"], options["seed"]
-    limits = {"rate": options["rate"], "method": options["method"]}
-    found = calibrate_history(repo, config, first, now, incidents, seed=seed or 0, **limits)
+    progress = progress_for(not (options["quiet"] or options["no_progress"]))
+    wanted = {"rate": options["rate"], "method": options["method"], "progress": progress}
+    found = calibrate_history(repo, config, first, now, incidents, seed=seed or 0, **wanted)
     if found is not None:
         return found
     if incidents:
@@ -41,8 +42,7 @@ def _calibrated(options: Mapping[str, Any], now: datetime) -> Calibration:
             f"--incidents {options['incidents']}: no run is stored in the last {options['last']} that could have caught them",
             hint="leave it out, or run `feast-skew validate` every day and calibrate then",
         )
-    progress = progress_for(not (options["quiet"] or options["no_progress"]))
-    return calibrate_present(repo, config, now, every, seed=seed, progress=progress, **limits)
+    return calibrate_present(repo, config, now, every, seed=seed, **wanted)
 
 
 def _every(span: str) -> timedelta:

@@ -166,9 +166,8 @@ def _entry(one: StoredResult) -> dict[str, Any]:
 
 def _merged(runs: Runs, span: str, confidence: float) -> Listing:
     entries = []
-    for (view, feature), kept in sorted(
-        runs.profiles(since(span, "--merge", datetime.now(timezone.utc)), iso(_soon())).items()
-    ):
+    stored = runs.profiles(since(span, "--merge", datetime.now(timezone.utc)), iso(_soon()))
+    for (view, feature), kept in stored.items():
         entry: dict[str, Any] = {"view": view, "feature": feature, "name": f"{view}:{feature}", "runs": len(kept)}
         try:
             found = describe_merged(merge([profile for _, profile in kept], KEPT_PAIRS), confidence)

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, desc, insert, select
 
-from feast_skew.errors import ConfigError, UnknownName
+from feast_skew.errors import UnknownName
 from feast_skew.history.database import Database
 from feast_skew.history.forms import from_micros, name_of, to_micros
+from feast_skew.history.profiles import StoredProfiles, damaged
 from feast_skew.history.schema import SENT, details, messages, responses, results, runs, series, told
 from feast_skew.history.stored_report import report_of
 from feast_skew.report import FeatureResult, Past, SkewReport, Verdict, rank
@@ -196,38 +197,13 @@ class Runs:
             report = report_of(content, f"run {run_id}")
             kept = [None if row.profile is None else Profile.from_bytes(row.profile) for row in rows]
         except (zlib.error, ValueError) as error:
-            raise self._damaged(run_id) from error
+            raise damaged(self.database, run_id) from error
         features = [replace(one, profile=own) for one, own in zip(report.features, kept, strict=True)]
         return replace(report, features=tuple(sorted(features, key=_worst_first)))
 
-    def profiles(self, since: str, until: str) -> dict[tuple[str, str], list[tuple[str, Profile]]]:
-        """Give the states of each feature in the runs from one moment up to before another, with the moments, oldest first.
-
-        Raises
-        ------
-        ConfigError
-            When one of them is damaged.
-        """
-        asked = (
-            select(series.c.view, series.c.feature, runs.c.created, runs.c.run_id, details.c.profile)
-            .join(runs, runs.c.id == details.c.run)
-            .join(series, series.c.id == details.c.series)
-            .where(
-                runs.c.project == name_of(self.project),
-                and_(runs.c.created >= to_micros(since), runs.c.created < to_micros(until)),
-                details.c.profile.is_not(None),
-            )
-            .order_by(runs.c.created)
-        )
-        found: dict[tuple[str, str], list[tuple[str, Profile]]] = {}
-        with self.database.reading() as connection:
-            for row in () if connection is None else connection.execute(asked):
-                try:
-                    entry = (from_micros(row.created), Profile.from_bytes(row.profile))
-                except ValueError as error:
-                    raise self._damaged(row.run_id) from error
-                found.setdefault((row.view, row.feature), []).append(entry)
-        return found
+    def profiles(self, since: str, until: str) -> StoredProfiles:
+        """Give the states of each feature in the runs from one moment up to before another; they are read as they are asked for."""
+        return StoredProfiles(self.database, self.project, since, until)
 
     def failures(self, since: str, until: str) -> dict[tuple[str, str], set[str]]:
         """Give by feature the moments of the runs, from one moment up to before another, in which it failed."""
@@ -314,9 +290,6 @@ class Runs:
     def _run(self, connection: Connection, run_id: str) -> Row[Any] | None:
         asked = select(runs).where(runs.c.run_id == run_id, runs.c.project == name_of(self.project))
         return connection.execute(asked).first()
-
-    def _damaged(self, run_id: str) -> ConfigError:
-        return ConfigError(f"run {run_id} in {self.database.name} is damaged", hint="validate again")
 
     def _unknown(self, run_id: str) -> UnknownName:
         return UnknownName(

@@ -33,7 +33,7 @@ def test_the_rate_on_runs_to_come_lies_in_its_bounds(between: float) -> None:
     inside, whole, rates = 0, 0, []
     for feature, days in enumerate([30] * 8 + [300]):
         runs = history(10_000 * feature, days, between=between)
-        for proposal in calibrate("p", {("v", f"x{feature}"): runs}, rate=0.02, draws=3_000).proposals:
+        for proposal in calibrate("p", {("v", f"x{feature}"): runs}, rate=0.02).proposals:
             assert proposal.limit is not None
             limit = proposal.limit
             rate = float(np.mean([run[proposal.metric] > limit.value for run in to_come]))

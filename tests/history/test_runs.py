@@ -129,7 +129,7 @@ def test_a_damaged_profile_is_told_in_one_line(history: History) -> None:
     with history.database.writing() as connection:
         connection.execute(update(tables.details).values(profile=b"\x00\xff"))
     with pytest.raises(ConfigError, match=r"run run-0 in .* is damaged"):
-        runs.profiles(at(-1), at(1))
+        dict(runs.profiles(at(-1), at(1)))
 
 
 def test_a_run_is_read_back_as_it_was(history: History) -> None:

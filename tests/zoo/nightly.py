@@ -18,6 +18,7 @@ from feast_skew.calibrating import calibrate_history
 from feast_skew.calibration.calibrate import Calibration, Proposal
 from feast_skew.calibration.incidents import Incident
 from feast_skew.calibration.limits import Limit
+from feast_skew.measuring.progress import NoProgress
 from feast_skew.remembered import open_history
 from feast_skew.report import iso
 from feast_skew.statistics.profile import Profile
@@ -162,6 +163,7 @@ class Nights:
             rate=rate,
             method="quantile",
             seed=self.seed,
+            progress=NoProgress(),
         )
         assert found is not None
         return found
@@ -169,7 +171,7 @@ class Nights:
     def states(self, first: int, after: int) -> States:
         """Give the stored states of the runs of some nights."""
         opened = open_history(self.repo.directory)
-        return opened.history.runs(opened.project).profiles(iso(self.moment(first)), iso(self.moment(after)))
+        return dict(opened.history.runs(opened.project).profiles(iso(self.moment(first)), iso(self.moment(after))))
 
 
 def _double(value: float) -> object:
