@@ -14,7 +14,7 @@ import numpy as np
 from feast_skew.calibration.clusters import Floats
 from feast_skew.calibration.incidents import Incident, concerning, unknown_names
 from feast_skew.calibration.limits import FEW, QUANTILE, Limit, likely_runs, limit_of
-from feast_skew.calibration.lowering import Lowered, Measured, lowered
+from feast_skew.calibration.lowering import CleanRuns, Lowered, lowered
 from feast_skew.calibration.outlying import outlying
 from feast_skew.calibration.tradeoffs import Seen, Tradeoff, tradeoffs
 from feast_skew.core.moments import parse_moment
@@ -189,7 +189,7 @@ class _Metric:
     clean: Sequence[_Run]
     marks: tuple[Seen, ...]
     limit: Limit | None
-    measured: Measured
+    runs: CleanRuns
 
 
 def _proposals(one: _Feature, rate: float, method: str, generator: np.random.Generator) -> Iterator[Proposal]:
@@ -197,7 +197,7 @@ def _proposals(one: _Feature, rate: float, method: str, generator: np.random.Gen
     pools = [resampled(run.profile, each, generator) for run in one.clean]
     names = dict.fromkeys(name for pool in pools for name in pool)
     metrics = {name: _metric(one, name, pools, rate, method, generator) for name in names}
-    lower = lowered({name: metric.measured for name, metric in metrics.items()}, generator)
+    lower = lowered({name: metric.runs for name, metric in metrics.items()}, generator)
     for name, metric in metrics.items():
         yield _proposal(one, metric, lower.get(name))
 
@@ -223,26 +223,26 @@ def _metric(
     largest = [
         max((seen.value for seen in marks if incident.holds(seen.at)), default=None) for incident in one.incidents
     ]
-    return _Metric(name, clean, marks, limit, Measured(levels, likely, noise, bound, largest))
+    return _Metric(name, clean, marks, limit, CleanRuns(levels, likely, noise, bound, largest))
 
 
 def _proposal(one: _Feature, metric: _Metric, less: Lowered | None) -> Proposal:
-    measured = metric.measured
+    runs = metric.runs
     limit = metric.limit if less is None else less.limit
-    bound = measured.bound if less is None else less.limit.value
-    others = {bound, measured.bound, *([HUMAN] if metric.name == PSI else [])}
+    bound = runs.bound if less is None else less.limit.value
+    others = {bound, runs.bound, *([HUMAN] if metric.name == PSI else [])}
     return Proposal(
         one.view,
         one.feature,
         metric.name,
         limit,
         len(metric.clean),
-        int((measured.levels > bound).sum()),
+        int((runs.levels > bound).sum()),
         metric.marks,
         tuple(_catch(incident, metric.marks, bound, metric.name) for incident in one.incidents),
-        tradeoffs(measured.likely.ravel(), metric.marks, one.incidents, others) if one.incidents else (),
+        tradeoffs(runs.likely.ravel(), metric.marks, one.incidents, others) if one.incidents else (),
         sum(run.failed for run in metric.clean),
-        tuple(Seen(metric.clean[i].at, float(measured.levels[i])) for i in outlying(measured.levels, measured.noise)),
+        tuple(Seen(metric.clean[i].at, float(runs.levels[i])) for i in outlying(runs.levels, runs.noise)),
         None if less is None else metric.limit,
         () if less is None else tuple(one.incidents[place].name for place in less.places),
     )

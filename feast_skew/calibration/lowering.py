@@ -15,7 +15,7 @@ _DIGITS = range(2, 7)
 
 
 @dataclass(frozen=True)
-class Measured:
+class CleanRuns:
     """One metric of a feature: its distance in each clean run, distances that such runs may have, and what chance alone gives them.
 
     `bound` is what is alarmed beyond so far, `largest` the farthest run in each incident, None where there is none.
@@ -36,7 +36,7 @@ class Lowered:
     places: tuple[int, ...]
 
 
-def lowered(metrics: Mapping[str, Measured], generator: np.random.Generator) -> dict[str, Lowered]:
+def lowered(metrics: Mapping[str, CleanRuns], generator: np.random.Generator) -> dict[str, Lowered]:
     """Lower limits of a feature until each of its incidents is caught by one that can.
 
     Parameters
@@ -67,12 +67,12 @@ def lowered(metrics: Mapping[str, Measured], generator: np.random.Generator) -> 
     return found
 
 
-def _passes(one: Measured, place: int, bound: float) -> bool:
+def _passes(one: CleanRuns, place: int, bound: float) -> bool:
     largest = one.largest[place]
     return largest is not None and largest > bound
 
 
-def _at(one: Measured, place: int, generator: np.random.Generator) -> Limit | None:
+def _at(one: CleanRuns, place: int, generator: np.random.Generator) -> Limit | None:
     """Give the limit between the clean runs and an incident, None where nothing lies between."""
     largest, farthest = one.largest[place], float(one.levels.max())
     if largest is None or largest <= farthest or len(one.levels) < FEW:
