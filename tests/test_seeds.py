@@ -96,8 +96,8 @@ def tell(directory: Path, seeds: Sequence[int], few: Sequence[int], services: Se
     )
 
 
-def test_five_seeds_clean_broken_and_repaired(tmp_path: Path) -> None:
-    tell(tmp_path / "repository", range(5), [0], SERVICE)
+def test_two_seeds_clean_broken_and_repaired(tmp_path: Path) -> None:
+    tell(tmp_path / "repository", range(2), [0], SERVICE)
 
 
 @pytest.mark.slow

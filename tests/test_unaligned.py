@@ -22,7 +22,16 @@ REPOSITORY = Path(__file__).resolve().parents[1] / "feature_repo"
 KEY = "tailnum"
 NUMBERS = ["avg_dep_delay", "flights"]
 # Quiet days and rough ones: blizzard of 8 February, storms of July, Thanksgiving, the last day.
-DAYS = ("2013-02-15", "2013-03-08", "2013-04-10", "2013-06-20", "2013-07-09", "2013-09-05", "2013-11-28", "2013-12-31")
+DAYS = (
+    "2013-02-15",
+    pytest.param("2013-03-08", marks=pytest.mark.slow),
+    pytest.param("2013-04-10", marks=pytest.mark.slow),
+    "2013-06-20",
+    "2013-07-09",
+    pytest.param("2013-09-05", marks=pytest.mark.slow),
+    "2013-11-28",
+    pytest.param("2013-12-31", marks=pytest.mark.slow),
+)
 TIMES = ("07:00", "15:30", "23:00")
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 

@@ -58,6 +58,7 @@ def test_with_its_own_server_and_a_kept_repository(tmp_path: Path) -> None:
     again.refused(2, "made/kept", "already there", "new directory")
 
 
+@pytest.mark.slow
 def test_with_a_server_of_the_users_own(tmp_path: Path, redis: EmbeddedRedis) -> None:
     """It takes a project of its own, so that a second telling is not the first one's leftovers, and removes its keys."""
     with redis.client() as client:

@@ -20,6 +20,8 @@ from shop_online import FILES, Shop, make_shop, new_shop, plan_of
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
+pytestmark = pytest.mark.xdist_group("plan")
+
 WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
 
 

@@ -17,6 +17,8 @@ from shop_online import Shop, new_shop, plan_of
 
 from feast_skew.embedded.redis_server import EmbeddedRedis
 
+pytestmark = pytest.mark.xdist_group("plan own work")
+
 WEEK = ("sources.py", "orders_30d.parquet", "orders_7d.parquet")
 
 

@@ -23,9 +23,9 @@ ONLY_REDIS = ("garbage", "bad_values", "large_values")
 COVERING = (
     # World, which of its runs, partitions, online and offline store.
     ("every_type", 0, 7, "redis", "dask"),
-    ("garbage", 0, 2, "redis", "dask"),
+    pytest.param("garbage", 0, 2, "redis", "dask", marks=pytest.mark.slow),
     ("causes", 0, 2, "redis", "dask"),
-    ("more_causes", 0, 7, "redis", "dask"),
+    pytest.param("more_causes", 0, 7, "redis", "dask", marks=pytest.mark.slow),
     ("definition", 0, 7, "redis", "duckdb"),
     ("unaligned", 0, 7, "redis", "spark"),
     ("ties", 0, 1, "redis", "dask"),

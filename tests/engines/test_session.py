@@ -135,7 +135,7 @@ spark.stop()
     wait_for(lambda: not process.living(), seconds=30)
 
 
-@pytest.mark.parametrize("how", ["collected", "counted"])
+@pytest.mark.parametrize("how", ["collected", pytest.param("counted", marks=pytest.mark.slow)])
 def test_ctrl_c_during_a_job(here: Path, tmp_path: Path, how: str) -> None:
     """The interruption comes through, although pyspark waits for the job where rows are being collected."""
     code = f"""

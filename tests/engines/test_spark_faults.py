@@ -28,7 +28,7 @@ from servers.server import Server
 from feast_skew.errors import StoreUnavailable
 from feast_skew.report import SkewReport
 
-pytestmark = pytest.mark.usefixtures("scratch", "session")
+pytestmark = [pytest.mark.xdist_group("spark faults"), pytest.mark.usefixtures("scratch", "session")]
 
 SLOWLY = 1_200
 """Rows a second: the executors read for some seconds, so that something can happen meanwhile."""
@@ -115,7 +115,7 @@ def test_the_undisturbed_run(undisturbed: Ended) -> None:
     assert len(wrong) == len(faults.expected_wrong())
 
 
-@pytest.mark.parametrize("look", ["first", "second"])
+@pytest.mark.parametrize("look", [pytest.param("first", marks=pytest.mark.slow), "second"])
 def test_a_task_that_is_killed_counts_nothing_twice(
     world: World, undisturbed: Ended, tmp_path: Path, look: str
 ) -> None:

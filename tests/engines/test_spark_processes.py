@@ -127,6 +127,7 @@ def test_ctrl_c_in_mid_read(world: World, tmp_path: Path, scratch: Path, how: st
     assert repo.files() == before
 
 
+@pytest.mark.slow
 def test_a_jvm_that_dies_in_mid_read(world: World, tmp_path: Path) -> None:
     """As one does that runs out of memory: told by one line, with nothing half-written; its own files stay where it died."""
     repo, scratch = copy_of(world, tmp_path / "repo"), tmp_path / "scratch"

@@ -18,6 +18,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
 UTC = dt.timezone.utc
 Flight = dict[str, Any]

@@ -104,7 +104,7 @@ def steps(registered: tuple[Shop, Content]) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "number", [step if step % 3 == 0 else pytest.param(step, marks=pytest.mark.slow) for step in range(STEPS)]
+    "number", [step if step % 4 == 0 else pytest.param(step, marks=pytest.mark.slow) for step in range(STEPS)]
 )
 def test_killed_on_the_way(registered: tuple[Shop, Content], steps: list[int], number: int) -> None:
     shop, content = registered
@@ -114,7 +114,7 @@ def test_killed_on_the_way(registered: tuple[Shop, Content], steps: list[int], n
     assert sorted(shop.path.rglob("*")) == files
 
 
-@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("signal", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow)])
 def test_interrupted_on_the_way(registered: tuple[Shop, Content], steps: list[int], signal: str) -> None:
     shop, content = registered
     before = content()

@@ -12,6 +12,7 @@ import pytest
 from servers import executor, fleet
 from servers.deployments import DEPLOYMENTS, Deployment
 
+pytestmark = pytest.mark.xdist_group("deployments")
 COUNT = 1_500
 # redis-py names itself on every new connection where the server knows that command; a refusal does not disturb it.
 HARMLESS = {"ping", "client|setinfo"}
