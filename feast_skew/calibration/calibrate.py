@@ -53,7 +53,7 @@ class Proposal:
 
     `limit` is None when both sides agree in every clean run, or in so many that the rate needs none: then the mismatch budget says it all. `tradeoffs` hold other limits beside it, where there
     are incidents. Of the clean runs the feature failed in `failed`, and `apart` lie so far from the others that they may be incidents without a name.
-    Where the limit is lower than that of the rate, `asked`, it is `lowered_for` the incidents named there.
+    Where the limit is lower than that of the rate, `asked`, which may be none, it is `lowered_for` the incidents named there.
     """
 
     view: str
@@ -127,30 +127,19 @@ def calibrate(
     """
     found: list[Proposal] = []
     left_out = unknown_names(incidents, profiles)
-    moments: set[str] = set()
+    moments: set[datetime] = set()
     fewest = 0
     with progress.stage("limits", len(profiles), "features") as stage:
         for view, feature in sorted(profiles):
-            kept = profiles[view, feature]
-            stage.advance()
-            if not kept:  # forgotten meanwhile
-                continue
-            moments.update(at for at, _ in kept)
-            bad = failed.get((view, feature), ())
-            runs = [_Run(parse_moment(at, "moment"), profile, at in bad, distances(profile)) for at, profile in kept]
-            one = _Feature(view, feature, runs, concerning(incidents, view, feature))
-            if not one.clean:
-                left_out[one.ref] = "all of its runs lie in incidents"
-                continue
-            fewest = min(fewest or len(one.clean), len(one.clean))
-            generator = np.random.default_rng([seed, *one.ref.encode("utf-8", "surrogatepass")])
-            proposals = list(_proposals(one, rate, method, generator))
+            bad, concern = failed.get((view, feature), ()), concerning(incidents, view, feature)
+            one = _Feature(view, feature, _runs(profiles[view, feature], bad), concern)
+            proposals = list(_proposals(one, rate, method, seed))
             found += proposals
-            missing = [name for name in _METRICS[kept[-1][1].kind] if all(name != other.metric for other in proposals)]
-            if missing:
-                left_out[f"{one.ref}, {', '.join(missing)}"] = (
-                    "cannot be computed: too few pairs, values without spread, or too large ones"
-                )
+            moments.update(run.at for run in one.runs)
+            fewest = min(fewest or len(one.clean), len(one.clean) or fewest)
+            left_out.update(_left_out(one, proposals))
+            del one  # before the next one is read
+            stage.advance()
     told = basis or _basis(len(moments), fewest)
     return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents), basis is None)
 
@@ -192,7 +181,23 @@ class _Metric:
     runs: CleanRuns
 
 
-def _proposals(one: _Feature, rate: float, method: str, generator: np.random.Generator) -> Iterator[Proposal]:
+def _runs(kept: Sequence[tuple[str, Profile]], failed: Collection[str]) -> list[_Run]:
+    return [_Run(parse_moment(at, "moment"), profile, at in failed, distances(profile)) for at, profile in kept]
+
+
+def _left_out(one: _Feature, proposals: Sequence[Proposal]) -> dict[str, str]:
+    """Say what has no proposal and why; nothing of a feature whose runs were forgotten meanwhile."""
+    if not one.clean:
+        return {one.ref: "all of its runs lie in incidents"} if one.runs else {}
+    missing = [name for name in _METRICS[one.runs[-1].profile.kind] if all(name != each.metric for each in proposals)]
+    why = "cannot be computed: too few pairs, values without spread, or too large ones"
+    return {f"{one.ref}, {', '.join(missing)}": why} if missing else {}
+
+
+def _proposals(one: _Feature, rate: float, method: str, seed: int) -> Iterator[Proposal]:
+    if not one.clean:
+        return
+    generator = np.random.default_rng([seed, *one.ref.encode("utf-8", "surrogatepass")])
     each = max(1, -(-_DRAWS // len(one.clean)))
     pools = [resampled(run.profile, each, generator) for run in one.clean]
     names = dict.fromkeys(name for pool in pools for name in pool)
@@ -215,10 +220,10 @@ def _metric(
     levels = np.array([run.distances[name] for run in clean])
     noise = math.sqrt(float(np.mean([pool.var() for pool in drawn])))
     likely = likely_runs(levels, drawn, noise)
-    bound, limit = AGREES.get(name, 0.0), None
-    if (levels > bound).mean() > rate:  # where fewer differ, agreeing is the limit
+    limit = None
+    if (levels > AGREES.get(name, 0.0)).mean() > rate:  # where fewer differ, agreeing is the limit
         limit = limit_of(levels, likely, noise, rate, method, generator)
-        bound = limit.value
+    bound = None if limit is None else limit.value
     marks = tuple(Seen(run.at, run.distances[name]) for run in one.runs if name in run.distances)
     largest = [
         max((seen.value for seen in marks if incident.holds(seen.at)), default=None) for incident in one.incidents
@@ -229,32 +234,32 @@ def _metric(
 def _proposal(one: _Feature, metric: _Metric, less: Lowered | None) -> Proposal:
     runs = metric.runs
     limit = metric.limit if less is None else less.limit
-    bound = runs.bound if less is None else less.limit.value
-    others = {bound, runs.bound, *([HUMAN] if metric.name == PSI else [])}
+    bound = None if limit is None else limit.value
+    others = {one for one in (bound, runs.bound, HUMAN if metric.name == PSI else None) if one is not None}
     return Proposal(
         one.view,
         one.feature,
         metric.name,
         limit,
         len(metric.clean),
-        int((runs.levels > bound).sum()),
+        int((runs.levels > (AGREES.get(metric.name, 0.0) if bound is None else bound)).sum()),
         metric.marks,
         tuple(_catch(incident, metric.marks, bound, metric.name) for incident in one.incidents),
         tradeoffs(runs.likely.ravel(), metric.marks, one.incidents, others) if one.incidents else (),
         sum(run.failed for run in metric.clean),
         tuple(Seen(metric.clean[i].at, float(runs.levels[i])) for i in outlying(runs.levels, runs.noise)),
         None if less is None else metric.limit,
-        () if less is None else tuple(one.incidents[place].name for place in less.places),
+        () if less is None else tuple(dict.fromkeys(one.incidents[place].name for place in less.places)),
     )
 
 
-def _catch(incident: Incident, marks: Sequence[Seen], bound: float, metric: str) -> Catch:
+def _catch(incident: Incident, marks: Sequence[Seen], bound: float | None, metric: str) -> Catch:
     within = [one for one in marks if incident.holds(one.at)]
     return Catch(
         incident.name,
         len(within),
         within[0].at if within else None,
-        next((one.at for one in within if one.value > bound), None),
+        None if bound is None else next((one.at for one in within if one.value > bound), None),
         next((one.at for one in within if one.value > HUMAN), None) if metric == PSI else None,
         max((one.value for one in within), default=0.0),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import fnmatch
-from collections.abc import Iterable, Mapping
+import io
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,20 +57,40 @@ def read_incidents(path: Path) -> tuple[Incident, ...]:
         return tuple(_incident(path, number, one) for number, one in enumerate(entries, 1))
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first name
-            head = file.readline()
-            delimiter = max(_DELIMITERS, key=head.count)
-            names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
-            rows = list(csv.DictReader(file, names, restval="", delimiter=delimiter))
+            text = file.read()
+        tables = [list(csv.reader(io.StringIO(text, newline=""), delimiter=one)) for one in _DELIMITERS]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"file of incidents {path} cannot be read", hint=reason) from error
+    records = max(tables, key=lambda one: len(set(_FIELDS).intersection(_head(one)[1])))
+    place, names = _head(records)
     missing = [name for name in _FIELDS if name not in names]
     if missing:
         raise ConfigError(
             f"file of incidents {path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
             hint="its first line names the columns: feature,from,to and by wish name",
         )
-    return tuple(_incident(path, number, row) for number, row in enumerate(rows, 2))
+    return tuple(
+        _incident(path, number, _entry(names, cells))
+        for number, cells in enumerate(records[place + 1 :], place + 2)
+        if any(cell.strip() for cell in cells)
+    )
+
+
+def _head(records: Sequence[Sequence[str]]) -> tuple[int, list[str]]:
+    """Give the place of the record that names the columns, behind blank ones and the `sep=` of a spreadsheet, and the names."""
+    for place, cells in enumerate(records):
+        if any(cell.strip() for cell in cells) and not cells[0].lower().startswith("sep="):
+            return place, [cell.strip().lower() for cell in cells]
+    return len(records), []
+
+
+def _entry(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """Give cells by name, those that lack as empty; of two columns with one name the first."""
+    found: dict[str, str] = {}
+    for name, cell in itertools.zip_longest(names, cells[: len(names)], fillvalue=""):
+        found.setdefault(name, cell)
+    return found
 
 
 def _incident(path: Path, number: int, entry: Any) -> Incident:

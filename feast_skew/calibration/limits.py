@@ -15,8 +15,8 @@ METHODS = (QUANTILE, SD)
 FEW = 10
 """Runs, below which it is hardly known how much they move by themselves."""
 _REPLICATES = 2_000
-_PARTS = 8
-"""In which replicates are drawn, so that thousands of runs need no more than some 20 MB."""
+_AT_ONCE = 250_000
+"""Runs in the replicates that are drawn together, so that thousands of runs need a few megabytes."""
 _FEWEST = 4
 _MOVES = 0.5
 """Of the spread that chance alone gives: runs that differ by less do not move by themselves."""
@@ -85,7 +85,7 @@ def limit_at(levels: Floats, likely: Floats, noise: float, value: float, generat
     worth, runs = effective_runs(levels), Clusters(likely)
     rates = []
     for shifts in _apart(levels, worth, generator):
-        others = runs.drawn_from(runs.drawn(len(shifts), generator), generator)
+        others = runs.drawn(len(shifts), generator, twice=True)
         rates.append(runs.beyond(others, value - shifts))
     return _bounded(value, np.concatenate(rates), levels, likely, noise, float(np.mean(likely > value)), worth)
 
@@ -189,7 +189,7 @@ def _apart(levels: Floats, worth: float, generator: np.random.Generator) -> list
         freedom = max(worth - 1.0, _LEAST_FREEDOM)
         spread = float(levels.var()) * worth / freedom  # a series that hardly moves shows less than there is
         shifts = generator.standard_t(freedom, _REPLICATES) * math.sqrt(2.0 * spread * (1.0 / worth - 1.0 / size))
-    return np.array_split(shifts, _PARTS)
+    return np.array_split(shifts, -(-_REPLICATES * size // _AT_ONCE))
 
 
 def _limit(whole: Floats, rate: float, method: str) -> float:

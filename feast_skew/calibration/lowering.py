@@ -11,26 +11,28 @@ from feast_skew.calibration.clusters import Floats
 from feast_skew.calibration.limits import FEW, Limit, limit_at
 
 _DIGITS = range(2, 7)
-"""Of a limit as it is written: as few as it takes to stand between the clean runs and the incident."""
+"""Of a limit as it is written: as few as it takes to stand in the middle between the clean runs and the incident."""
+_MIDDLE = 0.25, 0.75
 
 
 @dataclass(frozen=True)
 class CleanRuns:
     """One metric of a feature: its distance in each clean run, distances that such runs may have, and what chance alone gives them.
 
-    `bound` is what is alarmed beyond so far, `largest` the farthest run in each incident, None where there is none.
+    `bound` is the limit at the rate that was asked for, None where clean runs agree and there is none; `largest` is the farthest run in each incident, None
+    where there is none.
     """
 
     levels: Floats
     likely: Floats
     noise: float
-    bound: float
+    bound: float | None
     largest: Sequence[float | None]
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """A limit in place of a higher one, and the places of the incidents that it catches and the higher one did not."""
+    """A limit in place of a higher one or none, and the places of the incidents that it catches and the higher one did not."""
 
     limit: Limit
     places: tuple[int, ...]
@@ -47,37 +49,58 @@ def lowered(metrics: Mapping[str, CleanRuns], generator: np.random.Generator) ->
     Returns
     -------
     dict
-        By metric, where its limit is lowered: half way between the farthest clean run and the incident, by the metric of which clean runs pass
+        By metric, where its limit is lowered: about half way between the farthest clean run and the incident, by the metric of which clean runs pass
         that limit least often. An incident that some limit catches lowers none, nor does one that is nowhere farther than all clean runs, or is
-        held beside fewer than ten.
+        held beside fewer than ten that differ. The order of the incidents makes no difference: the one that costs most comes first, and what
+        other limits catch in the end is taken back.
     """
-    found: dict[str, Lowered] = {}
-    for place in range(max((len(one.largest) for one in metrics.values()), default=0)):
-        if any(
-            _passes(one, place, found[name].limit.value if name in found else one.bound)
-            for name, one in metrics.items()
-        ):
-            continue
-        able = [(name, _at(one, place, generator)) for name, one in metrics.items()]
-        limits = [(limit.rate, name, limit) for name, limit in able if limit is not None]
-        if limits:
-            _, name, limit = min(limits, key=lambda one: one[:2])
-            before = found[name].places if name in found else ()
-            found[name] = Lowered(limit, (*before, place))
+    bounds = {name: one.bound for name, one in metrics.items()}
+    possible = _possible(metrics, generator)
+    chosen: dict[str, Limit] = {}
+    while True:
+        left = [found for place, found in possible.items() if not _caught(place, metrics, bounds)]
+        if not left:
+            break
+        name, limit = max(left, key=lambda found: (found[1].rate, found[0], -found[1].value))
+        chosen[name], bounds[name] = limit, limit.value
+    for name in sorted(chosen, key=lambda name: -chosen[name].rate):
+        without = {**bounds, name: metrics[name].bound}
+        if all(_caught(place, metrics, without) for place in possible):
+            bounds = without
+            del chosen[name]
+    return {name: Lowered(limit, _places(metrics[name], limit)) for name, limit in chosen.items()}
+
+
+def _possible(metrics: Mapping[str, CleanRuns], generator: np.random.Generator) -> dict[int, tuple[str, Limit]]:
+    """Give for each incident that a limit can be lowered to the metric by which that costs least, and the limit."""
+    found = {}
+    count = max((len(one.largest) for one in metrics.values()), default=0)
+    # By size, so that the numbers drawn are the same in whatever order the incidents come.
+    for place in sorted(range(count), key=lambda place: [one.largest[place] or 0.0 for one in metrics.values()]):
+        able = [(limit.rate, name, limit) for name, one in metrics.items() if (limit := _at(one, place, generator))]
+        if able:
+            found[place] = min(able, key=lambda one: one[:2])[1:]
     return found
 
 
-def _passes(one: CleanRuns, place: int, bound: float) -> bool:
-    largest = one.largest[place]
-    return largest is not None and largest > bound
+def _caught(place: int, metrics: Mapping[str, CleanRuns], bounds: Mapping[str, float | None]) -> bool:
+    return any(_lies_between(one.largest[place], bounds[name], None) for name, one in metrics.items())
+
+
+def _places(one: CleanRuns, limit: Limit) -> tuple[int, ...]:
+    return tuple(i for i, largest in enumerate(one.largest) if _lies_between(largest, limit.value, one.bound))
+
+
+def _lies_between(largest: float | None, low: float | None, high: float | None) -> bool:
+    return largest is not None and low is not None and largest > low and (high is None or largest <= high)
 
 
 def _at(one: CleanRuns, place: int, generator: np.random.Generator) -> Limit | None:
     """Give the limit between the clean runs and an incident, None where nothing lies between."""
     largest, farthest = one.largest[place], float(one.levels.max())
-    if largest is None or largest <= farthest or len(one.levels) < FEW:
+    if largest is None or largest <= farthest or (one.bound is not None and len(one.levels) < FEW):
         return None
-    middle = farthest + (largest - farthest) / 2
-    written = (float(f"{middle:.{digits}g}") for digits in _DIGITS)
-    value = next((one for one in written if farthest <= one < largest), None)
+    low, high = (farthest + share * (largest - farthest) for share in _MIDDLE)
+    written = (float(f"{(low + high) / 2:.{digits}g}") for digits in _DIGITS)
+    value = next((one for one in written if low <= one <= high), None)
     return None if value is None else limit_at(one.levels, one.likely, one.noise, value, generator)

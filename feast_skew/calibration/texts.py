@@ -41,7 +41,7 @@ def render_text(found: Calibration) -> str:
             f"{agreeing} of {len(found.proposals)} metrics agree in as many clean runs as asked and need no limit: the mismatch budget holds them",
         ]
     lines += doubts(found)
-    lines += [_lowered(one) for one in found.proposals if one.asked is not None]
+    lines += [_lowered(one) for one in found.proposals if one.lowered_for]
     for one in found.proposals:
         lines += [_told(one, catch) for catch in one.catches]
     for one in found.proposals:
@@ -82,8 +82,8 @@ def render_config(found: Calibration) -> str:
             lines.append(f"  {quoted}:")
             name = ref
         limit = one.limit
-        note = "" if one.asked is None else f", {_in_place(one)}"
-        lines.append(f"    {one.metric}: {limit.value:g}  # {_rate(limit, found)}{note}")
+        note = f", {_in_place(one)}" if one.lowered_for else ""
+        lines.append(f"    {one.metric}: {_number(limit.value)}  # {_rate(limit, found)}{note}")
     return "\n".join([*head, *lines] if lines else [*head[:-1], "features: {}"]) + "\n"
 
 
@@ -115,16 +115,19 @@ def _row(one: Proposal, found: Calibration) -> tuple[str, ...]:
 
 
 def _lowered(one: Proposal) -> str:
-    assert one.limit is not None  # noqa: S101  only a limit is lowered
-    assert one.asked is not None  # noqa: S101  asked of by the caller
+    assert one.limit is not None  # noqa: S101  what is lowered is a limit
     name = f"{short(one.view)}:{short(one.feature)}, {one.metric}"
-    rates = f"clean runs pass it at a rate of {one.limit.rate:.3g}, that at {one.asked.rate:.3g}"
-    return f"{name}: {one.limit.value:g}, {_in_place(one)}; {rates}"
+    return f"{name}: {one.limit.value:g}, {_in_place(one)}; clean runs pass it at a rate of {one.limit.rate:.3g}"
 
 
 def _in_place(one: Proposal) -> str:
-    assert one.asked is not None  # noqa: S101  asked of by the callers
-    return f"in place of {one.asked.value:g} to catch {' and '.join(clean(short(name)) for name in one.lowered_for)}"
+    before = "no limit" if one.asked is None else f"{one.asked.value:g}, which is passed at {one.asked.rate:.3g},"
+    return f"in place of {before} to catch {' and '.join(clean(short(name)) for name in one.lowered_for)}"
+
+
+def _number(value: float) -> str:
+    """Give a number that YAML reads as one: `3e-05` would be text."""
+    return str(yaml.safe_dump(float(f"{value:g}"))).split()[0]
 
 
 def _told(one: Proposal, catch: Catch) -> str:
@@ -136,6 +139,8 @@ def _told(one: Proposal, catch: Catch) -> str:
         beside = f"; a limit of {HUMAN} " + (
             "misses it" if catch.caught_by_human is None else f"catches it {_after(catch.first, catch.caught_by_human)}"
         )
+    if one.limit is None:
+        return f"{name}: no limit, at most {catch.largest:.4g} in {catch.runs} runs{beside}"
     if catch.caught is None:
         return f"{name}: missed, at most {catch.largest:.4g} in {catch.runs} runs{beside}"
     return f"{name}: caught {_after(catch.first, catch.caught)}, at most {catch.largest:.4g}{beside}"
@@ -175,6 +180,11 @@ def _after(first: datetime | None, caught: datetime) -> str:
     return f"{hours / 24:.1f} days after it" if hours >= 48 else f"{hours:.1f} hours after its first run"
 
 
+def _lowered_dict(one: Proposal) -> dict[str, Any]:
+    before = (None, None) if one.asked is None else (one.asked.value, one.asked.rate)
+    return {"from": before[0], "from_rate": before[1], "for": list(one.lowered_for)}
+
+
 def _to_dict(one: Proposal, found: Calibration) -> dict[str, Any]:
     limit = one.limit
     return {
@@ -189,9 +199,7 @@ def _to_dict(one: Proposal, found: Calibration) -> dict[str, Any]:
             "low": limit.rate_low if found.stored else None,
             "high": limit.rate_high if found.stored else None,
         },
-        "lowered": None
-        if one.asked is None
-        else {"from": one.asked.value, "from_rate": one.asked.rate, "for": list(one.lowered_for)},
+        "lowered": _lowered_dict(one) if one.lowered_for else None,
         "clean_runs": one.clean,
         "independent_runs": None if limit is None or not found.stored else limit.worth,
         "false_alarms": one.false_alarms,

@@ -168,6 +168,8 @@ def _merged(runs: Runs, span: str, confidence: float) -> Listing:
     entries = []
     stored = runs.profiles(since(span, "--merge", datetime.now(timezone.utc)), iso(_soon()))
     for (view, feature), kept in stored.items():
+        if not kept:  # forgotten meanwhile
+            continue
         entry: dict[str, Any] = {"view": view, "feature": feature, "name": f"{view}:{feature}", "runs": len(kept)}
         try:
             found = describe_merged(merge([profile for _, profile in kept], KEPT_PAIRS), confidence)

@@ -19,29 +19,34 @@ Kept = list[tuple[str, Profile]]
 class StoredProfiles(Mapping[Name, Kept]):
     """By view and feature the moment and the states of each run in a span, oldest first.
 
-    Which features have any is known from the start; what belongs to one is read when it is asked for, and kept by who asked.
+    Which features and which runs there are is fixed at the start; what belongs to a feature is read when it is asked for, and kept by who asked. It is empty
+    when all its runs were forgotten meanwhile.
     Between two of them the database is free for those who write.
     """
 
     def __init__(self, database: Database, project: str, since: str, until: str) -> None:
         self._database = database
         in_time = and_(runs.c.created >= to_micros(since), runs.c.created < to_micros(until))
-        self._asked = and_(runs.c.project == name_of(project), in_time, details.c.profile.is_not(None))
+        self._in_span = and_(runs.c.project == name_of(project), in_time)
+        self._asked = and_(self._in_span, series.c.project == name_of(project), details.c.profile.is_not(None))
         there = (
             select(details.c.series)
             .join(runs, runs.c.id == details.c.run)
             .where(details.c.series == series.c.id, self._asked)
         )
-        named = select(series).where(series.c.project == name_of(project), there.exists())
+        named = select(series).where(there.exists())
         with database.reading() as connection:
             rows = [] if connection is None else connection.execute(named).all()
-        self._numbers: dict[Name, int] = dict(sorted(((row.view, row.feature), row.id) for row in rows))
+            found = [] if connection is None else connection.scalars(select(runs.c.run_id).where(self._in_span)).all()
+        self._names: dict[Name, None] = dict.fromkeys(sorted((row.view, row.feature) for row in rows))
+        # Of each feature the same runs, though others are added meanwhile.
+        self._runs = frozenset(found)
 
     def __iter__(self) -> Iterator[Name]:
-        return iter(self._numbers)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._names)
 
     def __getitem__(self, name: Name) -> Kept:
         """Read the states of a feature.
@@ -53,15 +58,21 @@ class StoredProfiles(Mapping[Name, Kept]):
         ConfigError
             When one of them is damaged, or the history cannot be read.
         """
+        if name not in self._names:
+            raise KeyError(name)
+        view, feature = name
         asked = (
             select(runs.c.created, runs.c.run_id, details.c.profile)
             .join(runs, runs.c.id == details.c.run)
-            .where(details.c.series == self._numbers[name], self._asked)
+            .join(series, series.c.id == details.c.series)
+            .where(series.c.view == view, series.c.feature == feature, self._asked)
             .order_by(runs.c.created)
         )
         found: Kept = []
         with self._database.reading() as connection:
             for row in () if connection is None else connection.execute(asked):
+                if row.run_id not in self._runs:
+                    continue
                 try:
                     found.append((from_micros(row.created), Profile.from_bytes(row.profile)))
                 except ValueError as error:

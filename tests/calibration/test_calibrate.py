@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -118,10 +119,10 @@ def test_a_limit_is_lowered_to_an_incident_that_lies_beyond_all_clean_runs() -> 
     assert one.false_alarms == 0
     assert one.limit.rate_low <= one.asked.rate < one.limit.rate < one.limit.rate_high
     assert {one.limit.value, one.asked.value} <= {other.limit for other in one.tradeoffs}
-    rates = f"clean runs pass it at a rate of {one.limit.rate:.3g}, that at {one.asked.rate:.3g}"
-    line = f"v:x, mean: {one.limit.value:g}, in place of {one.asked.value:g} to catch orders halved; {rates}"
+    told = f"in place of {one.asked.value:g}, which is passed at {one.asked.rate:.3g}, to catch orders halved"
+    line = f"v:x, mean: {one.limit.value:g}, {told}; clean runs pass it at a rate of {one.limit.rate:.3g}"
     assert line in render_text(found)
-    assert f", in place of {one.asked.value:g} to catch orders halved\n" in render_config(found)
+    assert f", {told}\n" in render_config(found)
     assert f"in place of {one.asked.value:g}, which clean runs pass at a rate of {one.asked.rate:.3g}" in render_html(
         found
     )
@@ -292,6 +293,15 @@ def test_files_of_incidents_that_are_none(tmp_path: Path, name: str, text: str, 
         read_incidents(tmp_path / name)
 
 
+def test_the_smallest_and_largest_limits_are_numbers() -> None:
+    found = calibrate("p", {("v", "x"): history(0, 12)})
+    for value in (3e-05, 1e06, 0.2, 1.071, 12.0):
+        limits = [replace(one, limit=replace(one.limit, value=value)) for one in found.proposals if one.limit]
+        content = yaml.safe_load(render_config(replace(found, proposals=tuple(limits))))
+        assert set(content["features"]["v:x"].values()) == {value}
+        Settings().add_layer("calibrated", content)
+
+
 def test_files_of_incidents(tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_text(
         "feature,from,to,name\nv,2026-01-01,2026-01-02,late load\n*,2026-02-01,2026-02-02,\n"
@@ -314,3 +324,21 @@ def test_files_of_incidents(tmp_path: Path) -> None:
         assert (found.features, found.name, found.start) == ("v:x", "a", datetime(2026, 1, 2, tzinfo=timezone.utc))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_incidents(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('feature,from,to,"remark (who; what; why; fix; link)"\nv:x,2026-01-02,2026-01-03,a\n', "incident 2"),
+        ("feature,from,to,name,Name\nv:x,2026-01-02,2026-01-03,real,\n", "real"),
+        ('feature,from,to,"name\n(free)"\nv:x,2026-01-02,2026-01-03,a\n', "incident 2"),
+        ("sep=;\n\nFeature;From;To;Name\nv:x;2026-01-02;2026-01-03;a\n;;;\n\n", "a"),
+        ("feature\tfrom\tto\nv:x\t2026-01-02\t2026-01-03\tbehind\n", "incident 2"),
+    ],
+)
+def test_files_that_spreadsheets_make(tmp_path: Path, text: str, name: str) -> None:
+    (tmp_path / "i.csv").write_text(text)
+    (found,) = read_incidents(tmp_path / "i.csv")
+    start = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    assert (found.features, found.start) == ("v:x", start)
+    assert found.name in (name, "incident 4")

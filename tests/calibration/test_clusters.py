@@ -11,7 +11,7 @@ from feast_skew.calibration.clusters import Clusters, Floats, Weights
 
 
 def put_together(values: Floats, weights: Weights) -> list[Floats]:
-    return [np.repeat(values, one.astype(int), axis=0).ravel() for one in weights]
+    return [np.repeat(values, one[:-1].astype(int), axis=0).ravel() for one in weights]
 
 
 @settings(max_examples=60)
@@ -27,8 +27,8 @@ def test_they_are_those_of_the_samples(runs: int, draws: int, digits: int | None
     values = random.gamma(2.0, 1.0, (runs, draws))
     values = values if digits is None else values.round(digits)  # many of one value
     clusters = Clusters(values)
-    first = clusters.drawn(7, random)
-    for weights in (first, clusters.drawn_from(first, random)):
+    for twice in (False, True):
+        weights = clusters.drawn(7, random, twice=twice)
         assert (weights.sum(axis=1) == runs).all()
         samples = put_together(values, weights)
         quantiles = clusters.quantiles(weights, share)
@@ -41,11 +41,16 @@ def test_they_are_those_of_the_samples(runs: int, draws: int, digits: int | None
         assert deviations == pytest.approx([one.std() for one in samples], abs=1e-7)
 
 
-def test_what_is_drawn_from_a_sample_has_no_other_runs() -> None:
+def test_what_is_drawn_twice_varies_twice_as_much() -> None:
     random = np.random.default_rng(0)
     clusters = Clusters(random.random((30, 3)))
-    first = clusters.drawn(500, random)
-    again = clusters.drawn_from(first, random)
-    assert not (again > 0)[first == 0].any()
-    assert again.mean(axis=0) == pytest.approx(np.ones(30), abs=0.35)
-    assert again.var() == pytest.approx(2 * first.var(), rel=0.1)
+    first, again = (clusters.drawn(3_000, random, twice=twice) for twice in (False, True))
+    assert again.mean(axis=0)[:-1] == pytest.approx(np.ones(30), abs=0.15)
+    assert again[:, :-1].var() == pytest.approx(2 * first[:, :-1].var(), rel=0.05)
+
+
+def test_values_far_from_zero_keep_their_deviation() -> None:
+    random = np.random.default_rng(0)
+    clusters = Clusters(1e8 + random.normal(size=(30, 100)))
+    _, deviations = clusters.moments(clusters.drawn(50, random))
+    assert deviations == pytest.approx(np.ones(50), abs=0.1)

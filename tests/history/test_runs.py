@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from days_kept import OLDEST, at, feature, run
 from reports import report as hostile
@@ -23,6 +24,8 @@ from feast_skew.history.memory import History
 from feast_skew.history.runs import Runs
 from feast_skew.render.base import load_renderers
 from feast_skew.report import Verdict
+from feast_skew.statistics.pairs import NumberPairs
+from feast_skew.statistics.profile import Profile, cut_bins, draw_sample
 
 
 @pytest.fixture
@@ -130,6 +133,29 @@ def test_a_damaged_profile_is_told_in_one_line(history: History) -> None:
         connection.execute(update(tables.details).values(profile=b"\x00\xff"))
     with pytest.raises(ConfigError, match=r"run run-0 in .* is damaged"):
         dict(runs.profiles(at(-1), at(1)))
+
+
+def test_of_each_feature_the_same_runs_are_read(history: History) -> None:
+    """Though runs are added and forgotten between two features, and the numbers of what was forgotten are used again."""
+    order = np.arange(20).astype(np.uint64)
+    pairs = NumberPairs.of(np.arange(20.0), np.arange(20.0), order, np.ones(20, dtype=bool))
+    profile = Profile.of(pairs, cut_bins(draw_sample(pairs)), draw_sample(pairs))
+
+    def kept(day: int, *names: str) -> Runs:
+        return keep(history, day, *(replace(feature(name), profile=profile) for name in names))
+
+    for day in range(3):
+        runs = kept(day, "x", "y")
+    stored = runs.profiles(at(-1), at(99))
+    assert list(stored) == [("v", "x"), ("v", "y")]
+    assert [when for when, _ in stored["v", "x"]] == [at(0), at(1), at(2)]
+    kept(3, "x", "y")
+    assert [when for when, _ in stored["v", "y"]] == [at(0), at(1), at(2)]
+    assert runs.prune(at(99)) == 4
+    kept(4, "renamed", "other")
+    assert stored["v", "x"] == stored["v", "y"] == []
+    with pytest.raises(KeyError):
+        stored["v", "renamed"]
 
 
 def test_a_run_is_read_back_as_it_was(history: History) -> None:

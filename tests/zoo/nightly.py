@@ -259,7 +259,7 @@ def judged(found: Calibration, later: States, seed: int) -> tuple[list[Kept], li
                 nights = np.array([run.get(one.metric, 0.0) for run in measured])
                 runs = np.concatenate([run[one.metric] for run in drawn])
                 beyond = (float(np.mean(values > one.limit.value)) for values in (nights, runs))
-                kept.append(Kept(feature, one.metric, one.limit, one.asked is not None, *beyond))
+                kept.append(Kept(feature, one.metric, one.limit, bool(one.lowered_for), *beyond))
         told += [_told(proposals, place, found.incidents, measured) for place in range(len(found.incidents))]
     return kept, told
 
