@@ -128,7 +128,7 @@ def calibrate(
     found: list[Proposal] = []
     left_out = unknown_names(incidents, profiles)
     moments: set[datetime] = set()
-    fewest = 0
+    clean: list[int] = []
     with progress.stage("limits", len(profiles), "features") as stage:
         for view, feature in sorted(profiles):
             bad, concern = failed.get((view, feature), ()), concerning(incidents, view, feature)
@@ -136,11 +136,11 @@ def calibrate(
             proposals = list(_proposals(one, rate, method, seed))
             found += proposals
             moments.update(run.at for run in one.runs)
-            fewest = min(fewest or len(one.clean), len(one.clean) or fewest)
+            clean.append(len(one.clean))
             left_out.update(_left_out(one, proposals))
             del one  # before the next one is read
             stage.advance()
-    told = basis or _basis(len(moments), fewest)
+    told = basis or _basis(len(moments), min((count for count in clean if count), default=0))
     return Calibration(project, told, rate, method, tuple(found), left_out, tuple(incidents), basis is None)
 
 
