@@ -199,7 +199,7 @@ def _proposals(one: _Feature, rate: float, method: str, seed: int) -> Iterator[P
         return
     generator = np.random.default_rng([seed, *one.ref.encode("utf-8", "surrogatepass")])
     each = max(1, -(-_DRAWS // len(one.clean)))
-    pools = [resampled(run.profile, each, generator) for run in one.clean]
+    pools = [resampled(run.profile, run.distances, each, generator) for run in one.clean]
     names = dict.fromkeys(name for pool in pools for name in pool)
     metrics = {name: _metric(one, name, pools, rate, method, generator) for name in names}
     lower = lowered({name: metric.runs for name, metric in metrics.items()}, generator)

@@ -55,7 +55,9 @@ def lowered(metrics: Mapping[str, CleanRuns], generator: np.random.Generator) ->
         other limits catch in the end is taken back.
     """
     bounds = {name: one.bound for name, one in metrics.items()}
-    possible = _possible(metrics, generator)
+    count = max((len(one.largest) for one in metrics.values()), default=0)
+    missed = [place for place in range(count) if not _caught(place, metrics, bounds)]
+    possible = _possible(missed, metrics, generator)
     chosen: dict[str, Limit] = {}
     while True:
         left = [found for place, found in possible.items() if not _caught(place, metrics, bounds)]
@@ -71,12 +73,13 @@ def lowered(metrics: Mapping[str, CleanRuns], generator: np.random.Generator) ->
     return {name: Lowered(limit, _places(metrics[name], limit)) for name, limit in chosen.items()}
 
 
-def _possible(metrics: Mapping[str, CleanRuns], generator: np.random.Generator) -> dict[int, tuple[str, Limit]]:
-    """Give for each incident that a limit can be lowered to the metric by which that costs least, and the limit."""
+def _possible(
+    places: Sequence[int], metrics: Mapping[str, CleanRuns], generator: np.random.Generator
+) -> dict[int, tuple[str, Limit]]:
+    """Give for each of some incidents that a limit can be lowered to the metric by which that costs least, and the limit."""
     found = {}
-    count = max((len(one.largest) for one in metrics.values()), default=0)
     # By size, so that the numbers drawn are the same in whatever order the incidents come.
-    for place in sorted(range(count), key=lambda place: [one.largest[place] or 0.0 for one in metrics.values()]):
+    for place in sorted(places, key=lambda place: [one.largest[place] or 0.0 for one in metrics.values()]):
         able = [(limit.rate, name, limit) for name, one in metrics.items() if (limit := _at(one, place, generator))]
         if able:
             found[place] = min(able, key=lambda one: one[:2])[1:]

@@ -27,8 +27,8 @@ class StoredProfiles(Mapping[Name, Kept]):
     def __init__(self, database: Database, project: str, since: str, until: str) -> None:
         self._database = database
         in_time = and_(runs.c.created >= to_micros(since), runs.c.created < to_micros(until))
-        self._in_span = and_(runs.c.project == name_of(project), in_time)
-        self._asked = and_(self._in_span, series.c.project == name_of(project), details.c.profile.is_not(None))
+        in_span = and_(runs.c.project == name_of(project), in_time)
+        self._asked = and_(in_span, series.c.project == name_of(project), details.c.profile.is_not(None))
         there = (
             select(details.c.series)
             .join(runs, runs.c.id == details.c.run)
@@ -37,7 +37,7 @@ class StoredProfiles(Mapping[Name, Kept]):
         named = select(series).where(there.exists())
         with database.reading() as connection:
             rows = [] if connection is None else connection.execute(named).all()
-            found = [] if connection is None else connection.scalars(select(runs.c.run_id).where(self._in_span)).all()
+            found = [] if connection is None else connection.scalars(select(runs.c.run_id).where(in_span)).all()
         self._names: dict[Name, None] = dict.fromkeys(sorted((row.view, row.feature) for row in rows))
         # Of each feature the same runs, though others are added meanwhile.
         self._runs = frozenset(found)

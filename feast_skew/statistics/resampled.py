@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +43,17 @@ def distances(profile: Profile) -> dict[str, float]:
     return found
 
 
-def resampled(profile: Profile, draws: int, generator: np.random.Generator) -> dict[str, Floats]:
+def resampled(
+    profile: Profile, known: Collection[str], draws: int, generator: np.random.Generator
+) -> dict[str, Floats]:
     """Give the distances of runs that could have been in the place of this one: the same pairs, drawn again with replacement.
 
     Parameters
     ----------
     profile : Profile
         As it was stored: counts of all pairs, and some of the pairs.
+    known : collection of str
+        Of which distances: those that `distances` gives for the profile.
     draws : int
         How many runs, 1 or more.
 
@@ -64,7 +68,6 @@ def resampled(profile: Profile, draws: int, generator: np.random.Generator) -> d
     its normal limit, and the logarithm of the ratio of variances from that of its influence function over the kept pairs (B. Efron and
     R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 21); offline's own spread is taken as known.
     """
-    known = distances(profile)
     makers: dict[str, Callable[[Profile, int, np.random.Generator], Floats | None]] = {
         PSI: _psi,
         MEAN: _mean,

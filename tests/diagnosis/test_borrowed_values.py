@@ -16,7 +16,7 @@ from tests.diagnosis.two_sides import Random, codes, hit, only, results
 SIZE = 4_900
 SIDE = 70
 SEVERITIES = (0.005, 0.05, 1.0)
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 PORTS = np.array(["EWR", "JFK", "LGA", "BOS", "ORD", "ATL", "LAX"], dtype=object)
 
 amounts: Callable[[Random], Any] = lambda g: g.lognormal(3, 1, SIZE)  # noqa: E731

@@ -252,8 +252,9 @@ def judged(found: Calibration, later: States, seed: int) -> tuple[list[Kept], li
     for feature, proposals in by_feature.items():
         states = [profile for _, profile in later[VIEW, feature]]
         generator = np.random.default_rng([80, seed, *feature.encode()])
-        drawn = [resampled(profile, -(-DRAWS // len(states)), generator) for profile in states]
         measured = [distances(profile) for profile in states]
+        each = -(-DRAWS // len(states))
+        drawn = [resampled(one, known, each, generator) for one, known in zip(states, measured, strict=True)]
         for one in proposals:
             if one.limit is not None:
                 nights = np.array([run.get(one.metric, 0.0) for run in measured])
